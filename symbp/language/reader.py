@@ -1,0 +1,395 @@
+"""Reading a declaration: text in, a checked ``Program`` out, or every error of the text at once.
+
+The text is split into statements, each is parsed by itself, declarations are read first and equations in order.
+Nothing of the text is executed.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import sympy as sp
+
+from symbp.expr import Node, Ref, ShapeError, Zero, as_node, broadcast, is_one, same_size, shape_text
+from symbp.language.catalogue import is_mask
+from symbp.language.declarations import Declarations
+from symbp.language.diagnostics import DeclarationError, Diagnostic, Mistake, Report, Span, Stop
+from symbp.language.expressions import Expressions
+from symbp.language.families import PieceShape, pattern
+from symbp.language.lines import MOST_CHARACTERS, split_lines, statements
+from symbp.language.operations import Call, parse_signature
+from symbp.language.parsing import Assign, Declare, For, Parsed, Parser, place
+from symbp.language.scope import Head, Private, Scope
+from symbp.language.writing import EquationWriter, LayerEntry
+from symbp.layers import LAYERS
+from symbp.program import (
+    Equation, Loop, Problem, Program, ProgramError, Statement, Var, check, fresh_name,
+)
+
+MOST_EQUATIONS = 5_000
+
+LAYER_TABLE: dict[str, LayerEntry] = {
+    name: LayerEntry(name, parse_signature(entry.signature), entry.write) for name, entry in LAYERS.items()
+}
+"""The layers with their parsed signatures."""
+
+
+def read(text_or_path: str | Path, filename: str | None = None) -> Program:
+    """Return the program that a declaration states.
+
+    A ``Path`` is read as a file.  A ``str`` is the text of a declaration, unless it is a single line that ends in
+    ``.net`` or names an existing file.  Raises ``DeclarationError`` with every error of the declaration.
+    """
+    if isinstance(text_or_path, Path):
+        return read_file(text_or_path, filename)
+    single = "\n" not in text_or_path and len(text_or_path) < 1000 and text_or_path.strip()
+    if single and (text_or_path.endswith(".net") or _is_file(text_or_path)):
+        return read_file(Path(text_or_path), filename)
+    return read_text(text_or_path, filename or "<text>")
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def read_file(path: str | Path, filename: str | None = None) -> Program:
+    """Return the program that a file declares; raise ``DeclarationError`` if it cannot be read."""
+    path = Path(path)
+    shown = filename or str(path)
+
+    def refused(code: str, message: str, help: str = "") -> DeclarationError:
+        return DeclarationError([Diagnostic(code, message, shown, 1, 1, help=help)])
+
+    try:
+        with path.open("rb") as file:
+            data = file.read(4 * MOST_CHARACTERS + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise refused("L006", f"the file cannot be read: {reason}") from None
+    if len(data) > 4 * MOST_CHARACTERS:
+        raise refused("L001", f"a declaration of more than {MOST_CHARACTERS} characters")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DeclarationError(
+            [Diagnostic("P001", "the file is no text in UTF-8", shown, line, 1, help="save it as UTF-8 text")]
+        ) from None
+    name = path.stem if path.stem.isidentifier() else "network"
+    return read_text(text, shown, name=name)
+
+
+def read_text(text: str, filename: str = "<text>", name: str = "network") -> Program:
+    """Return the program that a text declares; raise ``DeclarationError`` with every error of the text."""
+    if len(text) > MOST_CHARACTERS:
+        raise DeclarationError(
+            [Diagnostic("L001", f"a declaration of more than {MOST_CHARACTERS} characters", filename, 1, 1)]
+        )
+    report = Report(filename, split_lines(text))
+    with warnings.catch_warnings():
+        # Python's parser warns about `2if`, "\d" and the like; here they are errors.
+        warnings.simplefilter("error")
+        parsed = Parser(report).all(statements(report))
+    return Reader(report, parsed, name).program()
+
+
+@dataclass(frozen=True)
+class Written:
+    """A statement of the program in the making; ``real`` is False for a stand-in of an equation with an error."""
+
+    statement: Equation
+    parsed: Parsed
+    real: bool
+
+
+class Reader:
+    """Makes a ``Program`` of parsed statements."""
+
+    def __init__(self, report: Report, parsed: Sequence[Parsed], name: str) -> None:
+        self.report, self.parsed, self.name = report, parsed, name
+        self.scope = Scope(report)
+        parameters = {n: entry.parameters for n, entry in LAYER_TABLE.items()}
+        self.declarations = Declarations(self.scope, parsed, parameters)
+        self.written: dict[int, Written] = {}
+        self.values: list[str] = []
+        self.display: dict[str, str] = {}
+
+    def program(self) -> Program:
+        """Return the checked program; raise ``DeclarationError`` with everything found."""
+        self.declarations.read()
+        body = self.block(self.parsed, ())
+        if len(self.written) > MOST_EQUATIONS:
+            self.report.add("L004", f"more than {MOST_EQUATIONS} equations", Span(1, 1))
+            self.report.raise_if_any()
+        program = self.assemble(body)
+        self.finish(program)
+        self.report.raise_if_any()
+        return program
+
+    # -- equations ---------------------------------------------------------------------------------------
+    def block(self, parsed: Sequence[Parsed], loops: tuple[Head, ...]) -> tuple[Statement, ...]:
+        """Read the equations of a block, in order."""
+        out: list[Statement] = []
+        for p in parsed:
+            if isinstance(p, For):
+                head = self.declarations.heads.get(id(p))
+                if head is None:
+                    continue
+                inner = self.block(p.body, (*loops, head))
+                if inner:
+                    out.append(Loop(head.symbol, head.lo, head.hi, inner, head.down, p.statement.line))
+            elif isinstance(p, Assign):
+                self.scope.loops = loops
+                try:
+                    out += self.assignment(p, loops)
+                except Stop:
+                    out += self.stand_in(p, loops)
+                except RecursionError:
+                    self.report.add("L002", "the expression is nested too deep", p.statement.span(), "give a part of it a name")
+                    out += self.stand_in(p, loops)
+                self.scope.later.pop(p.name, None)
+        return tuple(out)
+
+    def assignment(self, p: Assign, loops: tuple[Head, ...]) -> list[Statement]:
+        """Read one equation, with those that its layers write before it."""
+        scope = self.scope
+        reader = Expressions(scope, p.statement)
+        if p.value is None:
+            return []
+        if p.name in scope.poisoned:
+            # What is wrong with the name was said; the right side may have errors of its own.
+            reader.value(p.value)
+            raise Stop
+        writer = EquationWriter(scope, p, loops, self.values)
+        reader = Expressions(scope, p.statement, LAYER_TABLE, writer.write)
+        failed = False
+        stated: tuple[sp.Expr, sp.Expr] | None = None
+        subscripts: tuple[sp.Expr, ...] = ()
+        try:
+            if p.shape is not None:
+                stated = reader.shapes.shape(p.shape, p.target or p.statement, f"{p.name}: ")  # type: ignore[arg-type]
+            subscripts = tuple(reader.shapes.index(s) for s in p.subscripts)
+            self.may_assign(p, reader, subscripts, loops)
+        except Stop:
+            failed = True
+        value: Node | None = None
+        try:
+            read = reader.value(p.value)
+            value = as_node(read)
+            if stated is not None and value.is_scalar_shape and not isinstance(read, Node):
+                value = broadcast(read, *stated)
+        except Stop:
+            failed = True
+        if failed or value is None:
+            raise Stop
+        if stated is not None and not (same_size(stated[0], value.rows) and same_size(stated[1], value.cols)):
+            raise reader.fail(
+                p.value, "S010", f"{p.name} is stated as {shape_text(stated)} but its right side is {shape_text(value.shape)}"
+            )
+        if p.name == "loss" and not value.is_scalar_shape:
+            raise reader.fail(
+                p.value, "S026", f"the loss is 1 x 1, but its right side is {shape_text(value.shape)}",
+                "add up the entries: `loss = sum(...)`",
+            )
+        target = self.target(p, reader, subscripts, stated or value.shape, loops)
+        if not (same_size(target.rows, value.rows) and same_size(target.cols, value.cols)):
+            var = scope.variables[target.name]
+            inside = ", ".join(map(str, var.indices))
+            raise reader.fail(
+                p.value, "S010", f"{target.label} is {shape_text(target.shape)} but its right side is {shape_text(value.shape)}",
+                f"by its other pieces, {target.name}[{inside}] is {shape_text(var.shape)}", shape_text(value.shape),
+            )
+        if is_mask(Call(scope, p.statement, None), value):  # type: ignore[arg-type]
+            scope.masks.add(target.name)
+        return [*writer.equations, self.keep(p, target, value, True)]
+
+    def keep(self, p: Assign, target: Ref, value: Node, real: bool) -> Equation:
+        """Return the equation, remembering from where it comes."""
+        equation = Equation(target, value, p.statement.line)
+        self.written[id(equation)] = Written(equation, p, real)
+        return equation
+
+    def stand_in(self, p: Assign, loops: tuple[Head, ...]) -> list[Statement]:
+        """Return zeros for an equation with an error if its shape is known; else nobody may read the name."""
+        scope = self.scope
+        reader = Expressions(Scope(Report("", ()), scope.sizes, scope.size_families, loops=loops), p.statement)
+        try:
+            subscripts = tuple(reader.shapes.index(s) for s in p.subscripts)
+            if p.name not in scope.poisoned and p.subscripts and p.name in scope.variables:
+                target = scope.member(p.name, subscripts)
+                return [self.keep(p, target, Zero(*target.shape), False)]
+            if p.shape is not None and p.name not in scope.poisoned:
+                shape = reader.shapes.shape(p.shape, p.target or p.statement)  # type: ignore[arg-type]
+                target = self.target(p, reader, subscripts, shape, loops)
+                return [self.keep(p, target, Zero(*shape), False)]
+        except (Stop, ValueError):
+            pass
+        scope.poisoned.add(p.name)
+        return []
+
+    def may_assign(self, p: Assign, reader: Expressions, subscripts: tuple[sp.Expr, ...], loops: tuple[Head, ...]) -> None:
+        """Refuse a second value, an equation for a declared name, an index that is lacking."""
+        scope, name = self.scope, p.name
+        at = p.target or p.value
+        assert at is not None
+        if name in scope.sizes or name in scope.size_families:
+            raise reader.fail(at, "N011", f"{name} is a size, it has no equation", "sizes are known from the data")
+        if name in scope.functions:
+            raise reader.fail(at, "N002", f"{name} is a function of this file")
+        if name == "loss" and loops:
+            raise reader.fail(
+                at, "B003", f"the loss is assigned once for every {loops[-1].name}",
+                f"name the terms `E[{loops[-1].name}] = ...` and write `loss = sum(E[{loops[-1].name}] for ... )` behind the loop",
+            )
+        var = scope.variables.get(name)
+        if not p.subscripts and not loops:
+            if var is not None and name not in scope.private:
+                how = "declared" if var.declared else "assigned"
+                raise reader.fail(at, "B002", f"{name} is {how} already", "a name has one equation: choose another name")
+        if not p.subscripts and loops and var is not None and name not in scope.private:
+            raise reader.fail(at, "B002", f"{name} is {'declared' if var.declared else 'assigned'} already, outside of the loop")
+        if not p.subscripts and loops and scope.private_here(name) is not None:
+            raise reader.fail(at, "B002", f"{name} is assigned already in this iteration", "a name has one equation: choose another name")
+        used = {s for i in subscripts for s in i.free_symbols}
+        lacking = [h.name for h in loops if p.subscripts and h.symbol not in used]
+        if lacking:
+            inside = ", ".join([*map(str, subscripts), *lacking])
+            raise reader.fail(
+                at, "B003", f"{name} is assigned once for every {lacking[0]}", f"write `{name}[{inside}] = ...`, or move it out of the loop"
+            )
+
+    def target(
+        self, p: Assign, reader: Expressions, subscripts: tuple[sp.Expr, ...], shape: tuple[sp.Expr, sp.Expr], loops: tuple[Head, ...]
+    ) -> Ref:
+        """Return the left side, making the variable if it is new."""
+        scope, name = self.scope, p.name
+        if p.subscripts:
+            if name not in scope.variables:
+                formals = self.declarations.names[name].formals
+                try:
+                    rows, cols = self.family(p, reader, subscripts, shape, loops, formals)
+                except Mistake as mistake:
+                    self.report.add_mistake(mistake, place(p.statement, p.target))
+                    raise Stop from None
+                self.new(Var(name, rows, cols, formals), name)
+            return scope.member(name, subscripts)
+        if loops:
+            return private_name(scope, self.values, name, shape, loops)
+        self.new(Var(name, *shape), name)
+        return scope.member(name, ())
+
+    def family(
+        self, p: Assign, reader: Expressions, subscripts: tuple[sp.Expr, ...], shape: tuple[sp.Expr, sp.Expr],
+        loops: tuple[Head, ...], formals: tuple[sp.Symbol, ...],
+    ) -> tuple[sp.Expr, sp.Expr]:
+        """Return the pattern of a computed family: from a stated shape if the file has one, else from this piece."""
+        for other in self.declarations.names[p.name].assigned:
+            if other.shape is not None and other is not p:
+                return self.declarations.stated(p.name, other, formals)
+        return pattern(p.name, [(PieceShape(subscripts, shape), [h.symbol for h in loops])], formals)
+
+    def new(self, var: Var, shown: str) -> None:
+        """Add a computed variable."""
+        self.scope.define(var)
+        self.values.append(var.name)
+        self.display[var.name] = shown
+
+    # -- the whole -----------------------------------------------------------------------------------------
+    def assemble(self, body: tuple[Statement, ...]) -> Program:
+        """Return the program of what was read."""
+        scope = self.scope
+        declared = {n: v for n, v in scope.variables.items() if v.declared}
+        computed = {n: v for n, v in scope.variables.items() if not v.declared}
+        read = {ref.name for w in self.written.values() for ref in _reads(w.statement.value)}
+        for equation in _equations(body):
+            read |= {ref.name for ref in _reads(equation.value)}
+        private = {entry.variable for entries in scope.private.values() for entry in entries}
+        outputs = [n for n in computed if n != "loss" and n not in read and n not in private]
+        if "loss" in computed:
+            outputs.insert(0, "loss")
+        assigned_inputs = [
+            n for n in declared if n not in read and any(e.target.name == n for e in _equations(body))
+        ]
+        samples = scope.samples if scope.samples is not None else find_samples(declared.values())
+        return Program(
+            {**declared, **computed}, body, tuple(outputs + assigned_inputs), samples,  # type: ignore[arg-type]
+            tuple(scope.bounds.items()), tuple(self.declarations.definitions), dict(scope.functions), self.name,
+        )
+
+    def finish(self, program: Program) -> None:
+        """Check the program and translate what is wrong with it."""
+        if not self.report.found and not program.body:
+            self.report.add("P016", "nothing is computed", Span(1, 1), "write an equation, for example `loss = sum(X**2)`")
+            return
+        try:
+            check(program)
+        except ProgramError as error:
+            for problem in error.problems:
+                self.problem(problem)
+
+    def problem(self, problem: Problem) -> None:
+        """Turn a problem of the program into a diagnostic in its place."""
+        written = self.written.get(id(problem.equation)) if problem.equation is not None else None
+        if written is not None and not written.real:
+            return
+        if problem.equation is None:
+            self.report.add(problem.code, problem.message, Span(1, 1), problem.help)
+            return
+        line = problem.equation.line or 1
+        span = self.scope.positions.get((line, problem.read)) if problem.read is not None else None
+        if span is None:
+            span = place(written.parsed.statement, written.parsed.target) if written is not None else Span(line, 1)
+        help = problem.help or _HELP.get(problem.code, "")
+        self.report.add(problem.code, problem.message, span, help)
+
+
+_HELP = {
+    "B001": "a member is read after it is defined; declare the first members, for example `H[0]: input[h, m]`",
+    "B002": "each member has one equation",
+}
+
+
+def private_name(scope: Scope, values: list[str], name: str, shape: tuple[sp.Expr, sp.Expr], loops: tuple[Head, ...]) -> Ref:
+    """Make a variable that is private to the iteration of the loops around, and return this iteration's member."""
+    symbols = tuple(h.symbol for h in loops)
+    known = scope.variables.keys() | scope.later.keys() | scope.sizes.keys()
+    chosen = name if name not in scope.variables else fresh_name(name, known)
+    scope.define(Var(chosen, *shape, indices=symbols))
+    scope.private.setdefault(name, []).append(Private(chosen, loops))
+    values.append(chosen)
+    return scope.member(chosen, symbols)
+
+
+def find_samples(declared: object) -> sp.Expr | None:
+    """Return the one size that every target shares with an input and no parameter has; None if there is no such size."""
+    variables: list[Var] = list(declared)  # type: ignore[call-overload]
+    inputs = [v for v in variables if v.kind == "input" and not v.scalar]
+    targets = [v for v in variables if v.kind == "target" and not v.scalar]
+    of_parameters = {s for v in variables if v.kind == "param" for end in v.shape for s in end.free_symbols}
+    if not targets or not inputs:
+        return None
+    shared = {s for s in targets[0].shape if s.is_Symbol}
+    for target in targets[1:]:
+        shared &= set(target.shape)
+    shared &= {s for v in inputs for s in v.shape}
+    shared -= of_parameters
+    return shared.pop() if len(shared) == 1 else None
+
+
+def _equations(body: Sequence[Statement]) -> list[Equation]:
+    found: list[Equation] = []
+    for statement in body:
+        found += _equations(statement.body) if isinstance(statement, Loop) else [statement]
+    return found
+
+
+def _reads(value: Node) -> list[Ref]:
+    from symbp.expr import refs
+
+    return refs(value)

@@ -1,0 +1,145 @@
+"""What is known at a place of a declaration: names, sizes, functions, the loops around."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import sympy as sp
+
+from symbp.expr import Bounds, Function, Node, Ref, affine, least
+from symbp.language.diagnostics import Mistake, Report, Span, did_you_mean
+from symbp.program import Var
+
+
+@dataclass(frozen=True)
+class Head:
+    """A loop around a statement, or a summation index: ``serial`` tells apart loops with equal indices."""
+
+    name: str
+    symbol: sp.Symbol
+    lo: sp.Expr
+    hi: sp.Expr
+    down: bool
+    serial: int
+    line: int
+
+
+@dataclass(frozen=True)
+class Private:
+    """A name without an index that a loop assigns: the variable behind it and the loops to which it belongs."""
+
+    variable: str
+    loops: tuple[Head, ...]
+
+
+@dataclass
+class Scope:
+    """The names of a declaration while it is read."""
+
+    report: Report
+    sizes: dict[str, sp.Expr] = field(default_factory=dict)
+    size_families: dict[str, int] = field(default_factory=dict)
+    variables: dict[str, Var] = field(default_factory=dict)
+    functions: dict[str, Function] = field(default_factory=dict)
+    private: dict[str, list[Private]] = field(default_factory=dict)
+    poisoned: set[str] = field(default_factory=set)
+    later: dict[str, int] = field(default_factory=dict)
+    masks: set[str] = field(default_factory=set)
+    loops: tuple[Head, ...] = ()
+    sums: tuple[Head, ...] = ()
+    bounds: dict[sp.Expr, int] = field(default_factory=dict)
+    samples: sp.Expr | None = None
+    positions: dict[tuple[int, Ref], Span] = field(default_factory=dict)
+    _members: dict[tuple[str, tuple[sp.Expr, ...]], Ref] = field(default_factory=dict)
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """The loops and sums around, outermost first."""
+        return self.loops + self.sums
+
+    def head(self, name: str) -> Head | None:
+        """Return the loop or sum around whose index is called ``name``."""
+        return next((h for h in reversed(self.heads) if h.name == name), None)
+
+    def member(self, name: str, indices: tuple[sp.Expr, ...]) -> Ref:
+        """Return a reference to a variable or to a member of a family."""
+        key = name, indices
+        found = self._members.get(key)
+        if found is None:
+            found = self._members[key] = self.variables[name](*indices)
+        return found
+
+    def define(self, var: Var) -> None:
+        """Add a variable."""
+        self.variables[var.name] = var
+
+    def private_here(self, name: str) -> Private | None:
+        """Return the private name that can be read here, if there is one."""
+        for entry in self.private.get(name, ()):
+            if self.loops[: len(entry.loops)] == entry.loops:
+                return entry
+        return None
+
+    def unknown(self, name: str, operations: Iterable[str] = ()) -> Mistake:
+        """Return the mistake of reading a name that nobody defines."""
+        if name in self.later:
+            return Mistake("B001", f"{name} is read before it is assigned", f"it is assigned in line {self.later[name]}")
+        elsewhere = self.private.get(name)
+        if elsewhere:
+            around = elsewhere[0].loops[-1]
+            return Mistake(
+                "N009", f"{name} is private to the loop over {around.name} in line {around.line}",
+                f"give it the index: `{name}[{', '.join(h.name for h in elsewhere[0].loops)}] = ...`",
+            )
+        known = [*self.variables, *self.sizes, *self.size_families, *self.functions, *self.later, *operations]
+        return Mistake(
+            "N001", f"{name} is not declared", did_you_mean(name, known) or "declare it, or assign it above",
+        )
+
+    def extremes(self, value: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
+        """Return the least and the largest value of an affine index expression over the loops around."""
+        low = high = value
+        for head in reversed(self.heads):
+            for end in range(2):
+                form = affine(sp.expand((low, high)[end]))
+                coefficient = dict(form[0]).get(head.symbol, 0) if form else 0
+                first, last = (head.lo, head.hi) if coefficient > 0 else (head.hi, head.lo)
+                if end == 0:
+                    low = low.xreplace({head.symbol: first})
+                else:
+                    high = high.xreplace({head.symbol: last})
+        return sp.expand(low), sp.expand(high)
+
+    def proves_at_least(self, value: sp.Expr, bound: int) -> bool:
+        """Tell whether a size is at least ``bound`` for all sizes."""
+        value = sp.expand(value)
+        found = least(value, self.bounds)
+        if found is None:
+            found = _least_of_polynomial(value, self.bounds)
+        return found is not None and found >= bound
+
+    def note(self, line: int, node: Node, span: Span) -> None:
+        """Remember where a variable is read, for messages about it."""
+        if isinstance(node, Ref):
+            self.positions.setdefault((line, node), span)
+
+
+def _least_of_polynomial(value: sp.Expr, bounds: Bounds) -> int | None:
+    """Return a lower bound of a polynomial whose non-constant coefficients are natural numbers."""
+    total = 0
+    for term in sp.Add.make_args(value):
+        coefficient, rest = term.as_coeff_Mul()
+        if not coefficient.is_Integer:
+            return None
+        if rest == 1:
+            total += int(coefficient)
+            continue
+        if coefficient < 0 or not rest.is_positive:
+            return None
+        part = int(coefficient)
+        for factor in sp.Mul.make_args(rest):
+            base, power = factor.as_base_exp()
+            part *= bounds.get(base, 1) ** int(power) if power.is_Integer and power > 0 else 1
+        total += part
+    return total

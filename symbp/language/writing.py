@@ -1,0 +1,93 @@
+"""How a layer in an equation writes its parameters and its equations."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import sympy as sp
+
+from symbp.expr import Box, Node, Ref
+from symbp.language.diagnostics import Mistake
+from symbp.language.operations import Parameter
+from symbp.language.parsing import Assign
+from symbp.language.scope import Head, Private, Scope
+from symbp.program import Equation, Var, fresh_name
+
+
+@dataclass(frozen=True)
+class LayerEntry:
+    """A layer with its parsed signature."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    build: Callable[..., Node]
+
+
+class EquationWriter:
+    """Writes the parts of the layers that stand in one equation; ``equations`` come before it."""
+
+    def __init__(self, scope: Scope, p: Assign, loops: tuple[Head, ...], values: list[str]) -> None:
+        self.scope, self.p, self.loops, self.values = scope, p, loops, values
+        self.equations: list[Equation] = []
+        self.mine: set[str] = set()
+
+    def write(self, entry: LayerEntry, node: ast.Call, arguments: dict[str, Any]) -> Node:
+        """Write one layer and return its value."""
+        for parameter in entry.parameters:
+            value = arguments.get(parameter.name)
+            if isinstance(value, str) and parameter.kind == "scalar":
+                arguments[parameter.name] = sp.Integer(value)
+            elif isinstance(value, int) and parameter.kind == "scalar":
+                arguments[parameter.name] = sp.Integer(value)
+            elif value == "linear" and parameter.kind == "activation":
+                arguments[parameter.name] = lambda A, axis: A
+        try:
+            return entry.build(self, **arguments)
+        except ValueError as error:
+            if hasattr(error, "code"):
+                raise
+            raise Mistake("O005", str(error)) from None
+
+    def name(self, prefix: str) -> str:
+        """Return ``<prefix>_<left side>``; a second layer in the same equation gets a number."""
+        wanted = f"{prefix}_{self.p.name}"
+        known = self.scope.variables.keys() | self.scope.later.keys() | self.scope.sizes.keys()
+        if wanted in known and wanted not in self.mine:
+            raise Mistake(
+                "N002", f"the layer writes {wanted}, but that name is taken", "choose another name for one of the two"
+            )
+        return fresh_name(wanted, known)
+
+    def parameter(self, prefix: str, rows: sp.Expr, cols: sp.Expr) -> Ref:
+        """Declare a parameter; in a loop a family, one member for each iteration."""
+        name = self.name(prefix)
+        self.mine.add(name)
+        symbols = tuple(h.symbol for h in self.loops)
+        boxes = (Box.of(*((h.lo, h.hi) for h in self.loops)),) if self.loops else ()
+        self.scope.define(Var(name, rows, cols, symbols, "param", boxes=boxes))
+        return self.scope.member(name, symbols)
+
+    def equation(self, prefix: str, value: Node) -> Ref:
+        """Write an equation before the one in which the layer stands."""
+        name = self.name(prefix)
+        self.mine.add(name)
+        symbols = tuple(h.symbol for h in self.loops)
+        self.scope.define(Var(name, value.rows, value.cols, symbols))
+        if self.loops:
+            self.scope.private.setdefault(name, []).append(Private(name, self.loops))
+        self.values.append(name)
+        target = self.scope.member(name, symbols)
+        self.equations.append(Equation(target, value, self.p.statement.line))
+        return target
+
+    def sample_axis(self, A: Node) -> int:
+        """Return 1 where the samples are columns, 0 where they are rows; columns if nobody knows."""
+        from symbp.language.reader import find_samples
+
+        samples = self.scope.samples
+        if samples is None:
+            samples = find_samples(v for v in self.scope.variables.values() if v.declared)
+        return 0 if samples is not None and A.rows == samples and A.cols != samples else 1

@@ -1,0 +1,1 @@
+"""Bundled example declarations: ``mlp.net``, ``rnn.net`` and others."""
