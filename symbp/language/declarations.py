@@ -58,6 +58,7 @@ class Declarations:
         self.read_loops(self.parsed, ())
         self.read_functions()
         self.read_declarations()
+        self.read_stated_shapes()
 
     # -- walking -----------------------------------------------------------------------------------------
     def walk(self, parsed: Sequence[Parsed] | None = None, loops: tuple[str, ...] = ()) -> Iterator[tuple[Parsed, tuple[str, ...]]]:
@@ -66,6 +67,8 @@ class Declarations:
             yield p, loops
             if isinstance(p, For):
                 yield from self.walk(p.body, (*loops, p.name))
+            elif isinstance(p, Broken):
+                self.scope.poisoned |= {q.name for q, _ in self.walk(p.body) if q.name}
 
     def error(self, code: str, message: str, p: Parsed, node: ast.AST | None = None, help: str = "") -> None:
         """Report an error at a node of a statement."""
@@ -116,6 +119,8 @@ class Declarations:
         for name, mine in formals.items():
             spare = iter(x for x in "ijklpqrsuvw" if x not in mine)
             self.names[name].formals = tuple(index(given or next(spare)) for given in mine)
+            if mine:
+                scope.families[name] = ", ".join(map(str, self.names[name].formals))
         for name in self.names:
             base = derived_from(name)
             if base in self.names:
@@ -139,9 +144,7 @@ class Declarations:
                 written += self.sizes_of_layers(p.value)
             elif isinstance(p, For):
                 written.append(p.bounds)
-            elif isinstance(p, Samples):
-                written.append(p.size)
-            elif isinstance(p, Assert):
+            elif isinstance(p, Assert) and any(isinstance(n, ast.Eq) for n in ast.walk(p.test)):
                 written.append(p.test)
             for node in written:
                 for name, count, at in size_names(node, frozenset(loops)):
@@ -179,7 +182,10 @@ class Declarations:
     def add_size(self, p: Parsed, name: str, count: int, at: ast.AST) -> None:
         """Note one size; a name is a size with or without an index, never both, and no variable."""
         scope = self.scope
-        if name in ("range", "reversed") or name in self.names or name in scope.poisoned:
+        if name in ("range", "reversed") or name in scope.poisoned:
+            return
+        known = self.names.get(name)
+        if known is not None and (known.declared or any(a.subscripts for a in known.assigned)):
             return  # a variable in a shape is reported where the shape is read
         if name in scope.sizes or name in scope.size_families:
             before = scope.size_families.get(name, 0)
@@ -479,6 +485,20 @@ class Declarations:
             rows, cols = self.stated(name, stated[0], formals)
         boxes = tuple(one.box for _, _, one in pieces if one.box is not None)
         return Var(name, rows, cols, formals, kind, piece.facts, boxes, scalar=scalar, size=piece.below)
+
+    def read_stated_shapes(self) -> None:
+        """A stated shape of a family is a declaration: it holds before any equation."""
+        for name, named in self.names.items():
+            stated = [p for p in named.assigned if p.shape is not None and p.subscripts]
+            if not stated or name in self.scope.variables or name in self.scope.poisoned:
+                continue
+            try:
+                rows, cols = self.stated(name, stated[0], named.formals)
+                self.scope.define(Var(name, rows, cols, named.formals))
+            except Mistake as mistake:
+                if mistake.code != "S028" or "known" not in str(mistake):
+                    self.scope.report.add_mistake(mistake, place(stated[0].statement, stated[0].target))
+                self.scope.poisoned.add(name)
 
     def stated(self, name: str, p: Assign, formals: tuple[sp.Symbol, ...]) -> tuple[sp.Expr, sp.Expr]:
         """Return the pattern that a stated shape ``A[l]: [n[l], m]`` gives."""

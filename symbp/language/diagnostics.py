@@ -147,7 +147,9 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     folded = {c.lower(): c for c in candidates}
     if word.lower() in folded:
         return folded[word.lower()]
-    close = difflib.get_close_matches(word, candidates, n=1, cutoff=0.72)
+    letters = sorted(word.lower())
+    swapped = [c for c in candidates if sorted(c.lower()) == letters]
+    close = swapped or difflib.get_close_matches(word, candidates, n=1, cutoff=0.6)
     return close[0] if close else None
 
 

@@ -438,10 +438,10 @@ class Expressions:
         if len(inside) == 1 and not slices[0]:
             raise self.fail(
                 node, "S031", f"{text} is a matrix of shape {shape_text(value.shape)}, not a family: it takes two subscripts",
-                f"a row is {text}[{written[0]}:{written[0]}+1, :], a column {text}[:, {written[0]}:{written[0]}+1]",
+                f"a row is {text}[{_one_wide(written[0])}, :], a column {text}[:, {_one_wide(written[0])}]",
             )
         if any(slices) and not all(slices):
-            fixed = [w if s else f"{w}:{w}+1" for w, s in zip(written, slices, strict=True)]
+            fixed = [w if s else _one_wide(w) for w, s in zip(written, slices, strict=True)]
             raise self.fail(
                 node, "S020", "a subscript without `:` gives a 1-D array, which is not part of the language",
                 f"write {text}[{', '.join(fixed)}]",
@@ -751,6 +751,13 @@ def _numpy_name(node: ast.expr) -> str | None:
     if isinstance(base, ast.Attribute) and base.attr == "linalg":
         base = base.value
     return node.attr if isinstance(base, ast.Name) and base.id in ("np", "numpy") else None
+
+
+def _one_wide(written: str) -> str:
+    """Return the slice that holds one index: ``0:1``, ``k:k+1``, ``-1:``."""
+    if written == "-1":
+        return "-1:"
+    return f"{written}:{int(written) + 1}" if written.lstrip("-").isdigit() and len(written) < 9 else f"{written}:{written}+1"
 
 
 def _wrapped(node: ast.expr, text: str) -> str:

@@ -180,7 +180,7 @@ def _one_logical(report: Report, first: int) -> Generator[Statement, None, int]:
                     broken = True
                 else:
                     continues = True
-                text = text[:at] + " " + text[at + 1 :]
+                text = text[:at] + ("\\" if continues else " ")
         parts.append(text[begin:])
         size += len(text)
         number += 1
@@ -247,7 +247,7 @@ def _blocks(flat: list[Statement], report: Report) -> list[Statement]:
     # (indentation of the block or None while it is unknown, its statements, its header)
     stack: list[tuple[int | None, list[Statement], Statement | None]] = [(None, top, None)]
     previous_line, neighbours = 0, top
-    for statement in flat:
+    for k, statement in enumerate(flat):
         if not statement.text:
             continue
         indent = statement.column - 1
@@ -267,7 +267,7 @@ def _blocks(flat: list[Statement], report: Report) -> list[Statement]:
         while stack[-1][0] is not None and indent < stack[-1][0] and len(stack) > 1:
             stack.pop()
         depth, block, header = stack[-1]
-        if depth is not None and indent != depth:
+        if depth is not None and indent != depth and not statement.broken:
             report.add(
                 "P007", f"indented by {indent} spaces where {depth} are expected", statement.span(),
                 "lines of one block begin in one column; only `for ...:` and `def ...:` open a block",
@@ -278,7 +278,11 @@ def _blocks(flat: list[Statement], report: Report) -> list[Statement]:
         if inline is not None:
             statement.body.append(inline)
             neighbours = statement.body
-        if statement.is_header and inline is None:
+        # A header without its colon still has its block: the colon is what is reported.
+        lacks_colon = inline is None and statement.text.startswith("for ") and not statement.is_header
+        if lacks_colon and not _opens_block(flat, k):
+            continue
+        if (statement.is_header and inline is None) or lacks_colon:
             if len(stack) > MOST_NESTING:
                 report.add("L002", f"blocks are nested more than {MOST_NESTING} deep", statement.span())
                 continue
@@ -286,6 +290,12 @@ def _blocks(flat: list[Statement], report: Report) -> list[Statement]:
     if stack[-1][0] is None and stack[-1][2] is not None:
         report.add("P008", "a block without a statement", stack[-1][2].span(), "indent the lines below it")
     return top
+
+
+def _opens_block(flat: list[Statement], k: int) -> bool:
+    """Tell whether the statement behind the k-th one is indented deeper."""
+    behind = next((s for s in flat[k + 1 :] if s.text and s.line > flat[k].line), None)
+    return behind is not None and behind.column > flat[k].column
 
 
 def _inline_body(statement: Statement) -> Statement | None:

@@ -47,6 +47,10 @@ class Parameter:
     default: object = REQUIRED
     many: bool = False
 
+    def __str__(self) -> str:
+        default = "" if self.default is REQUIRED else f"={self.default}"
+        return f"{'*' if self.many else ''}{self.name}{default}"
+
 
 @dataclass(frozen=True)
 class Call:
@@ -202,7 +206,7 @@ def bind(
             else:
                 bound[parameter.name] = argument
     names = [p.name for p in parameters]
-    signature = f"{name}({', '.join(names)})"
+    signature = f"{name}({', '.join(map(str, parameters))})"
     if rest:
         raise Mistake("O003", f"{name} has too many arguments", f"it is written `{signature}`")
     for keyword in node.keywords:

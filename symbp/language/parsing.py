@@ -100,6 +100,8 @@ class Samples(Parsed):
 class Broken(Parsed):
     """A statement with an error that has been reported; ``name`` is what it probably assigns, or empty."""
 
+    body: list[Parsed] = field(default_factory=list)
+
 
 _FORBIDDEN_STATEMENTS = {
     ast.Import: "import", ast.ImportFrom: "import", ast.While: "while", ast.If: "if", ast.With: "with",
@@ -111,7 +113,7 @@ _INSTEAD = {
     "if": "a choice by entries is `where(M, A, B)`", "while": "a loop is `for t in range(1, T+1):`",
     "import": "operations need no import; `np.` before a name is allowed", "pass": "delete it",
 }
-_GUESS = re.compile(r"\s*([A-Za-z_]\w*)\s*(\[[^\]=]*\])?\s*[:=]")
+_GUESS = re.compile(r"\s*(?:def\s+([A-Za-z_]\w*)|([A-Za-z_]\w*)\s*(?:\[[^\]=]*\])?\s*[:=])")
 _KIND_FIRST = re.compile(r"(input|target|param|const)\s+([A-Za-z_]\w*)\s*(\[.*\])?\s*$")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _ALLOWED_WORDS = {"for", "in", "def", "return", "assert", "and", "or", "not", "True", "False", "None", "if", "else", "is"}
@@ -142,8 +144,6 @@ class Parser:
     def one(self, statement: Statement) -> Parsed:
         """Return what one statement says."""
         if statement.broken:
-            if statement.text.startswith("for ") and statement.body:
-                self.all(statement.body)
             return self.broken(statement)
         if not self.words_are_fine(statement):
             return self.broken(statement)
@@ -166,7 +166,8 @@ class Parser:
     def broken(self, statement: Statement) -> Broken:
         """Return a statement that could not be read, with the name that it probably assigns."""
         guess = _GUESS.match(statement.text)
-        return Broken(statement, guess.group(1) if guess else "", (), None)
+        body = [] if statement.text.startswith("def") else self.all(statement.body)
+        return Broken(statement, guess.group(1) or guess.group(2) if guess else "", (), None, body)
 
     def error(self, code: str, message: str, statement: Statement, node: ast.AST | None = None, help: str = "") -> Broken:
         """Report an error at a node (or at the whole statement)."""
@@ -270,14 +271,18 @@ class Parser:
             )
         else:
             help = ""
+            said = f"not understood: {message[:1].lower()}{message[1:]}"
             before, after = rows[row - 1][:start].rstrip(), rows[row - 1][start:]
-            if re.search(r"[\w\])]$", before) and re.match(r"[A-Za-z0-9_(]", after):
-                help = "an operator is missing: `@` is the matrix product, `*` the entrywise product"
-            elif "forgot a comma" in message:
-                help = "a comma or an operator is missing"
-            elif before.endswith(("+", "-", "*", "/", "@", "=", "**")) or not after.strip():
-                help = "something is missing here"
-            self.report.add("P009", f"not understood: {message[:1].lower()}{message[1:]}", span, help)
+            ending = re.search(r"(\*\*|[-+*/@=&|<>~^%])$", text.rstrip())
+            if ending:
+                said = f"an expression is missing behind `{ending.group(1)}`"
+                span = statement.span(len(rows), len(rows[-1].rstrip()) - len(ending.group(1)), len(rows[-1].rstrip()))
+            elif re.search(r"[\w\])]$", before) and re.match(r"[A-Za-z0-9_(]", after) or "forgot a comma" in message:
+                said = "an operator is missing between two expressions"
+                help = "`@` is the matrix product, `*` the entrywise product"
+            elif message == "expected ':'":
+                said, help = "a colon is missing at the end of the line", "write `for t in range(1, T+1):`"
+            self.report.add("P009", said, span, help)
 
     def refused(self, statement: Statement, node: ast.stmt) -> Broken:
         """Refuse what Python has and the language does not."""
@@ -317,10 +322,9 @@ class Parser:
 
     def loop(self, statement: Statement, node: ast.For) -> Parsed:
         """Read ``for t in range(...):``; its body is read even if the header is wrong."""
-        body = self.all(statement.body)
         if not isinstance(node.target, ast.Name):
             return self.error("P015", "a loop has one index", statement, node.target, "write `for t in range(1, T+1):`")
-        return For(statement, node.target.id, (), node.target, node.iter, body)
+        return For(statement, node.target.id, (), node.target, node.iter, self.all(statement.body))
 
     def function(self, statement: Statement, node: ast.FunctionDef) -> Parsed:
         """Read ``def f(x): return ...``."""

@@ -45,6 +45,7 @@ class Scope:
     private: dict[str, list[Private]] = field(default_factory=dict)
     poisoned: set[str] = field(default_factory=set)
     later: dict[str, int] = field(default_factory=dict)
+    families: dict[str, str] = field(default_factory=dict)
     masks: set[str] = field(default_factory=set)
     loops: tuple[Head, ...] = ()
     sums: tuple[Head, ...] = ()
@@ -84,7 +85,10 @@ class Scope:
     def unknown(self, name: str, operations: Iterable[str] = ()) -> Mistake:
         """Return the mistake of reading a name that nobody defines."""
         if name in self.later:
-            return Mistake("B001", f"{name} is read before it is assigned", f"it is assigned in line {self.later[name]}")
+            help = f"it is assigned in line {self.later[name]}"
+            if name in self.families:
+                help += f"; declare its first member, or state its shape: `{name}[{self.families[name]}]: [.., ..] = ...`"
+            return Mistake("B001", f"{name} is read before it is assigned", help)
         elsewhere = self.private.get(name)
         if elsewhere:
             around = elsewhere[0].loops[-1]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from symbp.expr import SizeMember, expanded, index, size
+from symbp.expr import SizeMember, affine, expanded, index, size
 from symbp.language.diagnostics import Mistake, Stop
 from symbp.language.lines import Statement
 from symbp.language.parsing import place, source
@@ -193,6 +193,8 @@ class Shapes:
                 node, "B008", f"the ends of a range depend on the loop index {inside[0]}",
                 "ranges are boxes: their ends are made of sizes and integers only",
             )
+        if affine(value) is None:
+            raise self.fail(node, "B008", "the ends of a range are sizes and integers of degree 1", "give the product a name")
         return value
 
 
