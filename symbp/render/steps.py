@@ -1,0 +1,142 @@
+"""What a step of a derivation says: two sides of an equation and a reason, the same in every output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from symbp.derivation import Derivation, Result, Step
+from symbp.expr import Add, Hadamard, Kron, Map, MatMul, Node, Ref, Scale, SMul, SumOver, refs, scaled, walk
+from symbp.ops import RULES
+from symbp.program import Loop, Program
+from symbp.render.names import Names
+from symbp.render.printer import Printer, clean
+
+
+@dataclass(frozen=True)
+class Line:
+    """A printed step: ``left = right`` (with marks of line breaks), the reason, where it holds, its source."""
+
+    left: str
+    right: str
+    reason: str
+    condition: str = ""
+    source: str = ""
+    ranges: str = ""
+
+
+def tangent(ref: Ref) -> Ref:
+    """Return the differential of a variable."""
+    return Ref(f"d_{ref.name}", ref.rows, ref.cols, *ref.indices)
+
+
+def rule_words(name: str) -> str:
+    """Return what a rule is called in a sentence."""
+    op = RULES.get(name)
+    return op.reason or op.name if op else name
+
+
+def step_line(step: Step, printer: Printer) -> Line:
+    """Return what a step says."""
+    left, right, reason = _sides(step, printer)
+    return Line(left, right, reason, step.condition, step.source, loop_ranges(step.loops, printer))
+
+
+def _sides(step: Step, p: Printer) -> tuple[str, str, str]:
+    if step.kind == "name":
+        return p.value(step.target), p.value(step.before), f"name: {step.rule.removesuffix(' named')}"
+    if step.kind == "differential":
+        return p.value(tangent(step.target)), p.value(step.after), f"differential: {_differential_words(step)}"
+    if step.kind == "transpose" and step.cotangent is not None:
+        right = sum_of_inner_products(step, p)
+        return p.inner(step.cotangent, step.before), right, "transposed: each differential alone"
+    if step.kind == "collect":
+        reason = "sum of the messages" if isinstance(step.before, Add) else "the only message"
+        return p.value(step.target), p.value(step.before), reason
+    if step.kind == "recognise":
+        return p.value(step.before), p.value(step.after), f"recognised: {step.rule}"
+    return p.value(step.before), p.value(step.after), f"{step.rule}, in {clean(p.value(step.target))}"
+
+
+def _differential_words(step: Step) -> str:
+    if isinstance(step.before, Map):
+        return f"slope of {step.rule}"
+    if step.rule in RULES and not RULES[step.rule].linear:
+        return rule_words(step.rule)
+    products = (node for node in walk(step.before) if isinstance(node, (MatMul, Hadamard, SMul, Kron)))
+    if any(sum(bool(refs(f)) for f in node.operands) > 1 for node in products):
+        return "product rule"
+    return "a linear operation passes it through"
+
+
+def sum_of_inner_products(step: Step, p: Printer) -> str:
+    """Return ``<Zbar A^T, dW> + <W^T Zbar, dA>``; a message with a minus is subtracted."""
+    out = ""
+    for term in step.terms:
+        message, negative = term.message, False
+        if isinstance(message, Scale) and message.coefficient.could_extract_minus_sign() and out:
+            message, negative = scaled(-1, message), True
+        product = "".join(p.sum_sign(t) for t in _sums_around(step.before, tangent(term.ref)))
+        product += p.inner(message, tangent(term.ref))
+        out += (p.MINUS if negative else p.PLUS) + product if out else product
+    return out
+
+
+def _sums_around(change: Node, moved: Ref) -> list[SumOver]:
+    """Return the sums over an index inside which a differential stands, outermost first."""
+    found = [n for n in walk(change) if isinstance(n, SumOver) and moved in refs(n)]
+    return found[::-1]
+
+
+def loop_ranges(loops: tuple[Loop, ...], p: Printer) -> str:
+    """Return ``t = 1..T`` for the loops around a statement."""
+    ends = [(loop.index, loop.hi, loop.lo) if loop.down else (loop.index, loop.lo, loop.hi) for loop in loops]
+    return ", ".join(p.range(i, a, b) for i, a, b in ends)
+
+
+def result_ranges(result: Result, p: Printer) -> str:
+    """Return ``t = T..1`` for a result."""
+    return ", ".join(p.range(r.index, r.first, r.last) for r in result.ranges)
+
+
+def result_notes(result: Result, p: Printer) -> list[str]:
+    """Return what vanishes at a boundary: ``Zbar[t] := 0 for t > T``."""
+    return [p.boundary(ref, index, relation, end) for ref, index, relation, end in result.notes]
+
+
+def tag(result: Result, names: Names) -> str:
+    """Return Nielsen's number of an equation in the delta notation: BP1 to BP4, empty for another one.
+
+    BP1: the error of the output; BP2: an error from later errors; BP3: the gradient of a bias, which reads errors
+    only; BP4: the gradient of a weight, an error times a value of the forward pass.
+    """
+    of = names.origin(result.target.name)
+    if names.notation.adjoints != "delta" or of is None or of.role != "adjoint" or names.program is None:
+        return ""
+    reads = [n for n in refs(result.value) if names.is_adjoint(n.name)]
+    errors = [n for n in reads if _of(n, names) in names.errors]
+    if of.of in names.errors:
+        return "BP2" if errors else "BP1"
+    var = names.program.variables[of.of]
+    if var.kind != "param" or not errors:
+        return ""
+    return "BP3" if len(reads) == len(refs(result.value)) else "BP4"
+
+
+def _of(ref: Ref, names: Names) -> str:
+    origin = names.origin(ref.name)
+    return origin.of if origin else ""
+
+
+def shown_steps(derivation: Derivation, detail: bool) -> list[Step]:
+    """Return the steps that are shown: without ``detail`` those that a reader would not do without a word."""
+    return [s for s in derivation.steps if detail or not s.detail]
+
+
+def says_something(line: Line) -> bool:
+    """Tell whether the two sides of a step differ in print: the transpose of a vector of ones is written as such."""
+    return clean(line.left) != clean(line.right)
+
+
+def program_of(derivation: Derivation) -> Program:
+    """Return the program whose names the derivation uses, the names of its steps included."""
+    return derivation.program.replace(variables={**derivation.named.variables, **derivation.program.variables})
