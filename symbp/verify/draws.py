@@ -95,13 +95,14 @@ def choose_sizes(
             mixed.append(combination)
     found: list[dict[str, Any]] = []
     for k, combination in enumerate(mixed[: max(limit, 1)]):
-        supply = iter(_rotated([p for p in primes if p not in combination], turn + k))
+        supply = iter(_rotated([p for p in primes if p not in combination or p < 5], turn + k))
         sizes: dict[str, Any] = {s.name: v for s, v in zip(bounding, combination, strict=True)}
         for symbol in plain:
             sizes[symbol.name] = next(p for p in supply if p >= least.get(symbol, 1))  # type: ignore[attr-defined]
         for name in families:
-            top = max((*combination, 1)) + 2
-            sizes[name] = {i: next(supply) for i in range(-1, top + 1)}
+            top = max((*combination, 1))
+            # The members that are sure to exist get the first primes.
+            sizes[name] = {i: next(supply) for i in (*range(top + 1), top + 1, top + 2, -1)}
         fitted = _fit_definitions(program, sizes, plain)
         if fitted is not None:
             found.append(fitted)
@@ -111,10 +112,11 @@ def choose_sizes(
 
 
 def _rotated(values: Sequence[int], by: int) -> list[int]:
-    # Only the first few primes take part, so that matrices stay small; the rest follow if many sizes are needed.
-    head, tail = list(values[:6]), list(values[6:])
+    # Only the first few take part, so that matrices stay small; the rest follow if many sizes are needed.
+    head, tail = list(values[:4]), list(values[4:])
     by %= max(len(head), 1)
-    more = [p for p in range(83, 1000) if all(p % q for q in range(2, int(math.isqrt(p)) + 1))]
+    above = max(values, default=2)
+    more = [p for p in range(above + 1, above + 2000) if all(p % q for q in range(2, int(math.isqrt(p)) + 1))]
     return head[by:] + head[:by] + tail + more
 
 
