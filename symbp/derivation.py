@@ -39,6 +39,7 @@ class Step:
     condition: what must hold for the move, in words; empty if nothing.
     source:    where the rule can be found (paper, equation).
     loops:     the loops around the equation.
+    detail:    arithmetic that a reader would do without a word (unit factors, double transposes).
     """
 
     kind: StepKind
@@ -51,6 +52,7 @@ class Step:
     condition: str = ""
     source: str = ""
     loops: tuple[Loop, ...] = ()
+    detail: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ class Derivation:
     """Everything that ``derive`` found.
 
     source:   the program as it was declared.
-    forward:  the program with its non-linear parts named, as the backward pass reads it.
+    named:    the program with every argument and result of a non-linear operation named, which the steps refer to.
+    forward:  the program as it is printed and run: of the new names only those that the backward pass reads.
     program:  ``forward`` followed by the backward pass.
     results:  the numbered equations of the backward pass, in order.
     steps:    every move, in order.
@@ -92,6 +95,7 @@ class Derivation:
     """
 
     source: Program
+    named: Program
     forward: Program
     program: Program
     results: tuple[Result, ...]

@@ -81,9 +81,11 @@ class Box:
     sides: tuple[Interval, ...]
 
     @classmethod
-    def of(cls, *ends: tuple[sp.Expr, sp.Expr]) -> Box:
+    def of(cls, *ends: tuple[sp.Expr | int, sp.Expr | int]) -> Box:
         """Build a box from ``(low, high)`` pairs, ends included."""
-        return cls(tuple(Interval((low,), (high,)) for low, high in ends))
+        return cls(
+            tuple(Interval((sp.sympify(low, strict=True),), (sp.sympify(high, strict=True),)) for low, high in ends)
+        )
 
     def meet(self, other: Box) -> Box:
         """Return the intersection."""

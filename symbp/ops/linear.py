@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 
 from symbp.expr import (
     Add, Diag, DiagOf, Embed, Gather, Hadamard, Kron, MatMul, Node, Reshape, Scale, Scatter, Slice, SMul,
     StaticMap, T, Transpose, Where, Zero, had, matmul, scaled, total,
 )
+from symbp.expr import add as add_
 from symbp.ops.rule import Op, linear
 
 
@@ -59,7 +61,21 @@ def _pull_kron(G: Node, node: Node, k: int) -> Node:
     return Reshape(matmul(T(blocks), _column(A)), p, q, "F")
 
 
-add = linear("add", Add, "{A} + {B}", "(r,c),(r,c)->(r,c)", pull=lambda G, node, k: G, reason="sum")
+def _d_add(node: Node, Y: Node, dA: Sequence[Node | None]) -> Node | None:
+    moving = [tangent for tangent in dA if tangent is not None]
+    return add_(*moving) if moving else None
+
+
+def _d_where(node: Node, Y: Node, dA: Sequence[Node | None]) -> Node | None:
+    M, A, B = node.operands
+    if dA[1] is None and dA[2] is None:
+        return None
+    return Where(M, dA[1] or Zero(*A.shape), dA[2] or Zero(*B.shape))
+
+
+add = linear(
+    "add", Add, "{A} + {B}", "(r,c),(r,c)->(r,c)", pull=lambda G, node, k: G, differential=_d_add, reason="sum",
+)
 scale = linear(
     "scale", Scale, "{c}\\,{A}", "(r,c)->(r,c)", pull=lambda G, node, k: scaled(node.parameters[0], G),
     reason="coefficient",
@@ -122,7 +138,7 @@ def _pull_where(G: Node, node: Node, k: int) -> Node:
 
 where = Op(
     "where", Where, "\\operatorname{{where}}({A}, {B}, {C})", "(r,c),(r,c),(r,c)->(r,c)", linear=(1, 2),
-    pull=_pull_where, flat=True, reason="selection",
+    pull=_pull_where, differential=_d_where, reason="selection",
 )
 
 LINEAR: tuple[Op, ...] = tuple(entry for entry in list(globals().values()) if isinstance(entry, Op))

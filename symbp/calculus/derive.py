@@ -1,0 +1,207 @@
+"""``derive``: from a declared program to its numbered backward equations, every move a Step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import sympy as sp
+
+from symbp.calculus.adjoint import Adjoint, adjoint
+from symbp.calculus.identities import Context, Phase
+from symbp.calculus.naming import definitions, name_parts
+from symbp.calculus.readable import (
+    Editor, drop_dead, forget_names, peel, place_adjoints, place_messages, resolve, tidy_changed,
+)
+from symbp.calculus.rewriting import rewrite, tidy
+from symbp.derivation import Derivation, Range, Result, Step
+from symbp.expr import Node, Ref, expanded, refs, shift, transform
+from symbp.program import (
+    Equation, Loop, Origin, Program, Site, check, index_box, index_step, map_equations, reads_of, site_ranges,
+)
+
+
+def facts_of(program: Program) -> dict[str, frozenset[str]]:
+    """Return the declared facts by variable."""
+    return {name: var.facts for name, var in program.variables.items() if var.facts}
+
+
+def recognise(program: Program) -> tuple[Program, list[Step]]:
+    """Apply the forward identities (logarithms of softmax and sigmoid) before anything is differentiated."""
+    context = Context(facts_of(program), {}, {s.target: s.equation.value for s in program.sites})
+    steps: list[Step] = []
+
+    def change(equation: Equation) -> list[Equation]:
+        uses: list[Step] = []
+
+        def record(entry: object, before: Node, after: Node) -> None:
+            uses.append(
+                Step("recognise", entry.name, equation.target, before, after,  # type: ignore[attr-defined]
+                     condition=entry.condition, source=entry.source)  # type: ignore[attr-defined]
+            )
+
+        value = rewrite(equation.value, "forward", context, record)
+        steps.extend(uses)
+        if value is equation.value:
+            return [equation]
+        return [Equation(equation.target, value, equation.line, equation.note)]
+
+    return program.replace(body=map_equations(program.body, change)), steps  # type: ignore[arg-type]
+
+
+def prepare(program: Program) -> tuple[Program, list[Step]]:
+    """Return the program that is differentiated: forward identities applied, non-linear parts named, checked."""
+    recognised, first = recognise(program)
+    named, second = name_parts(recognised)
+    return check(named), [*first, *second]
+
+
+def derive(program: Program, wrt: Iterable[str] | None = None, output: str | None = None) -> Derivation:
+    """Derive the backward pass of a program.
+
+    program: a checked program.
+    wrt:     the declared variables whose adjoints are wanted; by default the parameters.
+    output:  the output that is differentiated; by default ``loss``, or the only output.
+
+    Returns a Derivation whose ``results`` are the numbered equations, for all sizes.
+    Raises ``KeyError`` for a name that the program does not declare.
+    """
+    chosen = output or ("loss" if "loss" in program.outputs else program.outputs[0])
+    wanted = [v.name for v in program.parameters] if wrt is None else list(wrt)
+    for name in (*wanted, chosen):
+        if name not in program.variables:
+            raise KeyError(name)
+    named, steps = prepare(program)
+    raw = adjoint(named, chosen, wanted)
+    steps += raw.steps
+    first = len(named.body)
+    readable = _readable(raw, named, first, {raw.names[n] for n in wanted if n in raw.names}, steps)
+    forward_length = _forward_length(readable)
+    forward = readable.replace(
+        body=readable.body[:forward_length],
+        variables={n: v for n, v in readable.variables.items() if v.kind not in ("adjoint", "message") and not n.endswith("_seed")},
+    )
+    check(readable)
+    gradients = {n: raw.names[n] for n in wanted}
+    results = number(readable, forward_length, raw)
+    return Derivation(program, named, forward, readable, results, tuple(steps), gradients, chosen)
+
+
+def _forward_length(program: Program) -> int:
+    """Return the number of top-level statements before the backward pass."""
+    for k, statement in enumerate(program.body):
+        inner = statement
+        while isinstance(inner, Loop):
+            inner = inner.body[0]
+        if program.variables[inner.target.name].kind in ("adjoint", "message"):
+            return k
+    return len(program.body)
+
+
+def _readable(raw: Adjoint, named: Program, first: int, wanted: set[str], steps: list[Step]) -> Program:
+    context = Context(facts_of(named), definitions(named), {s.target: s.equation.value for s in named.sites})
+    editor = Editor(raw.program)
+    for path, site in editor.sites.items():
+        if path[0] >= first:
+            phases: tuple[Phase, ...] = ("contract", "facts", "fold", "contract")
+            editor.values[path] = tidy(site.equation.value, context, site.target, site.loops, steps, phases)
+    program = place_messages(peel(editor.result(), first))
+
+    def settle(site: Site, value: Node) -> Node:
+        return tidy(value, context, site.target, site.loops, steps, ("contract", "facts", "contract"))
+
+    editor = Editor(program, settle)
+    place_adjoints(editor, wanted)
+    tidy_changed(editor, [p for p in editor.sites if p[0] >= first], context, steps)
+    editor = Editor(editor.result())
+    forget_names(editor, first, steps)
+    tidy_changed(editor, [p for p in editor.changed if p[0] >= first], context, steps)
+    unused = [n for n, v in program.variables.items() if v.origin is not None]
+    program = editor.result(unused)
+    return drop_dead(program, _forward_length(program), wanted)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The numbered equations
+
+
+def number(program: Program, first: int, raw: Adjoint) -> tuple[Result, ...]:
+    """Return the equations of the backward pass as they are printed: messages in place, with range and boundary."""
+    results: list[Result] = []
+    for site in program.sites:
+        var = program.variables[site.target.name]
+        if site.path[0] < first or var.kind == "message":
+            continue
+        value, notes = _spoken(program, site)
+        origin = var.origin or Origin("adjoint", site.target.name)
+        results.append(
+            Result(len(results) + 1, site.target, value, _reason(_heard(raw, origin.of)), _ranges(site.loops), notes)
+        )
+    return tuple(results)
+
+
+def _heard(raw: Adjoint, name: str) -> list[str]:
+    """Return the reasons of the messages to a variable; one handed on by a part without a name of its own counts for it."""
+    found: list[str] = []
+    for reason, reader in raw.reasons.get(name, ()):
+        origin = raw.program.variables[reader].origin
+        found += [reason] if reason else (_heard(raw, reader) if origin is not None else ["sum"])
+    return found
+
+
+def _reason(reasons: Sequence[str]) -> str:
+    distinct = list(dict.fromkeys(reasons))
+    if not distinct:
+        return "no influence on the output"
+    return "; ".join(distinct) if len(distinct) < 3 else f"sum of {len(reasons)} messages"
+
+
+def _ranges(loops: Sequence[Loop]) -> tuple[Range, ...]:
+    return tuple(Range(lp.index, *((lp.hi, lp.lo) if lp.down else (lp.lo, lp.hi))) for lp in loops)
+
+
+def _spoken(program: Program, site: Site) -> tuple[Node, tuple[tuple[Ref, sp.Symbol, str, sp.Expr], ...]]:
+    """Return the right side with each message replaced by what it says, and where it says nothing."""
+    value = site.equation.value
+    replacement: dict[Node, Node] = {}
+    notes: list[tuple[Ref, sp.Symbol, str, sp.Expr]] = []
+    for ref, sums in reads_of(value):
+        if program.variables[ref.name].kind != "message":
+            continue
+        ranges = {**site_ranges(site), **{s.bound: s.ends for s in sums}}
+        pieces = program.pieces[ref.name]
+        if len(pieces) != 1 or pieces[0].site is None or len(ref.indices) != 1:
+            continue
+        writer = pieces[0].site
+        step, here = index_step(writer.target.indices[0], site_ranges(writer)), index_step(ref.indices[0], ranges)
+        if step is None or here is None or step[0] is None or here[0] is None:
+            continue
+        solved = expanded(step[1] * (ref.indices[0] - step[2]))
+        said = _shifted_value(writer, step[0], solved)
+        replacement[ref] = said
+        lo, hi = site_ranges(writer)[step[0]]
+        read = index_box(ref.indices, ranges)
+        assert read is not None
+        for spoken in refs(said):
+            if program.variables[spoken.name].kind != "adjoint" or len(spoken.indices) != 1:
+                continue
+            over = index_step(spoken.indices[0], ranges)
+            if over is None or over[0] is None:
+                continue
+            formal = program.variables[spoken.name](over[0])
+            span = index_box(spoken.indices, ranges)
+            assert span is not None
+            side = span.sides[0]
+            if expanded(side.highs[0] - hi) != 0:
+                notes.append((formal, over[0], ">", hi))
+            if expanded(side.lows[0] - lo) != 0 and not expanded(side.lows[0] - lo).is_positive:
+                notes.append((formal, over[0], "<", lo))
+    if replacement:
+        value = transform(value, lambda n: replacement.get(n, n))
+    return value, tuple(dict.fromkeys(notes))
+
+
+def _shifted_value(writer: Site, symbol: sp.Symbol, solved: sp.Expr) -> Node:
+    return shift(writer.equation.value, {symbol: solved} if symbol != solved else {})
+
+
+__all__ = ["derive", "facts_of", "prepare", "recognise", "resolve"]
