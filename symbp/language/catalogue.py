@@ -535,9 +535,6 @@ def column(x: Node, what: str) -> Node:
     raise Mistake("S004", f"{what} wants columns, not {shape_text(x.shape)}")
 
 
-MASK_FACTS = frozenset({"mask", "binary", "one_hot_columns", "one_hot_rows"})
-
-
 def is_mask(call: Call, node: Node) -> bool:
     """Tell whether an expression is known to have entries 0 and 1 only."""
     if isinstance(node, (Compare, ArgmaxMask, Ones, Zero)):
@@ -545,7 +542,7 @@ def is_mask(call: Call, node: Node) -> bool:
     if isinstance(node, Mask):
         return node.kind != "half_lower"
     if isinstance(node, Ref):
-        return node.name in call.scope.masks or bool(call.scope.variables[node.name].facts & MASK_FACTS)
+        return call.is_mask(node)
     if isinstance(node, Hadamard):
         return all(is_mask(call, o) for o in node.operands)
     if isinstance(node, MatMul):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from symbp.expr import Node
+from symbp.expr import Node, Ref
 from symbp.language.diagnostics import Mistake, did_you_mean
 from symbp.language.lines import Statement
 from symbp.language.parsing import source
@@ -71,6 +71,14 @@ class Call:
         at = self.node.end_col_offset - 1  # type: ignore[operator]
         comma = "" if row[:at].rstrip().endswith(("(", ",")) else ", "
         return (row[:at] + comma + argument + row[at:]).strip()
+
+
+    def is_mask(self, ref: Ref) -> bool:
+        """Tell whether a variable has entries 0 and 1 only: by a fact, or because a comparison was assigned to it."""
+        return ref.name in self.scope.masks or bool(self.scope.variables[ref.name].facts & MASK_FACTS)
+
+
+MASK_FACTS = frozenset({"mask", "binary", "one_hot_columns", "one_hot_rows"})
 
 
 @dataclass(frozen=True)

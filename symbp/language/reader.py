@@ -7,13 +7,13 @@ Nothing of the text is executed.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sympy as sp
 
-from symbp.expr import Node, Ref, ShapeError, Zero, as_node, broadcast, is_one, same_size, shape_text
+from symbp.expr import Node, Ref, ShapeError, Zero, as_node, broadcast, refs, same_size, shape_text
 from symbp.language.catalogue import is_mask
 from symbp.language.declarations import Declarations
 from symbp.language.diagnostics import DeclarationError, Diagnostic, Mistake, Report, Span, Stop
@@ -117,8 +117,6 @@ class Reader:
         parameters = {n: entry.parameters for n, entry in LAYER_TABLE.items()}
         self.declarations = Declarations(self.scope, parsed, parameters)
         self.written: dict[int, Written] = {}
-        self.values: list[str] = []
-        self.display: dict[str, str] = {}
 
     def program(self) -> Program:
         """Return the checked program; raise ``DeclarationError`` with everything found."""
@@ -166,7 +164,7 @@ class Reader:
             # What is wrong with the name was said; the right side may have errors of its own.
             reader.value(p.value)
             raise Stop
-        writer = EquationWriter(scope, p, loops, self.values)
+        writer = EquationWriter(scope, p, loops)
         reader = Expressions(scope, p.statement, LAYER_TABLE, writer.write)
         failed = False
         stated: tuple[sp.Expr, sp.Expr] | None = None
@@ -272,33 +270,18 @@ class Reader:
         if p.subscripts:
             if name not in scope.variables:
                 formals = self.declarations.names[name].formals
+                piece = PieceShape(subscripts, shape)
                 try:
-                    rows, cols = self.family(p, reader, subscripts, shape, loops, formals)
+                    rows, cols = pattern(name, [(piece, [h.symbol for h in loops])], formals)
                 except Mistake as mistake:
                     self.report.add_mistake(mistake, place(p.statement, p.target))
                     raise Stop from None
-                self.new(Var(name, rows, cols, formals), name)
+                scope.define(Var(name, rows, cols, formals))
             return scope.member(name, subscripts)
         if loops:
-            return private_name(scope, self.values, name, shape, loops)
-        self.new(Var(name, *shape), name)
+            return private_name(scope, name, shape, loops)
+        scope.define(Var(name, *shape))
         return scope.member(name, ())
-
-    def family(
-        self, p: Assign, reader: Expressions, subscripts: tuple[sp.Expr, ...], shape: tuple[sp.Expr, sp.Expr],
-        loops: tuple[Head, ...], formals: tuple[sp.Symbol, ...],
-    ) -> tuple[sp.Expr, sp.Expr]:
-        """Return the pattern of a computed family: from a stated shape if the file has one, else from this piece."""
-        for other in self.declarations.names[p.name].assigned:
-            if other.shape is not None and other is not p:
-                return self.declarations.stated(p.name, other, formals)
-        return pattern(p.name, [(PieceShape(subscripts, shape), [h.symbol for h in loops])], formals)
-
-    def new(self, var: Var, shown: str) -> None:
-        """Add a computed variable."""
-        self.scope.define(var)
-        self.values.append(var.name)
-        self.display[var.name] = shown
 
     # -- the whole -----------------------------------------------------------------------------------------
     def assemble(self, body: tuple[Statement, ...]) -> Program:
@@ -306,19 +289,9 @@ class Reader:
         scope = self.scope
         declared = {n: v for n, v in scope.variables.items() if v.declared}
         computed = {n: v for n, v in scope.variables.items() if not v.declared}
-        read = {ref.name for w in self.written.values() for ref in _reads(w.statement.value)}
-        for equation in _equations(body):
-            read |= {ref.name for ref in _reads(equation.value)}
-        private = {entry.variable for entries in scope.private.values() for entry in entries}
-        outputs = [n for n in computed if n != "loss" and n not in read and n not in private]
-        if "loss" in computed:
-            outputs.insert(0, "loss")
-        assigned_inputs = [
-            n for n in declared if n not in read and any(e.target.name == n for e in _equations(body))
-        ]
         samples = scope.samples if scope.samples is not None else find_samples(declared.values())
         return Program(
-            {**declared, **computed}, body, tuple(outputs + assigned_inputs), samples,  # type: ignore[arg-type]
+            {**declared, **computed}, body, outputs_of({**declared, **computed}, body), samples,  # type: ignore[arg-type]
             tuple(scope.bounds.items()), tuple(self.declarations.definitions), dict(scope.functions), self.name,
         )
 
@@ -355,20 +328,19 @@ _HELP = {
 }
 
 
-def private_name(scope: Scope, values: list[str], name: str, shape: tuple[sp.Expr, sp.Expr], loops: tuple[Head, ...]) -> Ref:
+def private_name(scope: Scope, name: str, shape: tuple[sp.Expr, sp.Expr], loops: tuple[Head, ...]) -> Ref:
     """Make a variable that is private to the iteration of the loops around, and return this iteration's member."""
     symbols = tuple(h.symbol for h in loops)
     known = scope.variables.keys() | scope.later.keys() | scope.sizes.keys()
     chosen = name if name not in scope.variables else fresh_name(name, known)
     scope.define(Var(chosen, *shape, indices=symbols))
     scope.private.setdefault(name, []).append(Private(chosen, loops))
-    values.append(chosen)
     return scope.member(chosen, symbols)
 
 
-def find_samples(declared: object) -> sp.Expr | None:
+def find_samples(declared: Iterable[Var]) -> sp.Expr | None:
     """Return the one size that every target shares with an input and no parameter has; None if there is no such size."""
-    variables: list[Var] = list(declared)  # type: ignore[call-overload]
+    variables = list(declared)
     inputs = [v for v in variables if v.kind == "input" and not v.scalar]
     targets = [v for v in variables if v.kind == "target" and not v.scalar]
     of_parameters = {s for v in variables if v.kind == "param" for end in v.shape for s in end.free_symbols}
@@ -382,14 +354,17 @@ def find_samples(declared: object) -> sp.Expr | None:
     return shared.pop() if len(shared) == 1 else None
 
 
+def outputs_of(variables: Mapping[str, Var], body: Sequence[Statement]) -> tuple[str, ...]:
+    """Return the results of a program: the loss, and every assigned name that no equation reads."""
+    equations = _equations(body)
+    read = {ref.name for equation in equations for ref in refs(equation.value)}
+    assigned = {equation.target.name for equation in equations}
+    outputs = [name for name in variables if name in assigned and name not in read and name != "loss"]
+    return (*(["loss"] if "loss" in assigned else []), *outputs)
+
+
 def _equations(body: Sequence[Statement]) -> list[Equation]:
     found: list[Equation] = []
     for statement in body:
         found += _equations(statement.body) if isinstance(statement, Loop) else [statement]
     return found
-
-
-def _reads(value: Node) -> list[Ref]:
-    from symbp.expr import refs
-
-    return refs(value)

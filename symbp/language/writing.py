@@ -29,8 +29,8 @@ class LayerEntry:
 class EquationWriter:
     """Writes the parts of the layers that stand in one equation; ``equations`` come before it."""
 
-    def __init__(self, scope: Scope, p: Assign, loops: tuple[Head, ...], values: list[str]) -> None:
-        self.scope, self.p, self.loops, self.values = scope, p, loops, values
+    def __init__(self, scope: Scope, p: Assign, loops: tuple[Head, ...]) -> None:
+        self.scope, self.p, self.loops = scope, p, loops
         self.equations: list[Equation] = []
         self.mine: set[str] = set()
 
@@ -78,7 +78,6 @@ class EquationWriter:
         self.scope.define(Var(name, value.rows, value.cols, symbols))
         if self.loops:
             self.scope.private.setdefault(name, []).append(Private(name, self.loops))
-        self.values.append(name)
         target = self.scope.member(name, symbols)
         self.equations.append(Equation(target, value, self.p.statement.line))
         return target
