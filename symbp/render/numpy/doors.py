@@ -1,0 +1,148 @@
+"""The checks at the door of a module: shapes of every array, facts about the inputs."""
+
+from __future__ import annotations
+
+import contextlib
+
+import sympy as sp
+
+from symbp.render.numpy.layout import Field, Layout
+from symbp.render.numpy.pieces import FunctionText, indented, shape_with_axes
+from symbp.render.numpy.scalars import TIMES, GenerateError
+from symbp.render.numpy.scope import FunctionScope, Kernels, bindings
+
+FACTS: dict[str, tuple[str, str]] = {
+    "columns_sum_to_one": ("np.allclose({a}.sum(axis=-2), 1.0, atol=1e-5)", "each column must sum to one"),
+    "rows_sum_to_one": ("np.allclose({a}.sum(axis=-1), 1.0, atol=1e-5)", "each row must sum to one"),
+    "one_hot_columns": (
+        "(np.all(({a} == 0) | ({a} == 1)) and np.all({a}.sum(axis=-2) == 1))", "each column must hold one 1, else 0",
+    ),
+    "one_hot_rows": (
+        "(np.all(({a} == 0) | ({a} == 1)) and np.all({a}.sum(axis=-1) == 1))", "each row must hold one 1, else 0",
+    ),
+    "binary": ("np.all(({a} == 0) | ({a} == 1))", "each entry must be 0 or 1"),
+    "mask": ("np.all(({a} == 0) | ({a} == 1))", "each entry must be 0 or 1"),
+    "signs": ("np.all(({a} == 1) | ({a} == -1))", "each entry must be 1 or -1"),
+    "positive": ("np.all({a} > 0)", "each entry must be above 0"),
+    "symmetric": ("np.allclose({a}, np.swapaxes({a}, -1, -2))", "it must equal its transpose"),
+    "index": (
+        "np.all(({a} == np.floor({a})) & ({a} >= 0) & ({a} < {size}))", "each entry must be an integer below {size}",
+    ),
+}
+"""Facts that a declaration may state: a test of the array ``a`` (axes -2 and -1 are rows and columns), and words."""
+
+
+def check_shapes(layout: Layout, kernels: Kernels) -> FunctionText:
+    """Return ``_check_shapes``: sizes are read off the first array that has them, then every shape is compared."""
+    given = [f for f in layout.fields if not f.target]
+    targets = [f for f in layout.fields if f.target]
+    scope = FunctionScope(layout, kernels, given)
+    compared, late = [], []
+    for known in given:
+        try:
+            compared += _compared(scope, known)
+        except GenerateError:
+            late.append(known)  # a size of it is known from a target only
+    assumed: list[str] = []
+    with contextlib.suppress(GenerateError):
+        assumed = [] if late else _assumed(scope)
+    early = dict(scope.size_lines)
+    lines = _sizes(scope, early) + compared + assumed
+    scope.fields = layout.fields
+    compared_late = [line for f in (*late, *targets) for line in _compared(scope, f)]
+    assumed_late = [] if assumed else _assumed(scope)
+    new = {name: text for name, text in scope.size_lines.items() if name not in early}
+    if targets:
+        lines += ["if not targets:", "    return"]
+    lines += [*_sizes(scope, new), *compared_late, *assumed_late]
+    return FunctionText(
+        f"_check_shapes(params: Params, inputs: Inputs{', targets: bool = True' if targets else ''}) -> None:",
+        "Raise ValueError, naming the field, unless each array has the shape of its declaration.",
+        indented(bindings(scope.bound) + lines),
+    )
+
+
+def _sizes(scope: FunctionScope, sizes: dict[str, str]) -> list[str]:
+    """Return the lines that read sizes off shapes, after making sure that the arrays have all their axes."""
+    lines = []
+    for known in scope.layout.fields:
+        name = scope.field(known) if known.access in scope.bound.values() else known.access
+        if any(_reads(text, name) for text in sizes.values()):
+            shape, count = shape_with_axes(known), len(known.lengths) - known.depth + 2
+            if known.depth == 0:
+                lines.append(f'_axes("{known.access}", {name}, {count}, "{shape}")')
+            elif known.depth == 1:
+                lines += [f"for a in {name}:", f'    _axes("{known.access}", a, {count}, "{shape}")']
+    return lines + scope.sizes(sizes)
+
+
+def _reads(text: str, name: str) -> bool:
+    words = "".join(c if c.isalnum() or c in "_." else " " for c in text).split()
+    return any(word == name or word.startswith(f"{name}.") for word in words)
+
+
+def _assumed(scope: FunctionScope) -> list[str]:
+    """Return the lines that test what the declaration assumes of sizes."""
+    program, lines = scope.layout.program, []
+    for size, least in program.assumptions:
+        text = scope.size(size)
+        words = f"the declaration assumes {size} >= {least}, but it is {{{text}}}"
+        lines += [f"if {text} < {least}:", f'    raise ValueError(f"{words}")']
+    for size, value in program.definitions:
+        above, below = sp.fraction(sp.together(value))
+        left, right = scope.size(size * below, TIMES), scope.size(above, TIMES)
+        words = f"the declaration assumes {size * below} == {above}, but they are {{{left}}} and {{{right}}}"
+        lines += [f"if {left} != {right}:", f'    raise ValueError(f"{words}")']
+    return lines
+
+
+def _compared(scope: FunctionScope, known: Field) -> list[str]:
+    """Return the lines that compare the shape of a field with its declaration."""
+    if known.annotation == "float":
+        return []
+    text, label, margin = scope.field(known), known.access, ""
+    lines: list[str] = []
+    for level, k in enumerate(known.free[: known.depth]):
+        lo, hi = known.ends[k]
+        length = known.lengths[level]
+        lines.append(f"{margin}_expect_length({_quoted(label)}, {text}, {scope.size(length)}, \"{length}\")")
+        lines.append(f"{margin}for {scope.steps(known.var.indices[k], lo, hi)}:")
+        at = scope.position(known.var.indices[k], lo)
+        text, label, margin = f"{text}[{at}]", f"{label}[{{{at}}}]", margin + "    "
+    sizes = [scope.size(s) for s in (*known.lengths[known.depth :], *known.shape)]
+    lines.append(f'{margin}_expect({_quoted(label)}, {text}, ({", ".join(sizes)}), "{shape_with_axes(known)}")')
+    for k in known.free[: known.depth]:
+        scope.leave(known.var.indices[k])
+    return lines
+
+
+def _quoted(label: str) -> str:
+    return f'f"{label}"' if "{" in label else f'"{label}"'
+
+
+def check_inputs(layout: Layout, kernels: Kernels) -> FunctionText:
+    """Return ``check_inputs``: one test per fact that the declaration states about an input."""
+    scope = FunctionScope(layout, kernels, layout.inputs)
+    lines: list[str] = []
+    for known in layout.inputs:
+        facts = [fact for fact in FACTS if fact in known.var.facts]
+        # A single 1 in each column is more than a sum of one.
+        facts = [f for f in facts if not (f.endswith("_sum_to_one") and f"one_hot_{f.split('_')[0]}" in facts)]
+        for fact in facts if known.annotation != "float" else ():
+            if known.depth > 1:
+                raise GenerateError(f"facts about {known.name}, whose shape depends on two indices, are not tested")
+            test, words = FACTS[fact]
+            name, margin = scope.field(known), ""
+            if known.depth:
+                lines.append(f"for a in {name}:")
+                name, margin = "a", "    "
+            size = scope.size(known.var.size) if known.var.size is not None else ""
+            lines.append(f"{margin}if not {test.format(a=name, size=size)}:")
+            lines.append(f'{margin}    raise ValueError("{known.access}: {words.format(size=known.var.size)}")')
+    summary = "Raise ValueError, naming the field, unless the inputs have the facts that the declaration assumes."
+    if not lines:
+        summary = "Do nothing: the declaration assumes no facts about its inputs."
+    top = scope.prologue() if lines else []
+    return FunctionText("check_inputs(inputs: Inputs) -> None:", summary, indented(top + lines))
+
+

@@ -1,0 +1,516 @@
+"""Equations and loops as lines of Python.
+
+Three things are decided here.  A sum over an index that runs like a loop before it is gathered inside that loop.  A
+family that is read only in the iteration that defines it is a plain local variable.  A family that is written for the
+next iteration and read there is one carried variable; other families are buffers, zeroed where a member that no
+equation defines counts as zero.  So a loop holds no ``if``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import sympy as sp
+
+from symbp.expr import Add, Box, Node, Ref, Scale, SumOver, Zero, expanded, refs, same_size, shift, walk
+from symbp.program import Equation, Loop, Program, Statement, Var, index_box, index_step
+from symbp.render.numpy.expressions import Printer
+from symbp.render.numpy.layout import Ends, Layout, Store, annotation, hull
+from symbp.render.numpy.scalars import PLUS, UNARY, GenerateError
+from symbp.render.numpy.scope import FunctionScope
+
+MARGIN = 120
+"""The longest line."""
+
+
+@dataclass(eq=False)
+class Assign:
+    """``target = value``."""
+
+    target: Ref
+    value: Node
+    equation: Equation
+
+
+@dataclass(eq=False)
+class Start:
+    """The target begins as ``value`` (zero if None), before a loop adds to it."""
+
+    target: Ref
+    value: Node | None
+    equation: Equation
+
+
+@dataclass(eq=False)
+class Gain:
+    """``target += value``, in a loop."""
+
+    target: Ref
+    value: Node
+    equation: Equation
+
+
+@dataclass(eq=False)
+class Repeat:
+    """A loop over items."""
+
+    loop: Loop
+    body: list[Item] = field(default_factory=list)
+
+
+Item = Assign | Start | Gain | Repeat
+
+
+@dataclass(frozen=True)
+class Place:
+    """An item with the loops around it and its position."""
+
+    item: Assign | Start | Gain
+    loops: tuple[Repeat, ...]
+    path: tuple[int, ...]
+
+
+def places(items: Sequence[Item], around: tuple[Repeat, ...] = (), path: tuple[int, ...] = ()) -> Iterator[Place]:
+    """Yield every item that is no loop, with its place."""
+    for k, item in enumerate(items):
+        if isinstance(item, Repeat):
+            yield from places(item.body, (*around, item), (*path, k))
+        else:
+            yield Place(item, around, (*path, k))
+
+
+# -- sums inside loops ----------------------------------------------------------------------------------------
+
+
+def arrange(body: Sequence[Statement], whole: frozenset[str]) -> list[Item]:
+    """Return the items of a body, with sums over an index as loops that gather; ``whole`` are left as sums."""
+    items: list[Item] = []
+    for statement in body:
+        if isinstance(statement, Loop):
+            items.append(Repeat(statement, arrange(statement.body, whole)))
+            continue
+        sums, rest = _terms(statement.value)
+        if not sums or statement.target.name in whole:
+            items.append(Assign(statement.target, statement.value, statement))
+            continue
+        # The start stands before the earliest loop that gathers, so that every gain finds it.
+        at = len(items)
+        for total, coefficient in sums:
+            host = _host(items, total, statement.target)
+            loop = Loop(total.bound, *total.ends, body=(), line=statement.line)
+            value = total.operands[0]
+            if host is None:
+                home = Repeat(loop)
+                items.append(home)
+            else:
+                home = items[host]  # type: ignore[assignment]
+                at = min(at, host)
+                value = shift(value, {total.bound: home.loop.index})
+            gain = value if coefficient == 1 else Scale(value, coefficient)
+            home.body.append(Gain(statement.target, gain, statement))
+        if rest is not None and at < len(items) and not _ready(items[:at], rest, items):
+            # What does not depend on the loop is added behind it.
+            items.append(Gain(statement.target, rest, statement))
+            rest = None
+        items.insert(at, Start(statement.target, rest, statement))
+    return items
+
+
+def _terms(value: Node) -> tuple[list[tuple[SumOver, sp.Expr]], Node | None]:
+    """Split a right side into its sums over an index, each with its coefficient, and the rest."""
+    sums: list[tuple[SumOver, sp.Expr]] = []
+    rest: list[Node] = []
+
+    def visit(node: Node, coefficient: sp.Expr) -> None:
+        if isinstance(node, Add):
+            for term in node.operands:
+                visit(term, coefficient)
+        elif isinstance(node, Scale):
+            visit(node.body, coefficient * node.coefficient)
+        elif isinstance(node, SumOver):
+            sums.append((node, coefficient))
+        else:
+            rest.append(node if coefficient == 1 else Scale(node, coefficient))
+
+    visit(value, sp.S.One)
+    return sums, (rest[0] if len(rest) == 1 else Add(*rest)) if rest else None
+
+
+def _host(items: Sequence[Item], total: SumOver, target: Ref) -> int | None:
+    """Return the last loop that runs over the range of a sum and at whose end all its terms are known."""
+    for k in reversed(range(len(items))):
+        item = items[k]
+        if not isinstance(item, Repeat):
+            continue
+        loop = item.loop
+        if not (same_size(loop.lo, total.ends[0]) and same_size(loop.hi, total.ends[1])):
+            continue
+        if target.has(loop.index) or any(isinstance(n, SumOver) for n in walk(total.operands[0])):
+            continue
+        term = shift(total.operands[0], {total.bound: loop.index})
+        if all(_known(items, k, ref) for ref in refs(term)):
+            return k
+    return None
+
+
+def _known(items: Sequence[Item], k: int, ref: Ref) -> bool:
+    """Tell whether a member is known at the end of each iteration of the loop at position ``k``."""
+    for j, item in enumerate(items):
+        defined = [p for p in places([item]) if p.item.target.name == ref.name]
+        if not defined or j < k:
+            continue
+        if j > k:
+            return False
+        assert isinstance(item, Repeat)
+        if any(len(p.loops) != 1 or p.item.target.indices != ref.indices or isinstance(p.item, Gain) for p in defined):
+            return False
+    return True
+
+
+def _ready(before: Sequence[Item], value: Node, items: Sequence[Item]) -> bool:
+    """Tell whether what ``value`` reads is defined before."""
+    late = {p.item.target.name for p in places(items)} - {p.item.target.name for p in places(before)}
+    return not any(ref.name in late for ref in refs(value))
+
+
+# -- where a computed family lives ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A family held in one variable from each iteration to the next; it is zero before ``loop``."""
+
+    loop: Repeat
+    store: Store
+
+
+class Storage:
+    """Decides for each computed variable of a function how it is kept."""
+
+    def __init__(self, layout: Layout, program: Program, items: Sequence[Item], keep: frozenset[str]) -> None:
+        self.layout = layout
+        self.program = program
+        self.places = list(places(items))
+        self.defined: dict[str, list[Place]] = {}
+        self.read: dict[str, list[tuple[Place, Ref]]] = {}
+        for place in self.places:
+            self.defined.setdefault(place.item.target.name, []).append(place)
+            if place.item.value is not None:
+                for ref in refs(place.item.value):
+                    self.read.setdefault(ref.name, []).append((place, ref))
+        self.keep = keep
+        self.stores: dict[str, Store] = {}
+        self.carried: dict[str, Carried] = {}
+        self.buffers: dict[str, Store] = {}
+        for name in self.defined:
+            self._decide(program.variables[name])
+
+    def _decide(self, var: Var) -> None:
+        local = self.layout.identifiers(var.name)
+        if not var.indices or (var.name not in self.keep and self._is_local(var.name)):
+            self.stores[var.name] = Store(local, tuple(None for _ in var.indices))
+            return
+        loop = None if var.name in self.keep else self._carrying(var)
+        if loop is not None:
+            self.carried[var.name] = Carried(loop, Store(local, tuple(None for _ in var.indices)))
+            self.stores[var.name] = self.carried[var.name].store
+            return
+        self.stores[var.name] = self.buffers[var.name] = self._whole(var)
+
+    def _is_local(self, name: str) -> bool:
+        """Tell whether every read is in the iteration that defines the member, after its definition."""
+        first = self.defined[name][0]
+        deep = len(first.loops)
+        everywhere = [(p, p.item.target) for p in self.defined[name]] + self.read.get(name, [])
+        own = {loop.loop.index for loop in first.loops}
+        if len(own) != len(first.item.target.indices) or not own <= set(first.item.target.indices):
+            return False
+        return all(
+            place.loops[:deep] == first.loops and ref.indices == first.item.target.indices
+            and place.path[deep:] >= first.path[deep:]
+            for place, ref in everywhere
+        )
+
+    def _carrying(self, var: Var) -> Repeat | None:
+        """Return the loop that carries a family: written for the next iteration, read there before it is written."""
+        definitions, reads = self.defined[var.name], self.read.get(var.name, [])
+        if len(definitions) != 1 or not var.zero_outside or not definitions[0].loops:
+            return None
+        place = definitions[0]
+        for loop in place.loops:
+            ahead = -1 if loop.loop.down else 1
+            deep = place.loops.index(loop) + 1
+            if deep != len(place.loops):
+                continue
+            if all(self._one_before(place, other, ref, loop, ahead) for other, ref in reads):
+                return loop
+        return None
+
+    @staticmethod
+    def _one_before(place: Place, other: Place, ref: Ref, loop: Repeat, ahead: int) -> bool:
+        deep = len(place.loops)
+        if other.loops[:deep] != place.loops or other.path[deep - 1 :] > place.path[deep - 1 :]:
+            return False
+        bound = [r.loop.index for r in place.loops]
+        found = False
+        for written, wanted in zip(place.item.target.indices, ref.indices, strict=True):
+            a, b = index_step(written, bound), index_step(wanted, bound)
+            if a is None or b is None or a[0] != b[0] or a[1] != b[1]:
+                return False
+            delay = expanded((a[2] - b[2]) * a[1])
+            if a[0] == loop.loop.index:
+                if delay != ahead:
+                    return False
+                found = True
+            elif delay != 0 or a[0] is None:
+                return False
+        return found
+
+    def _whole(self, var: Var) -> Store:
+        """Return the store of all members that are declared, defined, or read as zero."""
+        boxes = [] if not var.declared else list(var.boxes)
+        for name, around in ((p.item.target, p.loops) for p in self.defined[var.name]):
+            boxes.append(_box(name, around))
+        if var.zero_outside:
+            boxes += [_box(ref, place.loops, place.item.value) for place, ref in self.read.get(var.name, [])]
+        ends: list[Ends] = []
+        for k in range(len(var.indices)):
+            sides = [(low, high) for box in boxes for low in box.sides[k].lows for high in box.sides[k].highs]
+            ends.append(hull(sides, self.layout.bounds, var.name))
+        lows, highs = tuple(lo for lo, _ in ends), tuple(hi for _, hi in ends)
+        return Store(self.layout.identifiers(var.name), lows, highs, self.layout.depth_of(var))
+
+
+def _box(ref: Ref, around: Sequence[Repeat], value: Node | None = None) -> Box:
+    ranges = {r.loop.index: (r.loop.lo, r.loop.hi) for r in around}
+    if value is not None:
+        ranges |= {n.bound: n.ends for n in walk(value) if isinstance(n, SumOver)}
+    box = index_box(ref.indices, ranges)
+    if box is None:
+        raise GenerateError(f"{ref.label}: an index must be a loop index plus or minus a constant")
+    return box
+
+
+# -- lines --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of code at a depth of indentation, with the equation that it computes."""
+
+    depth: int
+    code: str
+    note: str = ""
+
+
+class Writer:
+    """Writes the body of one function.
+
+    scope:   the names of the function.
+    program: the program to which the statements belong.
+    note:    gives the number and the text of an equation.
+    output:  the name of the output, kept as a Python float; None if it is not computed here.
+    """
+
+    def __init__(
+        self, scope: FunctionScope, program: Program, note: Callable[[Equation], str], output: str | None = None
+    ) -> None:
+        self.scope = scope
+        self.layout = scope.layout
+        self.program = program
+        self.note = note
+        self.output = output
+        self.printer = Printer(scope)
+        self.lines: list[Line] = []
+        self.written: set[str] = set()
+
+    def write(self, body: Sequence[Statement], keep: Iterable[str]) -> None:
+        """Write statements; ``keep`` are the variables whose values the function returns."""
+        # A sum of numbers for the output reads best as a sum.
+        items = arrange(body, frozenset({self.output} if self.output else ()) | _scalars(body))
+        storage = Storage(self.layout, self.program, items, frozenset(keep))
+        self.scope.stores |= storage.stores
+        self.written |= set(storage.stores)
+        self._items(items, storage, 0)
+
+    def _items(self, items: Sequence[Item], storage: Storage, depth: int) -> None:
+        for item in items:
+            for name in [n for n, s in storage.buffers.items() if n in _targets(item)]:
+                self._allocate(self.program.variables[name], storage.buffers.pop(name), depth)
+            if isinstance(item, Repeat):
+                for name, carried in storage.carried.items():
+                    if carried.loop is item:
+                        self._line(depth, f"{carried.store.name} = {self._zeros_before(name, item)}")
+                loop = item.loop
+                self._line(depth, f"for {self.scope.steps(loop.index, loop.lo, loop.hi, loop.down)}:")
+                self._items(item.body, storage, depth + 1)
+                self.scope.leave(loop.index)
+            else:
+                self._item(item, depth)
+
+    def _item(self, item: Assign | Start | Gain, depth: int) -> None:
+        target = self.scope.member(self.scope.stores[item.target.name], item.target.indices)
+        if isinstance(item, Start):
+            value = f"np.zeros_like({like})" if item.value is None and (like := self._like(item.target)) else None
+            if item.value is not None:
+                code = self.printer.full(item.value)
+                # A bare name would be added to in place.
+                value = f"{code.text}.copy()" if code.level == 7 and "(" not in code.text else code.text
+            self._line(depth, f"{target} = {value or f'np.zeros({self.printer.shape(item.target)}, DTYPE)'}")
+            return
+        if isinstance(item, Gain):
+            sign, body = "+", item.value
+            if isinstance(body, Scale) and body.coefficient.could_extract_minus_sign():
+                sign, body = "-", body.body if body.coefficient == -1 else Scale(body.body, -body.coefficient)
+            self._line(depth, f"{target} {sign}= {self.printer.number(body).text}", self.note(item.equation))
+            return
+        if item.target.name == self.output:
+            code = self.printer.number(item.value)
+            text = f"float({code.text})" if code.flat else f"{code.at(7)}.item()"
+        else:
+            code = self.printer.number(item.value)
+            if code.flat and item.target.is_scalar_shape and code.text.endswith(".sum()"):
+                code = replace(code, text=f"{code.text[:-1]}keepdims=True)", flat=False)
+            text = self.printer.spread(code, item.target).text
+        self._line(depth, f"{target} = {text}", self.note(item.equation))
+
+    def _like(self, ref: Ref) -> str | None:
+        """Return an array at hand of the shape of an adjoint or a tangent."""
+        origin = self.program.variables[ref.name].origin
+        if origin is None or origin.role not in ("adjoint", "tangent") or origin.of == self.output:
+            return None
+        of = self.program.variables[origin.of]
+        try:
+            return self.scope.read(of(*ref.indices)).text
+        except GenerateError:
+            return None
+
+    def _allocate(self, var: Var, store: Store, depth: int) -> None:
+        """Write the buffer of a family, with its declared members in place."""
+        lengths = {
+            k: self.scope.size(expanded(high - low + 1), PLUS if k >= store.depth else UNARY)
+            for k, (low, high) in enumerate(zip(store.lows, store.highs, strict=True))
+            if low is not None and high is not None
+        }
+        names = [self.scope.index(var.indices[k]) for k in range(store.depth)]
+        shape = [lengths[k] for k in store.stacked] + [self.scope.size(s) for s in ((*var.shape,) if store.depth < len(var.indices) or var.zero_outside else ())]
+        how = "zeros" if var.zero_outside else "empty"
+        if store.depth == 0:
+            text = f"np.{how}(({', '.join(shape)}), DTYPE)"
+            self._line(depth, f"{store.name} = {text}")
+        else:
+            member = f"np.{how}(({', '.join(shape)}), DTYPE)" if shape else ""
+            if not member and store.depth == 1:
+                text = f"[np.empty((0, 0))] * {lengths[0]}"
+            else:
+                text = member or "np.empty((0, 0))"
+                for k in reversed(range(store.depth)):
+                    low, high = store.lows[k], store.highs[k]
+                    assert low is not None and high is not None
+                    text = f"[{text} for {names[k]} in range({self.scope.size(low)}, {self.scope.size(expanded(high + 1))})]"
+            self._line(depth, f"{store.name}: {annotation(store.depth).replace('tuple', 'list').replace(', ...', '')} = {text}")
+        for k in range(store.depth):
+            self.scope.leave(var.indices[k])
+        if var.declared:
+            self._declared(var, store, depth)
+
+    def _declared(self, var: Var, store: Store, depth: int) -> None:
+        """Write the declared members of a computed family into its buffer."""
+        for field_ in self.layout.fields_of(var.name):
+            if field_ not in self.scope.fields:
+                raise GenerateError(f"{field_.name} is not at hand")
+            source = self.scope.field(field_)
+            if store.depth == 0:
+                at = []
+                for k, (lo, hi) in enumerate(field_.ends):
+                    low, high = store.lows[k], store.highs[k]
+                    assert low is not None and high is not None
+                    if k not in field_.free:
+                        at.append(self.scope.position(lo, low))
+                    else:
+                        start = "" if same_size(lo, low) else self.scope.position(lo, low)
+                        stop = "" if same_size(hi, high) else self.scope.position(expanded(hi + 1), low)
+                        at.append(f"{start}:{stop}")
+                self._line(depth, f"{store.name}[{', '.join(at)}] = {source}")
+                continue
+            # Levels of tuples: member by member.
+            inner, direct = depth, self.layout.direct(field_)
+            for k in field_.free:
+                self._line(inner, f"for {self.scope.steps(var.indices[k], *field_.ends[k])}:")
+                inner += 1
+            indices = [i if k in field_.free else field_.ends[k][0] for k, i in enumerate(var.indices)]
+            self._line(inner, f"{self.scope.member(store, indices)} = {self.scope.member(direct, indices)}")
+            for k in field_.free:
+                self.scope.leave(var.indices[k])
+
+    def _zeros_before(self, name: str, item: Repeat) -> str:
+        """Return the value of a carried variable before the first iteration."""
+        var = self.program.variables[name]
+        place = next(p for p in places([item]) if p.item.target.name == name)
+        first = item.loop.hi if item.loop.down else item.loop.lo
+        target = place.item.target
+        shape = Zero(*(s.xreplace({item.loop.index: first}) for s in target.shape))
+        # The member that the first iteration reads is one step before the first that is written.
+        if any(s.has(item.loop.index) for s in target.shape):
+            back = 1 if item.loop.down else -1
+            shape = Zero(*(expanded(s.xreplace({item.loop.index: first + back})) for s in target.shape))
+        like = self._like_message(var, target, item, first)
+        return f"np.zeros_like({like})" if like else f"np.zeros({self.printer.shape(shape)}, DTYPE)"
+
+    def _like_message(self, var: Var, target: Ref, item: Repeat, first: sp.Expr) -> str | None:
+        """Return an array at hand of the shape of a message."""
+        if var.origin is None or var.origin.of not in self.program.variables:
+            return None
+        of = self.program.variables[var.origin.of]
+        if len(of.indices) != len(target.indices):
+            return None
+        back = 1 if item.loop.down else -1
+        ref = of(*(expanded(i.xreplace({item.loop.index: first + back})) for i in target.indices))
+        try:
+            return self.scope.read(ref).text
+        except GenerateError:
+            return None
+
+    def _line(self, depth: int, code: str, note: str = "") -> None:
+        self.lines.append(Line(depth, code, note))
+
+
+def _targets(item: Item) -> set[str]:
+    return {p.item.target.name for p in places([item])}
+
+
+def _scalars(body: Sequence[Statement]) -> frozenset[str]:
+    """Return the plain 1 x 1 variables: a sum of numbers needs no loop."""
+    return frozenset(
+        s.target.name for s in body if isinstance(s, Equation) and s.target.is_scalar_shape and not s.target.indices
+    )
+
+
+def laid_out(lines: Sequence[Line], indent: int = 1) -> list[str]:
+    """Return lines as text.
+
+    Notes stand behind the code in one column if all of a run fit there, and above their line otherwise.
+    """
+    out: list[str] = []
+    wide = max((4 * (indent + line.depth) + len(line.code) for line in lines if line.note), default=0)
+    behind = all(wide + 2 + len(line.note) + 2 <= MARGIN for line in lines)
+    for line in lines:
+        margin = " " * 4 * (indent + line.depth)
+        if line.note and not behind:
+            out += [f"{margin}# {piece}" for piece in _pieces(line.note, MARGIN - len(margin) - 2)]
+        text = margin + line.code
+        out.append(f"{text:<{wide}}  # {line.note}" if line.note and behind else text)
+    return out
+
+
+def _pieces(note: str, wide: int) -> list[str]:
+    """Break a note into lines; the following ones are indented."""
+    lines, current = [], ""
+    for word in note.split(" "):
+        if current and len(current) + 1 + len(word) > wide:
+            lines.append(current)
+            current = "    " + word
+        else:
+            current = f"{current} {word}" if current else word
+    return [*lines, current]

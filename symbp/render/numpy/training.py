@@ -1,0 +1,177 @@
+"""What a module needs to train: first parameters, mini-batches, updates, files."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from symbp.expr import Add, MatMul, Node, Ones, Ref, Scale, SizeMember, SMul, Transpose, expanded, same_size
+from symbp.program import Program
+from symbp.render.numpy.layout import Field, Layout, hull
+from symbp.render.numpy.pieces import FunctionText, call, indented
+from symbp.render.numpy.scalars import PLUS, GenerateError
+from symbp.render.numpy.scope import FunctionScope, Kernels
+
+
+def biases(program: Program) -> frozenset[str]:
+    """Return the parameters that are read as terms of sums only, as they are or broadcast: they begin as zero."""
+    weights = {v.name for v in program.parameters}
+    terms: set[str] = set()
+    other: set[str] = set()
+
+    def visit(node: Node, term: bool) -> None:
+        if isinstance(node, Ref):
+            (terms if term else other).add(node.name)
+        elif isinstance(node, Add):
+            for operand in node.operands:
+                visit(operand, True)
+        elif isinstance(node, (Scale, Transpose)):
+            visit(node.operands[0], term)
+        elif isinstance(node, (MatMul, SMul)):
+            factors = [f for f in node.operands if not isinstance(f, Ones)]
+            for factor in factors:
+                visit(factor, term and len(factors) == 1)
+        else:
+            for operand in node.operands:
+                visit(operand, False)
+
+    for site in program.sites:
+        visit(site.equation.value, False)
+    return frozenset((terms - other) & weights)
+
+
+def init_params(layout: Layout, kernels: Kernels) -> FunctionText:
+    """Return ``init_params``: Glorot's uniform weights, zero biases; its arguments are the sizes of the parameters."""
+    arguments: dict[sp.Expr | str, str] = {}
+    values = [value for known in layout.params for value in (*known.lengths, *known.shape)]
+    atoms = {atom for value in values for atom in value.atoms(sp.Symbol, SizeMember)} - layout.indices
+    order = {str(getattr(size, "name", size)): k for k, size in enumerate(layout.program.sizes)}
+    for atom in sorted(atoms, key=lambda a: (order.get(a.name, -1), str(a))):
+        arguments.setdefault(atom.name if isinstance(atom, SizeMember) else atom, layout.identifiers(atom.name))
+    scope = FunctionScope(layout, kernels, sizes=arguments)
+    types = {name: "tuple[int, ...]" if isinstance(key, str) else "int" for key, name in arguments.items()}
+    document, body = [], []
+    for family in [key for key in arguments if isinstance(key, str)]:
+        every = layout.members[family]
+        first, last = hull([(a.lo, a.hi) for a in every], layout.bounds, family)
+        document.append(f"{arguments[family]}: the sizes {family}[{first}], ..., {family}[{last}]")
+        # The number of layers follows from the number of sizes.
+        symbol = next((s for s in sorted(last.free_symbols, key=str) if s in arguments and last.coeff(s) == 1), None)
+        if symbol is not None:
+            count = sp.Symbol(f"len({arguments[family]})")
+            types.pop(arguments[symbol], None)
+            body.append(f"{arguments[symbol]} = {_plain(expanded(count + first - 1 - (last - symbol)))}")
+    given = {name: layout.given[name] for name in types if name in layout.given}
+    parts = ["rng: np.random.Generator"]
+    parts += [f"{name}: {kind}" for name, kind in types.items() if name not in given]
+    parts += [f"{name}: {kind} = {given[name]}" for name, kind in types.items() if name in given]
+    zero = biases(layout.program)
+    fields = [f"{known.name}={_initial(scope, known, known.var.name in zero)}" for known in layout.params]
+    return FunctionText(
+        f"init_params({', '.join(parts)}) -> Params:",
+        "Return first parameters: uniform weights after Glorot and Bengio (2010), zero biases.",
+        indented(body) + call("Params", fields), document,
+    )
+
+
+def _plain(value: sp.Expr) -> str:
+    terms = sorted(value.as_ordered_terms(), key=lambda t: t.is_number)
+    out = ""
+    for term in terms:
+        negative = term.could_extract_minus_sign()
+        out += (" - " if negative else " + " if out else "") + str(abs(term) if term.is_number else term)
+    return out
+
+
+def _initial(scope: FunctionScope, known: Field, bias: bool) -> str:
+    steps = [scope.steps(known.var.indices[k], *known.ends[k]) for k in known.free[: known.depth]]
+    sizes = (*known.lengths[known.depth :], *known.shape)
+    shape = f"({', '.join(scope.size(s, PLUS) for s in sizes)})"
+    text = f"np.zeros({shape}, DTYPE)" if bias else f"{scope.kernel('glorot')}(rng, {shape})"
+    if "positive" in known.var.facts:
+        text = f"np.abs({scope.kernel('glorot')}(rng, {shape})) + 0.1"
+    if "symmetric" in known.var.facts:
+        text = f"{scope.kernel('symmetric')}({text})"
+    for step in reversed(steps):
+        text = f"tuple({text} for {step})"
+    for k in known.free[: known.depth]:
+        scope.leave(known.var.indices[k])
+    return text
+
+
+def batches(layout: Layout) -> dict[str, object] | None:
+    """Return how inputs are cut into mini-batches along the axis of samples; None if they cannot be.
+
+    They cannot be when the size of samples is not known, or occurs in a parameter or in more than a plain axis.
+    """
+    m = layout.program.samples
+    if m is None or any(v.has(m) for k in layout.params for v in (*k.shape, *k.lengths)):
+        return None
+    lines, count = [], ""
+    for known in layout.inputs:
+        axes = [k for k, value in enumerate(known.shape) if same_size(value, m)]
+        others = [v for k, v in enumerate(known.shape) if k not in axes] + list(known.lengths)
+        mixed = any(v.has(m) for v in others)
+        if mixed or len(axes) > 1 or (axes and known.depth > 1):
+            return None
+        text = f"inputs.{known.name}"
+        if axes:
+            count = count or f"{text}{'[0]' * known.depth}.shape[{axes[0] - 2}]"
+            cut = "[..., samples]" if axes[0] == 1 else "[..., samples, :]"
+            text = f"tuple(a{cut} for a in {text})" if known.depth else f"{text}{cut}"
+        lines.append(f"{known.name}={text},")
+    return {"lines": lines, "count": count} if count else None
+
+
+def updated(trained: list[Field], layout: Layout) -> list[str]:
+    """Return the fields of the parameters after a step of gradient descent."""
+    lines = []
+    for known in layout.params:
+        p, g = f"params.{known.name}", f"gradients.{known.name}"
+        if known not in trained:
+            lines.append(f"{known.name}={p},")
+        elif known.depth == 0:
+            lines.append(f"{known.name}={p} - learning_rate * {g},")
+        elif known.depth == 1:
+            lines.append(f"{known.name}=tuple(w - learning_rate * g for w, g in zip({p}, {g}, strict=True)),")
+        else:
+            raise GenerateError(f"the shape of {known.name} depends on two indices, which is not laid out")
+    return lines
+
+
+def arrays(trained: list[Field], of: str) -> str:
+    """Return the list of all arrays of the trained fields."""
+    return ", ".join(f"*{of}.{k.name}" if k.depth else f"{of}.{k.name}" for k in trained)
+
+
+def copies(trained: list[Field], layout: Layout) -> list[str]:
+    """Return the fields of parameters in arrays of their own."""
+    lines = []
+    for known in layout.params:
+        p = f"params.{known.name}"
+        if known in trained:
+            p = f"tuple(a.copy() for a in {p})" if known.depth else f"{p}.copy()"
+        lines.append(f"{known.name}={p},")
+    return lines
+
+
+def saved(layout: Layout) -> list[str]:
+    """Return the lines that collect the arrays of a file."""
+    lines = []
+    for known in layout.params:
+        if known.depth == 0:
+            lines.append(f'arrays["{known.name}"] = params.{known.name}')
+        else:
+            lines.append(f'arrays |= {{f"{known.name}.{{k}}": a for k, a in enumerate(params.{known.name})}}')
+    return lines
+
+
+def loaded(layout: Layout) -> list[str]:
+    """Return the fields of parameters that are read from a file."""
+    lines = []
+    for known in layout.params:
+        if known.depth == 0:
+            lines.append(f'{known.name}=data["{known.name}"],')
+        else:
+            count = f'sum(name.startswith("{known.name}.") for name in data.files)'
+            lines.append(f'{known.name}=tuple(data[f"{known.name}.{{k}}"] for k in range({count})),')
+    return lines

@@ -1,0 +1,64 @@
+"""Where templates are: a folder of the user's, else those inside the installed package, else those of the checkout."""
+
+from __future__ import annotations
+
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path, PurePosixPath
+
+import jinja2
+
+
+class TemplateError(ValueError):
+    """A template that is missing or that does not render; the message names its file."""
+
+
+def template_roots(folder: Path | None = None) -> list[Path | Traversable]:
+    """Return the folders in which templates are looked for, the first one first.
+
+    folder: a folder that overrides single files; it may hold ``numpy/module.py.jinja`` or just ``module.py.jinja``.
+    """
+    roots: list[Path | Traversable] = []
+    if folder is not None:
+        if not folder.is_dir():
+            raise TemplateError(f"{folder} is no folder of templates")
+        roots.append(folder)
+    # A wheel carries them inside the package, a checkout beside it.
+    for inside in (resources.files("symbp") / "_templates", Path(__file__).resolve().parents[2] / "templates"):
+        if inside.is_dir():
+            roots.append(inside)
+            break
+    return roots
+
+
+def environment(target: str, folder: Path | None = None) -> jinja2.Environment:
+    """Return the Jinja environment of a target's templates: strict about names, byte-stable."""
+    roots = template_roots(folder)
+
+    def load(name: str) -> str | None:
+        parts = PurePosixPath(name).parts
+        if name.startswith("/") or ".." in parts:
+            return None
+        for root in roots:
+            for place in (root / target, root) if root is folder else (root / target,):
+                file = place.joinpath(*parts)
+                if file.is_file():
+                    return file.read_text(encoding="utf-8")
+        return None
+
+    return jinja2.Environment(
+        loader=jinja2.FunctionLoader(load), undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True, newline_sequence="\n",
+    )
+
+
+def rendered(target: str, name: str, values: dict[str, object], folder: Path | None = None) -> str:
+    """Return a template of a target filled with values; raise ``TemplateError`` where it does not render."""
+    try:
+        return environment(target, folder).get_template(name).render(values)
+    except jinja2.TemplateNotFound as error:
+        raise TemplateError(f"there is no template {target}/{error.name}") from error
+    except jinja2.TemplateError as error:
+        line = getattr(error, "lineno", None)
+        where = f", line {line}" if line else ""
+        raise TemplateError(f"the template {target}/{name}{where} does not render: {error}") from error
