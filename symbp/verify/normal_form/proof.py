@@ -1,0 +1,269 @@
+"""Proofs that two matrix expressions are equal for all sizes: the answer is "proved" or "unproved", never "wrong"."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Literal
+
+import sympy as sp
+
+from symbp.expr import Node, Ref, same_size, shape_text
+from symbp.program import Program, Site
+from symbp.verify.normal_form.definitions import Definition, LoopRange, Piece, Unfolding, replaceable, results
+from symbp.verify.normal_form.entries import Entries
+from symbp.verify.normal_form.indices import (
+    ZERO, Index, Symbol, minus, number, of, plus, variables,
+)
+from symbp.verify.normal_form.terms import Algebra, Atom, Budget, BudgetExceeded, Poly, Product, Products, Unsupported
+from symbp.verify.normal_form.text import Speller
+
+@dataclass(frozen=True)
+class Proof:
+    """The outcome of one proof.
+
+    status:     ``proved`` for all sizes, or ``unproved``: not shown, which does not mean wrong.
+    residual:   for ``unproved``: a term that is left of ``before - after``, or what could not be treated.
+    conditions: what rewritings assumed (entries that are not zero, arguments of roots that are not negative); the
+                equality holds wherever both sides are defined and these hold.
+    seconds:    the time taken.
+    """
+
+    status: Literal["proved", "unproved"]
+    residual: str = ""
+    conditions: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    def __bool__(self) -> bool:
+        """Tell whether the equality is proved."""
+        return self.status == "proved"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a proof may use.
+
+    facts:       declared facts by variable name.
+    definitions: what names stand for.
+    loops:       ranges of free loop indices, outermost first.
+    least:       known lower bounds of sizes.
+    budget:      the work allowed.
+    """
+
+    facts: Mapping[str, frozenset[str]]
+    definitions: Mapping[str, Definition]
+    loops: tuple[LoopRange, ...] = ()
+    least: Mapping[sp.Expr, int] | None = None
+    budget: Budget = field(default_factory=Budget)
+
+    def algebra(self, explicit: bool, seconds: float) -> Algebra:
+        """Return an algebra in which the loop indices have their ranges."""
+        algebra = Algebra(self.facts, replace(self.budget, seconds=seconds), explicit=explicit)
+        least: dict[Symbol, int] = {}
+        for size, bound in (self.least or {}).items():
+            index = algebra.index(size)
+            if len(index) == 1 and len(index[0][0]) == 1:
+                least[index[0][0][0]] = bound
+        algebra.least = least
+        for symbol, lo, hi in self.loops:
+            algebra.ranges[algebra.free_index(symbol)] = (algebra.index(lo), algebra.index(hi))
+        return algebra
+
+
+def prove(
+    before: Node, after: Node, *, facts: Mapping[str, frozenset[str]] | None = None,
+    definitions: Mapping[Ref, Node] | None = None, loops: Sequence[LoopRange] = (),
+    least: Mapping[sp.Expr, int] | None = None, budget: Budget | None = None,
+) -> Proof:
+    """Try to prove that two matrix expressions are equal, entry by entry, for all sizes.
+
+    Arguments
+    ---------
+    before, after: expressions of one shape.
+    facts:         declared facts by variable name (``columns_sum_to_one``, ``symmetric``, ...).
+    definitions:   what variables stand for; the definition of a member (``A[t]``) holds for every index.
+    loops:         (index, first, last) of loop indices that occur free.
+    least:         lower bounds of sizes; a size that is missing is at least 1.
+    budget:        the work allowed.
+
+    Reference: the index normal form, design 2.5 and 6.
+    """
+    pieces = {r.name: Definition((Piece(r, v),)) for r, v in (definitions or {}).items()}
+    context = Context(facts or {}, pieces, tuple(loops), least, budget or Budget())
+    return prove_in(context, before, after)
+
+
+def prove_in(context: Context, before: Node, after: Node) -> Proof:
+    """Try to prove that two matrix expressions are equal in a context."""
+    if not (same_size(before.rows, after.rows) and same_size(before.cols, after.cols)):
+        return Proof("unproved", f"shapes differ: {shape_text(before.shape)} and {shape_text(after.shape)}")
+
+    def difference(entries: Entries, i: Index, j: Index) -> Products:
+        return entries.entry(before, i, j) + entries.algebra.scaled(entries.entry(after, i, j), -1)
+
+    return prove_zero(context, difference, before.shape)
+
+
+def prove_zero(
+    context: Context, difference: Callable[[Entries, Index, Index], Products], shape: tuple[sp.Expr, sp.Expr]
+) -> Proof:
+    """Try to prove that an entry (i, j) vanishes for all sizes.
+
+    Tried in turn: names as they are; messages and results of non-linear operations replaced by what they stand for;
+    all names replaced; and the same with softmax, log-sum-exp and tanh written in exponentials.
+    """
+    start = time.perf_counter()
+    residuals: list[str] = []
+    problem = ""
+    levels = {frozenset[str](): None, results(context.definitions): None, replaceable(context.definitions): None}
+    for explicit in (False, True):
+        left = context.budget.seconds - (time.perf_counter() - start)
+        algebra = context.algebra(explicit, max(left, 0.0))
+        entries = Entries(algebra)
+        sizes = [algebra.index(s) for s in shape]
+        symbols = [algebra.fresh(minus(s, number(1))) for s in sizes]
+        speller = Speller(algebra, dict(zip(symbols, "ij", strict=True)))
+        try:
+            i, j = (ZERO if size == number(1) else of(symbol) for symbol, size in zip(symbols, sizes, strict=True))
+            opaque = algebra.close(difference(entries, i, j))
+            for names in levels:
+                chosen = {n: d for n, d in context.definitions.items() if n in names}
+                rest = settle(algebra, Unfolding(entries, chosen).closed(opaque) if chosen else opaque)
+                if not rest.terms:
+                    return Proof("proved", "", speller.conditions(), time.perf_counter() - start)
+                residuals.append(_first_terms(speller, rest))
+            if not algebra.has_transcendental:
+                break
+        except (BudgetExceeded, Unsupported) as reason:
+            problem = problem or str(reason)
+    # The second level is the one that a reader expects: slopes through values, no formula written out.
+    residual = residuals[min(1, len(residuals) - 1)] if residuals else problem
+    return Proof("unproved", residual, (), time.perf_counter() - start)
+
+
+def _first_terms(speller: Speller, rest: Poly, count: int = 2) -> str:
+    """Return the shortest terms of what is left."""
+    ranked = sorted(rest.terms.items(), key=lambda item: (len(item[0].factors), item[0].key))[:count]
+    text = speller.poly(speller.algebra.poly(dict(ranked)))
+    return text + (" + ..." if len(rest.terms) > count else "")
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Second thoughts on what is left: each is an equality, kept if it leaves fewer terms
+
+
+LARGEST_PEELED = 12
+"""Sums are taken apart only where at most this many terms are left."""
+
+
+def settle(algebra: Algebra, rest: Poly) -> Poly:
+    """Try to make a difference vanish by complements of inequalities, by common denominators, by ends of sums."""
+    for _ in range(8):
+        if not rest.terms:
+            break
+        shorter = next((r for r in _rewritings(algebra, rest) if len(r.terms) < len(rest.terms)), None)
+        if shorter is None:
+            break
+        rest = shorter
+    return rest
+
+
+def _rewritings(algebra: Algebra, rest: Poly) -> Iterable[Poly]:
+    yield _complemented(algebra, rest)
+    yield from _cleared(algebra, rest)
+    yield from _peeled(algebra, rest)
+
+
+def _complemented(algebra: Algebra, rest: Poly) -> Poly:
+    """Write ``[e >= 0]`` as ``1 - [-e-1 >= 0]`` where e is the negative one of the two."""
+    found: Products = []
+    for p in algebra.open(rest):
+        result = [Product(p.coefficient, p.bound, {})]
+        for atom, e in p.factors.items():
+            if atom.head == "ge" and atom.args[0] and atom.args[0][-1][1] < 0:
+                other = algebra.indicator(minus(number(-1), atom.args[0]))
+                result = algebra.multiply(result, algebra.constant(1) + algebra.scaled(algebra.single(other), -1))
+            else:
+                result = algebra.multiply(result, algebra.single(atom, e))
+        found += result
+    return algebra.close(found)
+
+
+def _cleared(algebra: Algebra, rest: Poly) -> Iterable[Poly]:
+    """Multiply by denominators whose indices are all free: they are not zero where the expression is defined."""
+    deepest: dict[Atom, Fraction] = {}
+    for term in rest.terms:
+        held = {s for s, _ in term.bound}
+        for atom, e in term.factors:
+            if atom.head == "pow" and e < 0 and held.isdisjoint(atom.variables):
+                deepest[atom] = max(deepest.get(atom, Fraction(0)), -Fraction(e))
+    current = rest
+    for atom, e in sorted(deepest.items(), key=lambda item: item[0].key):
+        power = int(e) if e.denominator == 1 else e
+        products = [p for q in algebra.open(current) for p in algebra.multiply([q], algebra.single(atom, power))]
+        algebra.assume(atom, "!= 0")
+        current = algebra.close(products)
+        yield current
+
+
+def _peeled(algebra: Algebra, rest: Poly) -> Iterable[Poly]:
+    """Take the first or the last summand out of a sum."""
+    if len(rest.terms) > LARGEST_PEELED:
+        return
+    for term, coefficient in rest.terms.items():
+        others = algebra.poly({t: c for t, c in rest.terms.items() if t is not term})
+        for place in range(len(term.bound)):
+            for first in (True, False):
+                (p,) = algebra.open(algebra.poly({term: -coefficient}))
+                yield algebra.difference(others, algebra.close(_split(algebra, p, place, first)))
+
+
+def _split(algebra: Algebra, p: Product, place: int, first: bool) -> Products:
+    symbol, last = list(p.bound.items())[place]
+    if not algebra.not_negative(last) or any(symbol in variables(x) for x in p.bound.values()):
+        return [p]
+    (alone,) = algebra.freshened([p])
+    lonely = list(alone.bound)[place]
+    single = algebra.substitute(alone, {lonely: ZERO if first else last})
+    shorter = minus(last, number(1))
+    new = algebra.fresh(shorter)
+    moved = Product(p.coefficient, {**p.bound, new: shorter}, p.factors)
+    return single + algebra.substitute(moved, {symbol: plus(of(new), number(1 if first else 0))})
+
+
+# ---------------------------------------------------------------------------------------------------------
+# In a program
+
+
+def facts_of(program: Program) -> dict[str, frozenset[str]]:
+    """Return the declared facts by variable name."""
+    return {v.name: v.facts for v in program.variables.values() if v.facts}
+
+
+def definitions_of(program: Program) -> dict[str, Definition]:
+    """Return the equations of a program by the variable that they define."""
+    found: dict[str, list[Piece]] = {}
+    for site in program.sites:
+        loops = tuple((loop.index, loop.lo, loop.hi) for loop in site.loops)
+        found.setdefault(site.target.name, []).append(Piece(site.target, site.equation.value, loops))
+    return {
+        name: Definition(tuple(pieces), program.variables[name].zero_outside) for name, pieces in found.items()
+    }
+
+
+def context_of(program: Program, site: Site | None = None, budget: Budget | None = None) -> Context:
+    """Return what a proof about a statement of a program may use."""
+    loops = tuple((loop.index, loop.lo, loop.hi) for loop in site.loops) if site is not None else ()
+    return Context(facts_of(program), definitions_of(program), loops, dict(program.assumptions), budget or Budget())
+
+
+def prove_statement(
+    program: Program, target: Ref, before: Node, after: Node, budget: Budget | None = None
+) -> Proof:
+    """Try to prove that two right sides of an equation of a program are equal, its variables being what they are."""
+    site = next((s for s in program.sites if s.target == target), None)
+    context = context_of(program, site, budget)
+    others = {n: d for n, d in context.definitions.items() if n != target.name}
+    return prove_in(replace(context, definitions=others), before, after)

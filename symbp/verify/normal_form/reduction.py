@@ -1,0 +1,403 @@
+"""Reduction of open products: deltas are contracted, ranges tightened, declared facts used, powers and masks merged.
+
+Every rule is an equality that holds for all sizes in range (or under a condition that is recorded), so the order in
+which rules apply decides only how much is proved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+from symbp.verify.normal_form.canonical import components
+from symbp.verify.normal_form.indices import (
+    ZERO, Index, Symbol, divided, is_variable, minus, number, of, plus, scaled, solved_for, variables,
+)
+from symbp.verify.normal_form.terms import (
+    MASKS, Algebra, Atom, Exponent, Product, Products, Term, same_or_less, span, whole,
+)
+
+Rule = Callable[[Algebra, Product], Products | None]
+
+
+def reduce(algebra: Algebra, p: Product) -> Products | None:
+    """Apply the first rule that fits; return None when the product is reduced."""
+    heads = {atom.head for atom in p.factors}
+    for needed, rule in RULES:
+        if needed is None or not heads.isdisjoint(needed):
+            found = rule(algebra, p)
+            if found is not None:
+                return found
+    return None
+
+
+def without(p: Product, *atoms: Atom) -> Product:
+    """Return the product without some of its atoms."""
+    return Product(p.coefficient, p.bound, {a: e for a, e in p.factors.items() if a not in atoms})
+
+
+def with_atoms(algebra: Algebra, p: Product, *atoms: Atom) -> Product:
+    """Return the product with more atoms."""
+    factors = dict(p.factors)
+    for atom in atoms:
+        algebra.merge(factors, {atom: 1})
+    return Product(p.coefficient, p.bound, factors)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Masks, deltas, ranges
+
+
+def masks(algebra: Algebra, p: Product) -> Products | None:
+    """A 0/1 atom equals its powers; a mask and its complement exclude each other."""
+    changed = False
+    factors: dict[Atom, Exponent] = {}
+    for atom, e in p.factors.items():
+        if e > 1 and is_mask(algebra, atom):
+            factors[atom], changed = 1, True
+        elif isinstance(e, int) and e != 1 and atom.head == "ref" and "signs" in algebra.facts.get(atom.name, ()):
+            changed = True
+            if e % 2:
+                factors[atom] = 1
+        else:
+            factors[atom] = e
+    if changed:
+        return [Product(p.coefficient, p.bound, factors)]
+    positive = {a.inner[0]: a for a in factors if a.head == "gt"}
+    if positive:
+        for poly in positive:
+            if algebra.negated(poly) in positive:
+                return []
+        if any(a.head == "eq" and (a.inner[0] in positive or algebra.negated(a.inner[0]) in positive) for a in factors):
+            return []
+    return None
+
+
+def is_mask(algebra: Algebra, atom: Atom) -> bool:
+    """Tell whether an atom is known to be 0 or 1."""
+    if atom.head == "ref":
+        return not {"binary", "mask", "one_hot_columns", "one_hot_rows"}.isdisjoint(algebra.facts.get(atom.name, ()))
+    return atom.head in MASKS
+
+
+def deltas(algebra: Algebra, p: Product) -> Products | None:
+    """Contract a Kronecker delta: solve it for a bound index, split it, or use it in the other atoms."""
+    for atom in p.factors:
+        if atom.head == "delta":
+            found = _contract(algebra, without(p, atom), atom)
+            if found is not None:
+                return found
+    return None
+
+
+def _contract(algebra: Algebra, rest: Product, atom: Atom) -> Products | None:
+    (index,) = atom.args
+    if not index:
+        return [rest]
+    if algebra.not_negative(minus(index, number(1))) or algebra.not_negative(minus(scaled(index, -1), number(1))):
+        return []
+    split = _radix(algebra, index)
+    if split is not None:
+        return [with_atoms(algebra, rest, *(algebra.delta(i) for i in split))]
+    guarded = None
+    for symbol in sorted(s for s in variables(index) if s in rest.bound):
+        image = solved_for(index, symbol)
+        if image is None or symbol in _needed(rest, image):
+            continue
+        last = rest.bound[symbol]
+        low, high = algebra.not_negative(image), same_or_less(algebra, image, last)
+        if low and high:
+            return algebra.substitute(rest, {symbol: image})
+        if guarded is None:
+            guards = [i for known, i in ((low, image), (high, minus(last, image))) if not known]
+            guarded = symbol, image, guards
+    if guarded is not None and all(len(monomial) < 2 for monomial, _ in index):
+        symbol, image, guards = guarded
+        return algebra.substitute(with_atoms(algebra, rest, *map(algebra.indicator, guards)), {symbol: image})
+    # Free indices, or a linear form such as i == p*a + b: use it everywhere else, and keep it.
+    for symbol in sorted((s for s in variables(index) if s not in rest.bound), reverse=True):
+        image = solved_for(index, symbol)
+        if image is None:
+            continue
+        used = any(symbol in a.variables for a in rest.factors)
+        if used and not any(symbol in variables(last) for last in rest.bound.values()):
+            return [with_atoms(algebra, q, atom) for q in algebra.substitute(rest, {symbol: image})]
+        return None
+    return None
+
+
+def _needed(p: Product, index: Index) -> set[Symbol]:
+    """Return the bound symbols that an index expression reads, through the ranges of those that it reads."""
+    found: set[Symbol] = set()
+    waiting = list(variables(index))
+    while waiting:
+        s = waiting.pop()
+        if s not in found:
+            found.add(s)
+            waiting += variables(p.bound.get(s, ZERO))
+    return found
+
+
+def _radix(algebra: Algebra, index: Index) -> tuple[Index, Index] | None:
+    """Split ``n*a + b == 0`` with ``|b| < n`` into ``a == 0`` and ``b == 0``: digits are unique."""
+    sizes = {s for monomial, _ in index if len(monomial) > 1 for s in monomial if not is_variable(s)}
+    for size in sorted(sizes):
+        a, b = divided(index, size)
+        if not variables(a) or any(Fraction(c).denominator > 1 for _, c in a):
+            continue
+        below = plus(of(size), number(-1))
+        if algebra.not_negative(minus(below, b)) and algebra.not_negative(plus(below, b)):
+            return a, b
+    return None
+
+
+def indicators(algebra: Algebra, p: Product) -> Products | None:
+    """Drop, decide or absorb the indicator of an inequality between indices."""
+    for atom in p.factors:
+        if atom.head != "ge":
+            continue
+        (index,) = atom.args
+        rest = without(p, atom)
+        if algebra.not_negative(index):
+            return [rest]
+        if algebra.not_negative(minus(number(-1), index)):
+            return []
+        for other in rest.factors:
+            if other.head == "ge":
+                if algebra.not_negative(minus(index, other.args[0])):
+                    return [rest]
+                if algebra.not_negative(minus(number(-1), plus(index, other.args[0]))):
+                    return []
+        found = _tightened(algebra, rest, index)
+        if found is not None:
+            return found
+    return None
+
+
+def _tightened(algebra: Algebra, rest: Product, index: Index) -> Products | None:
+    """Absorb ``index >= 0`` into the range of a bound index, where the other end shows that it is a part of it."""
+    bound = [s for s in variables(index) if s in rest.bound]
+    if len(bound) != 1:
+        return None
+    (symbol,) = bound
+    image = solved_for(index, symbol)
+    if image is None:
+        return None
+    last = rest.bound[symbol]
+    if plus(of(symbol), scaled(image, -1)) == index:
+        # symbol >= image: count from there.
+        if not algebra.not_negative(image):
+            return None
+        new = algebra.fresh(minus(last, image))
+        moved = Product(rest.coefficient, {**rest.bound, new: minus(last, image)}, rest.factors)
+        return algebra.substitute(moved, {symbol: plus(of(new), image)})
+    if not same_or_less(algebra, image, last):
+        return None
+    new = algebra.fresh(image)
+    moved = Product(rest.coefficient, {**rest.bound, new: image}, rest.factors)
+    return algebra.substitute(moved, {symbol: of(new)})
+
+
+def ranges(algebra: Algebra, p: Product) -> Products | None:
+    """Sum over a range of one value, over an empty one, over an index that nothing reads; count in one direction."""
+    for symbol, last in p.bound.items():
+        if not last:
+            return algebra.substitute(p, {symbol: ZERO})
+        if algebra.not_negative(minus(number(-1), last)):
+            return []
+        atoms = [a for a in p.factors if symbol in a.variables]
+        if any(symbol in variables(other) for other in p.bound.values()):
+            continue
+        unbound = Product(p.coefficient, {s: end for s, end in p.bound.items() if s != symbol}, p.factors)
+        if not atoms:
+            if not algebra.not_negative(span(last)):
+                continue
+            return algebra.multiply([unbound], algebra.value(span(last)))
+        if len(atoms) == 1 and p.factors[atoms[0]] == 1 and sums_to_one(algebra, atoms[0], symbol, last):
+            return [without(unbound, atoms[0])]
+        up, down = _directions(atoms, symbol)
+        if down > up:
+            new = algebra.fresh(last)
+            turned = Product(p.coefficient, {**p.bound, new: last}, p.factors)
+            return algebra.substitute(turned, {symbol: minus(last, of(new))})
+    return None
+
+
+def _directions(atoms: list[Atom], symbol: Symbol) -> tuple[int, int]:
+    """Return how often an index is read with a positive and with a negative coefficient."""
+    up = down = 0
+    waiting = [a for a in atoms if a.head not in ("delta", "ge")]
+    while waiting:
+        atom = waiting.pop()
+        for argument in atom.args:
+            for monomial, c in argument:
+                if symbol in monomial:
+                    up, down = (up + 1, down) if c > 0 else (up, down + 1)
+        waiting += [a for poly in atom.inner for t in poly.terms for a, _ in t.factors if symbol in a.variables]
+    return up, down
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Facts
+
+
+def sums_to_one(algebra: Algebra, atom: Atom, symbol: Symbol, last: Index) -> bool:
+    """Tell whether the sum of an atom over the whole range of an index is 1 by a declared fact."""
+    if atom.head in ("softmax", "argmax"):
+        assert atom.binder is not None
+        inside = any(symbol in poly.variables for poly in atom.inner) or symbol in variables(atom.binder[1])
+        return atom.args[0] == of(symbol) and not inside and atom.binder[1] == last
+    if atom.head != "ref":
+        return False
+    facts = algebra.facts.get(atom.name, frozenset())
+    for axis, names in enumerate(SUM_FACTS):
+        if facts.isdisjoint(names):
+            continue
+        shape, entry = atom.args[:2], atom.args[-2:]
+        others = [a for k, a in enumerate(atom.args[2:-2])] + [entry[1 - axis], shape[0], shape[1]]
+        if entry[axis] == of(symbol) and span(last) == shape[axis] and not any(symbol in variables(a) for a in others):
+            return True
+    return False
+
+
+SUM_FACTS = (frozenset({"columns_sum_to_one", "one_hot_columns"}), frozenset({"rows_sum_to_one", "one_hot_rows"}))
+"""Facts about sums down the columns, and along the rows."""
+
+
+def one_hot(algebra: Algebra, p: Product) -> Products | None:
+    """Two entries of a one-hot column at different places exclude each other: ``Y[i,j] Y[k,j] = [i=k] Y[i,j]``."""
+    seen: dict[tuple[object, ...], Atom] = {}
+    for atom, e in p.factors.items():
+        keys: list[tuple[object, ...]] = []
+        place = 0
+        if atom.head == "argmax":
+            keys = [("argmax", atom.inner, atom.binder)]
+        elif atom.head == "ref":
+            facts = algebra.facts.get(atom.name, frozenset())
+            for axis, name in enumerate(("one_hot_columns", "one_hot_rows")):
+                if name in facts:
+                    place = len(atom.args) - 2 + axis
+                    keys.append((atom.name, axis, atom.args[:place], atom.args[place + 1 :]))
+        for key in keys:
+            other = seen.setdefault(key, atom)
+            if other is not atom and e == 1 and p.factors[other] == 1:
+                at = place if atom.head == "argmax" else len(atom.args) - 2 + int(str(key[1]))
+                return [with_atoms(algebra, without(p, atom), algebra.delta(minus(atom.args[at], other.args[at])))]
+    return None
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Powers
+
+
+def powers(algebra: Algebra, p: Product) -> Products | None:
+    """Bring powers of sums, numbers and cosines into their one form."""
+    for atom, e in p.factors.items():
+        if atom.head == "prime" and (e >= 1 or e <= -1):
+            n = int(e)
+            rest = without(p, atom)
+            if e != n:
+                rest.factors[atom] = e - n
+            rest.coefficient *= Fraction(int(atom.name)) ** n
+            return [rest]
+        if atom.head == "fn" and atom.name == "cos" and e >= 2 and Fraction(e).denominator == 1:
+            sine = algebra.atom("fn", "sin", (), atom.inner)
+            square = [*algebra.constant(1), *algebra.scaled(algebra.single(sine, 2), -1)]
+            return algebra.multiply([with_power(algebra, without(p, atom), atom, e - 2)], square)
+        if atom.head == "pow" and Fraction(e).denominator == 1:
+            if e > 0 and not algebra.positive(atom):
+                algebra.assume(atom, ">= 0")
+            built = type(algebra).power(algebra, atom.inner[0], e)
+            if not (len(built) == 1 and built[0].coefficient == 1 and built[0].factors == {atom: e}):
+                return algebra.multiply([without(p, atom)], built)
+    return None
+
+
+def cancellations(algebra: Algebra, p: Product) -> Products | None:
+    """Divide: with ``b = c*x + r``, ``x * b^-k`` is ``(b^(1-k) - r b^-k)/c``; and ``x*[b = 0]`` is ``-r/c*[b = 0]``."""
+    for atom, e in p.factors.items():
+        if not (atom.head == "eq" or (atom.head == "pow" and e < 0)):
+            continue
+        poly = atom.inner[0]
+        leading = poly.leading()
+        if leading is None or poly.constant() is not None:
+            continue
+        term, coefficient = leading
+        quotient = divide(algebra, without(p, atom), term)
+        if quotient is None:
+            continue
+        rest = algebra.poly({t: c for t, c in poly.terms.items() if t is not term})
+        remainder = algebra.multiply([quotient], algebra.open(rest))
+        remainder = [with_power(algebra, q, atom, e) for q in remainder]
+        result = algebra.scaled(remainder, -1 / coefficient)
+        if atom.head == "pow":
+            if not algebra.positive(atom):
+                algebra.assume(atom, "!= 0" if Fraction(e).denominator == 1 else "> 0")
+            fresh = algebra.freshened([quotient]) if remainder else [quotient]
+            result += algebra.scaled([with_power(algebra, q, atom, whole(e + 1)) for q in fresh], 1 / coefficient)
+        return result
+    return None
+
+
+def with_power(algebra: Algebra, p: Product, atom: Atom, exponent: Exponent) -> Product:
+    """Return the product with a power of an atom."""
+    factors = dict(p.factors)
+    if exponent:
+        algebra.merge(factors, {atom: exponent})
+    return Product(p.coefficient, p.bound, factors)
+
+
+def divide(algebra: Algebra, p: Product, term: Term) -> Product | None:
+    """Return the product without one copy of a term, or None if it does not contain it."""
+    factors = dict(p.factors)
+    bound = dict(p.bound)
+    held = {s for s, _ in term.bound}
+    for atom, e in term.factors:
+        if not held.isdisjoint(atom.variables):
+            continue
+        have = factors.get(atom, 0)
+        if not (have >= e > 0 or have <= e < 0):
+            return None
+        left = whole(have - e)
+        if left:
+            factors[atom] = left
+        else:
+            del factors[atom]
+    if not term.bound:
+        return Product(p.coefficient, bound, factors)
+    wanted = _parts(algebra, dict(term.bound), {a: e for a, e in term.factors if not held.isdisjoint(a.variables)})
+    available = _parts(algebra, bound, factors)
+    for key, entries in wanted.items():
+        have_parts = available.get(key, [])
+        if len(have_parts) < len(entries):
+            return None
+        for symbols, atoms in have_parts[: len(entries)]:
+            for s in symbols:
+                del bound[s]
+            for a in atoms:
+                del factors[a]
+    return Product(p.coefficient, bound, factors)
+
+
+def _parts(
+    algebra: Algebra, bound: dict[Symbol, Index], factors: dict[Atom, Exponent]
+) -> dict[Term, list[tuple[list[Symbol], list[Atom]]]]:
+    found: dict[Term, list[tuple[list[Symbol], list[Atom]]]] = {}
+    for symbols, atoms in components(bound, factors):
+        key = algebra.canonical({s: bound[s] for s in symbols}, {a: factors[a] for a in atoms})
+        found.setdefault(key, []).append((symbols, atoms))
+    return found
+
+
+RULES: tuple[tuple[frozenset[str] | None, Rule], ...] = (
+    (frozenset({"ref", *MASKS}), masks),
+    (frozenset({"delta"}), deltas),
+    (frozenset({"ge"}), indicators),
+    (None, ranges),
+    (frozenset({"ref", "argmax"}), one_hot),
+    (frozenset({"prime", "fn", "pow"}), powers),
+    (frozenset({"pow", "eq"}), cancellations),
+)
+"""The rules in the order in which they are tried, each with the heads of which one must occur."""
+
+Algebra.reduce = reduce
