@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import sympy as sp
 
@@ -14,7 +15,7 @@ from symbp.calculus.readable import (
 )
 from symbp.calculus.rewriting import rewrite, tidy
 from symbp.derivation import Derivation, Range, Result, Step
-from symbp.expr import Node, Ref, expanded, refs, shift, transform
+from symbp.expr import Node, Ref, SumOver, expanded, refs, shift, transform, uncovered, walk
 from symbp.program import (
     Equation, Loop, Origin, Program, Site, check, index_box, index_step, map_equations, reads_of, site_ranges,
 )
@@ -98,26 +99,40 @@ def _forward_length(program: Program) -> int:
 
 
 def _readable(raw: Adjoint, named: Program, first: int, wanted: set[str], steps: list[Step]) -> Program:
-    context = Context(facts_of(named), definitions(named), {s.target: s.equation.value for s in named.sites})
+    known = Context(facts_of(named), definitions(named), {s.target: s.equation.value for s in named.sites})
+
+    def at(site: Site) -> Context:
+        return replace(known, covers=lambda ref: _covers(named, site, ref)) if site.loops else known
+
     editor = Editor(raw.program)
     for path, site in editor.sites.items():
         if path[0] >= first:
             phases: tuple[Phase, ...] = ("contract", "facts", "fold", "contract")
-            editor.values[path] = tidy(site.equation.value, context, site.target, site.loops, steps, phases)
+            editor.values[path] = tidy(site.equation.value, at(site), site.target, site.loops, steps, phases)
     program = place_messages(peel(editor.result(), first))
 
     def settle(site: Site, value: Node) -> Node:
-        return tidy(value, context, site.target, site.loops, steps, ("contract", "facts", "contract"))
+        return tidy(value, at(site), site.target, site.loops, steps, ("contract", "facts", "contract"))
 
     editor = Editor(program, settle)
     place_adjoints(editor, wanted)
-    tidy_changed(editor, [p for p in editor.sites if p[0] >= first], context, steps)
+    tidy_changed(editor, [p for p in editor.sites if p[0] >= first], at, steps)
     editor = Editor(editor.result())
     forget_names(editor, first, steps)
-    tidy_changed(editor, [p for p in editor.changed if p[0] >= first], context, steps)
+    tidy_changed(editor, [p for p in editor.changed if p[0] >= first], at, steps)
     unused = [n for n, v in program.variables.items() if v.origin is not None]
     program = editor.result(unused)
     return drop_dead(program, _forward_length(program), wanted)
+
+
+def _covers(program: Program, site: Site, ref: Ref) -> bool:
+    """Tell whether a member is defined for every value of the indices around a site."""
+    ranges = site_ranges(site)
+    for part in walk(site.equation.value):
+        if isinstance(part, SumOver):
+            ranges.setdefault(part.bound, part.ends)
+    box = index_box(ref.indices, ranges)
+    return box is not None and not uncovered(box, [p.box for p in program.pieces[ref.name]], program.bounds)
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -144,7 +159,8 @@ def _heard(raw: Adjoint, name: str) -> list[str]:
     found: list[str] = []
     for reason, reader in raw.reasons.get(name, ()):
         origin = raw.program.variables[reader].origin
-        found += [reason] if reason else (_heard(raw, reader) if origin is not None else ["sum"])
+        part = origin is not None and origin.role in ("argument", "result")
+        found += [reason] if reason else (_heard(raw, reader) if part else ["sum"])
     return found
 
 

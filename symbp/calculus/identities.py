@@ -31,11 +31,21 @@ Phase = Literal["forward", "contract", "facts", "fold", "collect"]
 
 @dataclass
 class Context:
-    """What an identity may know: declared facts by variable, names of values, definitions of names."""
+    """What an identity may know: declared facts by variable, names of values, definitions of names.
+
+    covers tells whether a name exists for every value of the indices around the place (its loops may run further
+    than the loop that defines the name); None: it does.
+    """
 
     facts: Mapping[str, frozenset[str]] = field(default_factory=dict)
     names: Mapping[Node, Ref] = field(default_factory=dict)
     definitions: Mapping[Ref, Node] = field(default_factory=dict)
+    covers: Callable[[Ref], bool] | None = None
+
+    def name(self, value: Node) -> Ref | None:
+        """Return the name that holds a value everywhere at the place, if there is one."""
+        found = self.names.get(value)
+        return found if found is not None and (self.covers is None or self.covers(found)) else None
 
 
 @dataclass(frozen=True)
@@ -433,7 +443,7 @@ def _idempotent(node: Node, context: Context) -> Node | None:
 
 @identity("named value", "fold", Map, Softmax, LogSumExp, says="f(Z) -> A, where A = f(Z)")
 def _named(node: Node, context: Context) -> Node | None:
-    return context.names.get(node)
+    return context.name(node)
 
 
 @identity("slope through the value", "fold", Map, says="f'(Z) -> s(A), where A = f(Z)", source="F1.5")
@@ -444,7 +454,7 @@ def _slope(node: Node, context: Context) -> Node | None:
         return None
     base = Map(*node.operands, node.function.base)
     slot = orders.index(1)
-    result = slope(base, context.names.get(base, base), slot)
+    result = slope(base, context.name(base) or base, slot)
     if result is None:
         return Zero(*node.shape)
     return None if result is node else result

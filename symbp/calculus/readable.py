@@ -292,14 +292,14 @@ def _in_order(program: Program) -> list[str]:
     return list(seen)
 
 
-def tidy_changed(editor: Editor, paths: Iterable[Path], context: Context, steps: list[Step]) -> None:
+def tidy_changed(editor: Editor, paths: Iterable[Path], at: Callable[[Site], Context], steps: list[Step]) -> None:
     """Bring equations to their readable form and record the identities used."""
     for path in paths:
         if path in editor.gone:
             continue
         site = editor.sites[path]
         value = editor.values[path]
-        result = tidy(value, context, site.target, site.loops, steps)
+        result = tidy(value, at(site), site.target, site.loops, steps)
         if result is not value:
             editor.values[path] = result
             for name in _names(result):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from symbp.expr import Constant, Node, Ref, SumOver, add, walk
+from symbp.expr import Node, Ones, Ref, SumOver, add, is_one, walk
 from symbp.ops import rule
 
 
@@ -94,8 +94,9 @@ def _reason(node: Node, slot: int) -> str:
     if op.name in QUIET:
         return ""
     others = [o for k, o in enumerate(node.operands) if k != slot]
-    if others and all(isinstance(o, Constant) for o in others):
-        return "broadcast \N{RIGHTWARDS ARROW} sum" if len(others) == 1 and slot == 0 else "sum \N{RIGHTWARDS ARROW} broadcast"
+    if op.batch == "reversed" and others and all(isinstance(o, Ones) for o in others):
+        spreads = len(others) == 1 and is_one(others[0].rows if slot == 0 else others[0].cols)
+        return "broadcast \N{RIGHTWARDS ARROW} sum" if spreads else "sum \N{RIGHTWARDS ARROW} broadcast"
     if len(node.operands) == 2 and op.batch == "reversed":
         return f"{op.reason}, {'left' if slot == 0 else 'right'} factor"
     return op.reason

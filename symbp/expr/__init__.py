@@ -9,7 +9,7 @@ from symbp.expr.nodes import (
     total, transform, walk, where,
 )
 from symbp.expr.sizes import (
-    Size, SizeMember, evaluate_scalar, evaluate_size, expanded, index, is_one, same_size, size, size_atoms,
+    Size, SizeMember, evaluate_scalar, evaluate_size, expanded, has_size, index, is_one, same_size, size, size_atoms,
 )
 
 __all__ = [name for name in dir() if not name.startswith("_")]

@@ -130,3 +130,8 @@ def evaluate_scalar(value: sp.Expr, sizes: Mapping[str, Any], indices: Mapping[s
     if not value.args:
         return value
     return value.func(*(evaluate_scalar(a, sizes, indices) for a in value.args))  # type: ignore[arg-type]
+
+
+def has_size(value: Size, symbol: sp.Expr) -> bool:
+    """Tell whether a size mentions a symbol."""
+    return value is symbol or bool(value.has(symbol))

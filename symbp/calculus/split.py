@@ -1,0 +1,168 @@
+"""Splitting a loss into ``c * S + R``: S a sum over samples, R free of samples, c a factor of sizes.
+
+Gradients of S and of R are then available apart, so that shards of unequal size add up: c is applied once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import sympy as sp
+
+from symbp.expr import (
+    Add, AxisNode, Constant, Hadamard, Kron, MatMul, Node, Ref, Reshape, Scale, SMul, SumOver, add, has_size, scaled,
+    walk,
+)
+from symbp.ops import has_rule, rule
+from symbp.program import Equation, Program, map_equations
+
+Way = Literal["free", "each", "sum", "mixed"]
+"""How a value depends on the samples: not at all; one column or row per sample; as a sum over them; otherwise."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """``loss = factor * sample_sum + rest``.
+
+    factor:     an exact factor of sizes.
+    sample_sum: the sum over samples, a 1 x 1 expression, or None.
+    rest:       what is free of samples, or None.
+    mixed:      why the loss is no such sum; empty if it is. Then ``factor`` is 1 and ``sample_sum`` the whole loss.
+    """
+
+    factor: sp.Expr
+    sample_sum: Node | None
+    rest: Node | None
+    mixed: str = ""
+
+
+def ways(program: Program) -> dict[str, Way]:
+    """Return how each variable depends on the samples."""
+    m = program.samples
+    found: dict[str, Way] = {}
+    for var in program.variables.values():
+        if var.declared:
+            found[var.name] = "each" if m is not None and (has_size(var.rows, m) or has_size(var.cols, m)) else "free"
+    # Families in loops read themselves: start from nothing and repeat until nothing changes (four ways: few rounds).
+    for _ in range(4):
+        before = dict(found)
+        for site in program.sites:
+            name = site.target.name
+            way = _way(site.equation.value, found, m)
+            found[name] = _worse(found[name], way) if name in found else way
+        if found == before:
+            break
+    return found
+
+
+_ORDER: tuple[Way, ...] = ("free", "each", "sum", "mixed")
+
+
+def _worse(a: Way, b: Way) -> Way:
+    if {a, b} == {"each", "sum"}:
+        return "mixed"
+    return max(a, b, key=_ORDER.index)
+
+
+def _way(node: Node, known: dict[str, Way], m: sp.Symbol | None) -> Way:
+    memo: dict[Node, Way] = {}
+    for part in walk(node):
+        memo[part] = _step(part, memo, known, m)
+    return memo[node]
+
+
+def _step(part: Node, memo: dict[Node, Way], known: dict[str, Way], m: sp.Symbol | None) -> Way:
+    if isinstance(part, Ref):
+        return known.get(part.name, "free")
+    if isinstance(part, Constant):
+        return "free"
+    inner = [memo[o] for o in part.operands]
+    worst = max(inner, key=_ORDER.index)
+    if worst in ("free", "mixed") or m is None:
+        return worst
+    if isinstance(part, Scale):
+        return "mixed" if part.coefficient.has(m) else worst
+    if isinstance(part, SumOver):
+        return worst if not any(e.has(m) for e in part.ends) else "mixed"
+    if isinstance(part, MatMul):
+        moved = sum(w != "free" for w in inner)
+        contracts = any(has_size(a.cols, m) for a in part.operands[:-1])
+        if worst == "sum":
+            return "sum" if moved == 1 and not contracts else "mixed"
+        return "sum" if contracts else "each"
+    if isinstance(part, (SMul, Hadamard, Kron)):
+        if worst == "sum":
+            return "sum" if sum(w != "free" for w in inner) == 1 else "mixed"
+        return "each"
+    if isinstance(part, Add):
+        return "mixed" if "sum" in inner and ("each" in inner or "free" in inner) else worst
+    if worst == "sum":
+        return "sum" if has_rule(part) and rule(part).linear == "all" else "mixed"
+    if isinstance(part, AxisNode):
+        along = part.operands[0].rows if part.axis == 0 else part.operands[0].cols
+        return "mixed" if has_size(along, m) else "each"
+    if isinstance(part, Reshape):
+        return "mixed"
+    return "each"
+
+
+def split_loss(program: Program, output: str = "loss") -> Split:
+    """Split the loss of a program into ``c * S + R``.
+
+    The terms of the loss that sum over samples must have one common factor; anything else (a mean over samples
+    inside the network, a product of two sums) mixes samples, and the answer says where.
+    """
+    site = next(s for s in program.sites if s.target.name == output)
+    value, m = site.equation.value, program.samples
+    if m is None:
+        return Split(sp.S.One, value, None, "the declaration does not say which size counts samples")
+    known = ways(program)
+    sums: list[tuple[sp.Expr, Node]] = []
+    rest: list[Node] = []
+    for coefficient, term in _terms(sp.S.One, value):
+        way = _way(term, known, m)
+        if way == "free" and not coefficient.has(m) and not _counts(term, m):
+            rest.append(scaled(coefficient, term))
+        elif way == "sum":
+            sums.append((coefficient, term))
+        else:
+            return Split(sp.S.One, value, None, f"the samples are mixed in {output}" if way == "mixed" else "a term of the loss is no sum over samples")
+    if not sums:
+        return Split(sp.S.One, None, add(*rest) if rest else None)
+    factor = sums[0][0]
+    ratios = [sp.cancel(c / factor) for c, _ in sums]
+    if any(r.has(m) for r in ratios):
+        return Split(sp.S.One, value, None, "the terms of the loss have different factors of the number of samples")
+    positive = factor.could_extract_minus_sign()
+    factor = -factor if positive else factor
+    number, sizes = factor.as_coeff_Mul()
+    if not sizes.has(m):
+        factor, number = sp.S.One, number * sizes
+    else:
+        factor = sizes
+    sign = -number if positive else number
+    return Split(factor, add(*(scaled(sign * r, t) for r, (_, t) in zip(ratios, sums, strict=True))), add(*rest) if rest else None)
+
+
+def _terms(coefficient: sp.Expr, node: Node) -> list[tuple[sp.Expr, Node]]:
+    if isinstance(node, Scale):
+        return _terms(coefficient * node.coefficient, node.body)
+    if isinstance(node, Add):
+        return [t for o in node.operands for t in _terms(coefficient, o)]
+    return [(coefficient, node)]
+
+
+def _counts(node: Node, m: sp.Symbol) -> bool:
+    """Tell whether an expression that reads no sample still depends on their number."""
+    return any(isinstance(part, Scale) and part.coefficient.has(m) for part in walk(node)) or any(
+        has_size(part.rows, m) or has_size(part.cols, m) for part in walk(node)
+    )
+
+
+def part_program(program: Program, value: Node, output: str = "loss") -> Program:
+    """Return the program with another value for its loss: one part of a split."""
+    def change(equation: Equation) -> list[Equation]:
+        return [Equation(equation.target, value, equation.line, equation.note)] if equation.target.name == output else [equation]
+
+    return program.replace(body=map_equations(program.body, change))  # type: ignore[arg-type]
