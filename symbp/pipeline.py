@@ -1,0 +1,76 @@
+"""The five lines that everything else is called from: read, convert, derive, generate, verify."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from symbp.calculus import convert, sample_size
+from symbp.calculus import derive as derive_program
+from symbp.calculus.batch import ConversionError, Samples, Weights
+from symbp.derivation import Derivation
+from symbp.language import read
+from symbp.program import Program
+
+if TYPE_CHECKING:
+    from symbp.verify.report import Verdict
+
+Source = Program | str | Path
+"""A program, the text of a declaration, or the path of its file."""
+
+
+def program_of(source: Source, samples: Samples | None = None, weights: Weights | None = None) -> Program:
+    """Return the program that ``source`` declares, in the wanted outside convention.
+
+    Raises ``DeclarationError`` for a faulty declaration, ``ConversionError`` when it is unclear what counts samples.
+    """
+    program = source if isinstance(source, Program) else read(source)
+    if program.samples is None:
+        try:
+            program = program.replace(samples=sample_size(program))
+        except ConversionError:
+            if samples is not None:
+                raise
+    return convert(program, samples, weights)
+
+
+def derive(
+    source: Source, wrt: Iterable[str] | None = None, *, samples: Samples | None = None, weights: Weights | None = None,
+) -> Derivation:
+    """Derive the backward pass of a declared network, in matrix form and for all sizes.
+
+    source:  a program, a declaration's text, or its path.
+    wrt:     the declared variables whose gradients are wanted; by default the parameters.
+    samples: ``rows`` or ``columns``: where the samples are to stand; by default as declared.
+    weights: ``in_out`` or ``out_in``: how weights are to be stored; by default turned with the data.
+
+    Raises ``DeclarationError`` for a faulty declaration.
+    """
+    return derive_program(program_of(source, samples, weights), wrt)
+
+
+def generate(
+    source: Source | Derivation, target: str = "numpy", *, name: str = "network", sizes: Mapping[str, int] | None = None,
+    dtype: str = "float64", templates: Path | None = None,
+) -> dict[str, str]:
+    """Generate a standalone module that trains, as ``{file name: text}``.
+
+    source:    what ``derive`` takes, or its result.
+    target:    ``numpy``.
+    name:      the module's name.
+    sizes:     defaults of sizes for ``init_params``.
+    dtype:     ``float64`` or ``float32``.
+    templates: a folder whose templates override the bundled ones.
+    """
+    from symbp.render import targets
+
+    derivation = source if isinstance(source, Derivation) else derive(source)
+    return targets.generate(derivation, target, name=name, sizes=sizes, dtype=dtype, templates=templates)
+
+
+def verify(source: Source, *, draws: int = 3, seed: int = 0) -> list[Verdict]:
+    """Check a network's derivation and its generated module by independent witnesses, and return the verdicts."""
+    from symbp.verify import verify_program
+
+    return verify_program(program_of(source), draws=draws, seed=seed)
