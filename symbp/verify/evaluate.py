@@ -60,7 +60,7 @@ class Margins:
 
 
 def evaluate(
-    program: Program, values: Values, sizes: Sizes, margins: Margins | None = None
+    program: Program, values: Values, sizes: Sizes, margins: Margins | None = None, nudges: Values | None = None
 ) -> dict[str, Any]:
     """Compute every variable of a program.
 
@@ -70,11 +70,12 @@ def evaluate(
              a family is a dict from index tuple, or from the index if there is one, to array.
     sizes:   integers by size name; ``n[l]`` is a dict from index to integer under ``n``.
     margins: if given, records the distance from kinks.
+    nudges:  increments of variables, declared or computed: each is added where the variable gets its value.
 
     Returns a dict from name to array, or to a dict from index tuple to array.
     Raises ``EvaluationError``: a missing value, a wrong shape, an unknown operation.
     """
-    return Evaluator(program, values, sizes, margins=margins).run()
+    return Evaluator(program, values, sizes, nudges=nudges or {}, margins=margins).run()
 
 
 def value_of(results: Mapping[str, Any], name: str) -> Any:
@@ -93,6 +94,7 @@ class Runner:
     program: Program
     values: Values
     sizes: Sizes
+    nudges: Values = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
     _numbers: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
@@ -114,7 +116,7 @@ class Runner:
         if not var.indices:
             array = self.entry(given)
             self._expect(var.name, array, var.shape, {})
-            self.results[var.name] = array
+            self.results[var.name] = self._nudged(var.name, (), array)
             return
         family = {}
         for key, member in dict(given).items():
@@ -122,7 +124,7 @@ class Runner:
             array = self.entry(member)
             at = {i.name: k for i, k in zip(var.indices, where, strict=True)}
             self._expect(f"{var.name}{list(where)}", array, var.shape, at)
-            family[where] = array
+            family[where] = self._nudged(var.name, where, array)
         self.results[var.name] = family
 
     def _expect(self, label: str, value: Any, shape: tuple[sp.Expr, sp.Expr], at: Mapping[str, int]) -> None:
@@ -144,10 +146,21 @@ class Runner:
         value = self.expression(equation.value, at)
         where = tuple(self.integer(i, at) for i in target.indices)
         self._expect(target.label, value, (target.rows, target.cols), at)
+        value = self._nudged(target.name, where, value)
         if target.indices:
             self.results.setdefault(target.name, {})[where] = value
         else:
             self.results[target.name] = value
+
+    def _nudged(self, name: str, where: tuple[int, ...], value: Any) -> Any:
+        if name not in self.nudges:
+            return value
+        nudge = self.nudges[name]
+        if isinstance(nudge, Mapping):
+            if where not in nudge:
+                return value
+            nudge = nudge[where]
+        return self.on_Add(Zero(1, 1), [value, self.entry(nudge)], {})
 
     def expression(self, node: Node, at: Mapping[str, int]) -> Any:
         """Return the value of an expression at the given loop indices."""
@@ -250,7 +263,7 @@ class Evaluator(Runner):
 
     def __post_init__(self) -> None:
         arrays = []
-        for given in self.values.values():
+        for given in (*self.values.values(), *self.nudges.values()):
             arrays += list(given.values()) if isinstance(given, Mapping) else [given]
         kinds = [np.asarray(a).dtype for a in arrays]
         self.dtype = np.dtype(object) if any(k == object for k in kinds) else np.result_type(np.float64, *kinds)

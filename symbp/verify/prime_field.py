@@ -537,23 +537,13 @@ def field_draw(program: Program, sizes: Mapping[str, Any], rng: random.Random, o
     return values
 
 
-def with_directions(values: Mapping[str, Any], directions: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values as dual numbers that move, one direction per named variable (a family moves as one)."""
-    names = list(directions)
-
-    def lift(value: Array, direction: Array, k: int) -> Dual:
-        slope = np.zeros((len(names), *value.shape), dtype=object)
-        slope[k] = direction
-        return Dual(value, slope)
-
-    out = dict(values)
-    for k, name in enumerate(names):
-        value, direction = values[name], directions[name]
-        if isinstance(value, Mapping):
-            out[name] = {at: lift(value[at], direction[at], k) for at in value}
-        else:
-            out[name] = lift(value, direction, k)
-    return out
+def moved(direction: Any, which: int = 0, count: int = 1) -> Any:
+    """Return an increment of a variable (or of a family) along one of ``count`` directions, as a dual number."""
+    if isinstance(direction, Mapping):
+        return {where: moved(d, which, count) for where, d in direction.items()}
+    slope = np.zeros((count, *direction.shape), dtype=object)
+    slope[which] = direction
+    return Dual(np.zeros(direction.shape, dtype=object), slope)
 
 
 def field_inner(a: Any, b: Any) -> int:
