@@ -94,7 +94,8 @@ def _missing(forward: Program, program: Program, name: str, bar: str) -> str:
     if not forward.variables[name].indices:
         return ""
     pieces = [p.box for p in program.pieces[bar]]
-    for piece in forward.pieces[name]:
+    wanted = [p for p in forward.pieces[name] if p.site is not None or forward.variables[name].kind == "param"]
+    for piece in wanted:
         left = uncovered(piece.box, pieces, program.bounds)
         if left:
             return f"no equation for {bar}[{box_text(left[0])}]"

@@ -10,7 +10,7 @@ import sympy as sp
 from symbp.expr import AxisNode, Map, Node, Ref, refs
 from symbp.verify.normal_form.entries import Entries, place
 from symbp.verify.normal_form.indices import Index, Symbol, minus, of, plus, scaled, substitute, variables
-from symbp.verify.normal_form.terms import Atom, Poly, Product, Products, same_or_less
+from symbp.verify.normal_form.terms import Atom, Poly, Product, Products
 
 LoopRange = tuple[sp.Symbol, sp.Expr, sp.Expr]
 """A loop index with its first and last value."""
@@ -81,6 +81,7 @@ class Unfolding:
     entries: Entries
     definitions: Definitions
     _named: dict[Atom, bool] = field(default_factory=dict)
+    _given: tuple[Atom, ...] = ()
 
     def applied(self, products: Products) -> Products:
         """Return open products with every defined name replaced, also inside non-linear functions."""
@@ -89,9 +90,13 @@ class Unfolding:
         for p in products:
             kept = {a: e for a, e in p.factors.items() if not self._reads(a)}
             result = [Product(p.coefficient, p.bound, kept)]
+            # Where the indicators of a product are 0 the value of its other factors does not matter.
+            outer = self._given
+            self._given = (*outer, *(a for a in kept if a.head in ("delta", "ge")))
             for atom, e in p.factors.items():
                 if atom not in kept:
                     result = algebra.multiply(result, algebra.raised(self._atom(atom), e))
+            self._given = outer
             found += result
         return found
 
@@ -173,8 +178,8 @@ class Unfolding:
         if set(ends) - set(mapping):
             return None
         for symbol, (lo, hi) in ends.items():
-            low, high = substitute(lo, mapping), substitute(hi, mapping)
-            if not (same_or_less(algebra, low, mapping[symbol]) and same_or_less(algebra, mapping[symbol], high)):
+            ends_met = minus(mapping[symbol], substitute(lo, mapping)), minus(substitute(hi, mapping), mapping[symbol])
+            if not all(algebra.follows(gap, self._given) for gap in ends_met):
                 return None
         return mapping
 

@@ -213,6 +213,9 @@ def positive_mask(algebra: Algebra, poly: Poly) -> Products:
     constant = rest.constant()
     if constant is not None:
         return algebra.constant(1 if constant > 0 else 0)
+    masks, inside = _masked(algebra, rest)
+    if masks:
+        return algebra.multiply(masks, positive_mask(algebra, inside))
     negated = algebra.negated(rest)
     if algebra.poly_positive(rest) or algebra.poly_positive(negated):
         return algebra.constant(1 if algebra.poly_positive(rest) else 0)
@@ -224,11 +227,27 @@ def positive_mask(algebra: Algebra, poly: Poly) -> Products:
     return algebra.single(algebra.atom("gt", "", (), (rest,)))
 
 
+def _masked(algebra: Algebra, poly: Poly) -> tuple[Products, Poly]:
+    """Split off 0/1 factors that all terms share: where they are 0 the polynomial is 0."""
+    tables = [_free_factors(t) for t in poly.terms]
+    shared = {a: 1 for a in tables[0] if algebra.is_mask(a) and all(t.get(a) == 1 for t in tables)}
+    if not shared:
+        return [], poly
+    rest = {}
+    for term, coefficient in poly.terms.items():
+        rest[algebra.canonical(dict(term.bound), {a: e for a, e in term.factors if a not in shared})] = coefficient
+    return [Product(Fraction(1), {}, dict(shared))], algebra.poly(rest)
+
+
 def zero_mask(algebra: Algebra, poly: Poly) -> Products:
     """Return the mask of ``poly == 0``."""
     if not poly.terms:
         return algebra.constant(1)
     _, _, rest = primitive(algebra, poly, positive_only=True)
+    masks, inside = _masked(algebra, rest)
+    if masks:
+        shown = algebra.multiply(masks, zero_mask(algebra, inside))
+        return algebra.constant(1) + algebra.scaled(masks, -1) + shown
     negated = algebra.negated(rest)
     if rest.constant() is not None or algebra.poly_positive(rest) or algebra.poly_positive(negated):
         return []

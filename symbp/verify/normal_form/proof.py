@@ -115,7 +115,7 @@ def prove_zero(
     all names replaced; and the same with softmax, log-sum-exp and tanh written in exponentials.
     """
     start = time.perf_counter()
-    residuals: list[str] = []
+    residuals: list[tuple[int, str]] = []
     problem = ""
     levels = {frozenset[str](): None, results(context.definitions): None, replaceable(context.definitions): None}
     for explicit in (False, True):
@@ -133,13 +133,14 @@ def prove_zero(
                 rest = settle(algebra, Unfolding(entries, chosen).closed(opaque) if chosen else opaque)
                 if not rest.terms:
                     return Proof("proved", "", speller.conditions(), time.perf_counter() - start)
-                residuals.append(_first_terms(speller, rest))
+                if not explicit:
+                    residuals.append((len(rest.terms), _first_terms(speller, rest)))
             if not algebra.has_transcendental:
                 break
         except (BudgetExceeded, Unsupported) as reason:
             problem = problem or str(reason)
-    # The second level is the one that a reader expects: slopes through values, no formula written out.
-    residual = residuals[min(1, len(residuals) - 1)] if residuals else problem
+    # The level at which most terms cancel names the difference best.
+    residual = min(residuals, key=lambda pair: pair[0])[1] if residuals else problem
     return Proof("unproved", residual, (), time.perf_counter() - start)
 
 
@@ -203,7 +204,8 @@ def _cleared(algebra: Algebra, rest: Poly) -> Iterable[Poly]:
     for atom, e in sorted(deepest.items(), key=lambda item: item[0].key):
         power = int(e) if e.denominator == 1 else e
         products = [p for q in algebra.open(current) for p in algebra.multiply([q], algebra.single(atom, power))]
-        algebra.assume(atom, "!= 0")
+        if not algebra.nonzero(atom):
+            algebra.assume(atom, "!= 0")
         current = algebra.close(products)
         yield current
 

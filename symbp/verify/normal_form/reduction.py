@@ -53,7 +53,7 @@ def masks(algebra: Algebra, p: Product) -> Products | None:
     changed = False
     factors: dict[Atom, Exponent] = {}
     for atom, e in p.factors.items():
-        if e > 1 and is_mask(algebra, atom):
+        if e > 1 and algebra.is_mask(atom):
             factors[atom], changed = 1, True
         elif isinstance(e, int) and e != 1 and atom.head == "ref" and "signs" in algebra.facts.get(atom.name, ()):
             changed = True
@@ -71,13 +71,6 @@ def masks(algebra: Algebra, p: Product) -> Products | None:
         if any(a.head == "eq" and (a.inner[0] in positive or algebra.negated(a.inner[0]) in positive) for a in factors):
             return []
     return None
-
-
-def is_mask(algebra: Algebra, atom: Atom) -> bool:
-    """Tell whether an atom is known to be 0 or 1."""
-    if atom.head == "ref":
-        return not {"binary", "mask", "one_hot_columns", "one_hot_rows"}.isdisjoint(algebra.facts.get(atom.name, ()))
-    return atom.head in MASKS
 
 
 def deltas(algebra: Algebra, p: Product) -> Products | None:
@@ -158,16 +151,10 @@ def indicators(algebra: Algebra, p: Product) -> Products | None:
             continue
         (index,) = atom.args
         rest = without(p, atom)
-        if algebra.not_negative(index):
+        if algebra.follows(index, rest.factors):
             return [rest]
-        if algebra.not_negative(minus(number(-1), index)):
+        if algebra.follows(minus(number(-1), index), rest.factors):
             return []
-        for other in rest.factors:
-            if other.head == "ge":
-                if algebra.not_negative(minus(index, other.args[0])):
-                    return [rest]
-                if algebra.not_negative(minus(number(-1), plus(index, other.args[0]))):
-                    return []
         found = _tightened(algebra, rest, index)
         if found is not None:
             return found

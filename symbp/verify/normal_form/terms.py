@@ -18,7 +18,7 @@ import sympy as sp
 from symbp.expr import SizeMember
 from symbp.verify.normal_form.indices import (
     ZERO, Index, Range, Symbol, at_least_zero, is_variable, minus, number, of, plus, product, scaled, single_variable,
-    substitute, variables,
+    solved_for, substitute, variables,
 )
 
 Exponent = int | Fraction
@@ -275,6 +275,43 @@ class Algebra:
         """Tell whether an index is proved to be at least 0."""
         return at_least_zero(index, self.ranges, self.least)
 
+    def follows(self, index: Index, given: Iterable[Atom]) -> bool:
+        """Tell whether an index is proved to be at least 0 where the given deltas and indicators are 1."""
+        if self.not_negative(index):
+            return True
+        mapping: dict[Symbol, Index] = {}
+        known: list[Index] = []
+        for atom in given:
+            if atom.head == "ge":
+                known.append(atom.args[0])
+            elif atom.head == "delta":
+                for symbol in sorted(variables(atom.args[0]), reverse=True):
+                    image = solved_for(atom.args[0], symbol)
+                    if image is not None and symbol not in mapping and variables(image).isdisjoint({*mapping, symbol}):
+                        mapping[symbol] = image
+                        break
+        if any(self.not_negative(minus(index, k)) for k in known):
+            return True
+        if not mapping:
+            return False
+        index = substitute(index, mapping)
+        ranges: dict[Symbol, Range] = {}
+        for s in self._reached(index):
+            lo, hi = self.ranges[s]
+            ranges[s] = substitute(lo, mapping), substitute(hi, mapping)
+        return at_least_zero(index, ranges, self.least)
+
+    def _reached(self, index: Index) -> set[Symbol]:
+        """Return the variables of an index that have a range, and those of their ranges."""
+        found: set[Symbol] = set()
+        waiting = list(variables(index))
+        while waiting:
+            s = waiting.pop()
+            if s in self.ranges and s not in found:
+                found.add(s)
+                waiting += [v for end in self.ranges[s] for v in variables(end)]
+        return found
+
     def assume(self, atom: Atom, what: str) -> None:
         """Record a condition that a rewriting used."""
         self.assumed[atom] = what
@@ -366,6 +403,12 @@ class Algebra:
             return "positive" in self.facts.get(atom.name, ())
         return atom.head == "pow" and self.poly_positive(atom.inner[0])
 
+    def is_mask(self, atom: Atom) -> bool:
+        """Tell whether an atom is known to be 0 or 1."""
+        if atom.head == "ref":
+            return not MASK_FACTS.isdisjoint(self.facts.get(atom.name, ()))
+        return atom.head in MASKS
+
     def poly_positive(self, poly: Poly) -> bool:
         """Tell whether a polynomial is visibly positive: non-negative terms, one of them positive."""
         strict = False
@@ -379,7 +422,7 @@ class Algebra:
 
     def _not_negative_power(self, atom: Atom, e: Exponent) -> bool:
         even, root = e % 2 == 0, atom.head == "pow" and Fraction(e).denominator > 1
-        return even or root or atom.head in MASKS or self.positive(atom)
+        return even or root or self.is_mask(atom) or self.positive(atom)
 
     def multiply(self, first: Products, second: Products) -> Products:
         """Return the product of two sums; no bound symbol may occur in both."""
@@ -590,6 +633,8 @@ class Algebra:
 
 MASKS = frozenset({"delta", "ge", "gt", "eq", "argmax"})
 """Heads whose atoms are 0 or 1."""
+MASK_FACTS = frozenset({"binary", "mask", "one_hot_columns", "one_hot_rows"})
+"""Facts that say that the entries of a variable are 0 or 1."""
 
 
 def whole(value: Exponent) -> Exponent:

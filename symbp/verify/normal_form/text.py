@@ -22,8 +22,8 @@ class Speller:
     def name(self, symbol: Symbol) -> str:
         """Return the name of an index or a size."""
         if not is_variable(symbol):
-            name, *arguments = symbol
-            return f"{name}[{','.join(map(self.index, arguments))}]" if arguments else f"{name}"
+            inside = f"[{','.join(map(self.index, symbol[1:]))}]" if len(symbol) > 1 else ""
+            return f"{symbol[0]}{inside}"
         if symbol not in self.names:
             used = set(self.names.values())
             fallback = (f"k{n}" for n in range(1, 1000))
@@ -99,7 +99,7 @@ class Speller:
         elif atom.head == "exp":
             return f"exp({inner[0]})" if e == 1 else f"exp({e}*{inner[0]})"
         elif atom.head == "pow":
-            text = f"({inner[0]})"
+            text = f"({inner[0]})" if " " in inner[0] else inner[0]
         elif atom.head == "free":
             name, _, orders = atom.name.partition(":")
             primes = "'" * int(orders) if orders.isdigit() else f"_{orders}"
