@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
 
 import sympy as sp
 from sympy.core.symbol import Str
@@ -28,8 +28,8 @@ from symbp.language.functions import bind_values, exact
 from symbp.language.reader import LAYER_TABLE, find_samples, outputs_of, read_text
 from symbp.program import Equation, Kind, Loop, Program, Statement, Var, check, fresh_name, index_box
 
-SizeLike = sp.Expr | int | str
-Activation = str | Callable[..., Any] | None
+SizeLike: TypeAlias = sp.Expr | int | str
+Activation: TypeAlias = str | Callable[..., Any] | None
 
 
 def sizes(names: str) -> tuple[sp.Symbol, ...]:
@@ -155,8 +155,9 @@ class Model:
         known = self.variables.get(name)
         boxes = (*(known.boxes if known is not None else ()), box)
         self._piece(name, where, shape)
-        var = self._family(name, where)
-        self.variables[name] = Var(name, *var, self._formals(name), kind, frozenset(facts), boxes, scalar=scalar)
+        self.variables[name] = Var(
+            name, *self._family(name), self._formals(name), kind, frozenset(facts), boxes, scalar=scalar
+        )
         return self.variables[name](*where)
 
     def input(self, name: str, rows: SizeLike | None = None, cols: SizeLike | None = None, *facts: str, at: tuple[Any, ...] = ()) -> Ref:
@@ -222,12 +223,11 @@ class Model:
         where = tuple(sp.sympify(exact(a), strict=True) for a in at)
         if not where and self._loops:
             where = tuple(s for s, _, _ in self._loops)  # private to the iteration
+        if where:
+            self._piece(name, where, node.shape)
         if name not in self.variables:
-            if where:
-                self._piece(name, where, node.shape)
-                self.variables[name] = Var(name, *self._family(name, where), self._formals(name))
-            else:
-                self.variables[name] = Var(name, *node.shape)
+            shape = self._family(name) if where else node.shape
+            self.variables[name] = Var(name, *shape, self._formals(name) if where else ())
         self._body[-1].append(Equation(self.variables[name](*where), node))
 
     def _piece(self, name: str, where: tuple[sp.Expr, ...], shape: tuple[sp.Expr, sp.Expr]) -> None:
@@ -235,14 +235,16 @@ class Model:
 
     def _formals(self, name: str) -> tuple[sp.Symbol, ...]:
         count = len(self._pieces[name][0][0].subscripts)
-        spare = iter("ijklpqrs")
-        found: list[sp.Symbol] = []
-        for k in range(count):
-            symbols = [s for piece, loops in self._pieces[name] for s in loops if piece.subscripts[k].has(s)]
-            found.append(symbols[0] if symbols and symbols[0] not in found else index(next(spare)))
-        return tuple(found)
+        found: list[sp.Symbol | None] = [None] * count
+        for piece, loops in self._pieces[name]:
+            for k in range(count):
+                inside = [s for s in loops if piece.subscripts[k].has(s)]
+                if found[k] is None and inside and inside[0] not in found:
+                    found[k] = inside[0]
+        spare = iter(x for x in map(index, "ijklpqrsuvw") if x not in found)
+        return tuple(s if s is not None else next(spare) for s in found)
 
-    def _family(self, name: str, where: tuple[sp.Expr, ...]) -> tuple[sp.Expr, sp.Expr]:
+    def _family(self, name: str) -> tuple[sp.Expr, sp.Expr]:
         try:
             return pattern(name, self._pieces[name], self._formals(name))
         except Mistake as mistake:
@@ -290,8 +292,14 @@ class Model:
     # -- the whole -----------------------------------------------------------------------------------------
     def program(self) -> Program:
         """Return the program, checked; raise ``ProgramError`` if something is read that is not defined."""
-        declared = {n: v for n, v in self.variables.items() if v.declared}
-        computed = {n: v for n, v in self.variables.items() if not v.declared}
+        # Only now all pieces of a family are known, and with them the names of its indices.
+        whole = {
+            n: replace(v, rows=shape[0], cols=shape[1], indices=self._formals(n))
+            for n, v in self.variables.items() if v.indices for shape in [self._family(n)]
+        }
+        variables = {**self.variables, **whole}
+        declared = {n: v for n, v in variables.items() if v.declared}
+        computed = {n: v for n, v in variables.items() if not v.declared}
         body = tuple(self._body[0])
         samples = self.samples if self.samples is not None else find_samples(declared.values())
         return check(Program(

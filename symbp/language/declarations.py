@@ -28,7 +28,7 @@ from symbp.program import Kind, Var, index_box
 
 _IMPLIED = {"one_hot_columns": "columns_sum_to_one", "one_hot_rows": "rows_sum_to_one"}
 _EXCLUSIVE = (("binary", "signs"), ("mask", "signs"), ("one_hot_columns", "signs"), ("one_hot_rows", "signs"), ("index", "signs"))
-MOST_VALUES = 20_000
+MOST_EQUATIONS = 5_000
 
 
 @dataclass
@@ -88,7 +88,12 @@ class Declarations:
         """Collect every name that is declared or assigned, with its formal indices."""
         scope = self.scope
         formals: dict[str, list[str | None]] = {}
+        equations = 0
         for p, loops in self.walk():
+            equations += isinstance(p, Assign)
+            if equations > MOST_EQUATIONS:
+                self.error("L004", f"more than {MOST_EQUATIONS} equations", p, None, "families and loops say more with less")
+                scope.report.raise_if_any()
             if isinstance(p, Broken) and p.name:
                 scope.poisoned.add(p.name)
             if isinstance(p, For):
@@ -102,6 +107,7 @@ class Declarations:
             known = self.names.setdefault(p.name, Named())
             if isinstance(p, Declare):
                 known.declared.append(p)
+                scope.declared.add(p.name)
                 if p.name == "loss":
                     self.error("N005", "loss is the name of a result", p, p.target, "write `loss = ...`")
             else:

@@ -121,6 +121,12 @@ class Law:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name) and node.func.value.id in ("np", "numpy"):
             name = node.func.attr
+        if name not in _NAMES and name not in _EXTRA and name not in self.scope.functions:
+            known = [*_NAMES, *_EXTRA, *self.scope.functions]
+            raise self.fail(
+                node.func, "O001", f"`{source(self.define.statement, node.func)}` is no scalar function",
+                did_you_mean(name, known) or "elementwise functions only",
+            )
         if name == "where" and len(node.args) == 3 and not node.keywords:
             condition = self.condition(node.args[0])
             return sp.Piecewise((self.scalar(node.args[1]), condition), (self.scalar(node.args[2]), True))
@@ -140,13 +146,9 @@ class Law:
             if len(arguments) != len(other.orders) or node.keywords:
                 raise self.fail(node, "O003", f"{name} takes {len(other.orders)} argument(s), not {len(arguments)}")
             return other.law.expr.xreplace(dict(zip(other.law.variables, arguments, strict=True)))  # type: ignore[no-any-return]
-        entry = ELEMENTWISE.get(_NAMES.get(name, ""))
-        if entry is None:
-            known = [*_NAMES, *_EXTRA, *self.scope.functions]
-            shown = source(self.define.statement, node.func)
-            raise self.fail(
-                node.func, "O001", f"`{shown}` is no scalar function", did_you_mean(shown, known) or "elementwise functions only"
-            )
+        if name in _EXTRA:
+            raise self.fail(node, "O003", f"{name} has another number of arguments")
+        entry = ELEMENTWISE[_NAMES[name]]
         parameters = dict(zip(entry.parameters, entry.defaults, strict=False))
         given = arguments[entry.arity :]
         parameters |= dict(zip(entry.parameters, given, strict=False))

@@ -116,7 +116,8 @@ _INSTEAD = {
 _GUESS = re.compile(r"\s*(?:def\s+([A-Za-z_]\w*)|([A-Za-z_]\w*)\s*(?:\[[^\]=]*\])?\s*[:=])")
 _KIND_FIRST = re.compile(r"(input|target|param|const)\s+([A-Za-z_]\w*)\s*(\[.*\])?\s*$")
 _WORD = re.compile(r"[A-Za-z_]\w*")
-_ALLOWED_WORDS = {"for", "in", "def", "return", "assert", "and", "or", "not", "True", "False", "None", "if", "else", "is"}
+_FIRST_WORDS = {"for", "def", "assert", "not", "True", "False", "None"}
+_DIGITS = re.compile(r"\d{401}")
 
 
 class Parser:
@@ -186,11 +187,18 @@ class Parser:
                             "write `lam`; it prints as the Greek letter",
                         )
                         return False
+            digits = _DIGITS.search(text)
+            if digits:
+                self.report.add(
+                    "L005", "a number of more than 400 digits", statement.span(row, digits.start(), digits.end()),
+                    "the language is exact; numbers of this size are declared: `s: input`",
+                )
+                return False
         first = _WORD.match(statement.text)
-        if first and first.group() in keyword.kwlist and first.group() not in _ALLOWED_WORDS:
+        if first and first.group() in keyword.kwlist and first.group() not in _FIRST_WORDS:
             word = first.group()
-            rest = statement.text[first.end() :].lstrip()
-            if rest[:1] in (":", "=", "[") and rest[:2] != "==":
+            rest = statement.text[first.end() :].strip()
+            if rest[:1] in (":", "=", "[") and rest[:2] != "==" and rest != ":":
                 self.report.add(
                     "N004", f"`{word}` is a reserved word of Python", statement.span(1, 0, first.end()),
                     f"write another name, for example `{word}1`",

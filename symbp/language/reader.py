@@ -21,15 +21,13 @@ from symbp.language.expressions import Expressions
 from symbp.language.families import PieceShape, pattern
 from symbp.language.lines import MOST_CHARACTERS, split_lines, statements
 from symbp.language.operations import Call, parse_signature
-from symbp.language.parsing import Assign, Declare, For, Parsed, Parser, place
+from symbp.language.parsing import Assign, For, Parsed, Parser, place, source
 from symbp.language.scope import Head, Private, Scope
 from symbp.language.writing import EquationWriter, LayerEntry
 from symbp.layers import LAYERS
 from symbp.program import (
-    Equation, Loop, Problem, Program, ProgramError, Statement, Var, check, fresh_name,
+    Equation, Loop, Problem, Program, ProgramError, Statement, Var, check, fresh_name, index_box,
 )
-
-MOST_EQUATIONS = 5_000
 
 LAYER_TABLE: dict[str, LayerEntry] = {
     name: LayerEntry(name, parse_signature(entry.signature), entry.write) for name, entry in LAYERS.items()
@@ -122,9 +120,6 @@ class Reader:
         """Return the checked program; raise ``DeclarationError`` with everything found."""
         self.declarations.read()
         body = self.block(self.parsed, ())
-        if len(self.written) > MOST_EQUATIONS:
-            self.report.add("L004", f"more than {MOST_EQUATIONS} equations", Span(1, 1))
-            self.report.raise_if_any()
         program = self.assemble(body)
         self.finish(program)
         self.report.raise_if_any()
@@ -254,6 +249,10 @@ class Reader:
             raise reader.fail(at, "B002", f"{name} is {'declared' if var.declared else 'assigned'} already, outside of the loop")
         if not p.subscripts and loops and scope.private_here(name) is not None:
             raise reader.fail(at, "B002", f"{name} is assigned already in this iteration", "a name has one equation: choose another name")
+        if subscripts and index_box(subscripts, {h.symbol: (h.lo, h.hi) for h in loops}) is None:
+            raise reader.fail(
+                at, "B004", f"{source(p.statement, at)}: an index must be a loop index plus or minus a constant, or free of loop indices"
+            )
         used = {s for i in subscripts for s in i.free_symbols}
         lacking = [h.name for h in loops if p.subscripts and h.symbol not in used]
         if lacking:

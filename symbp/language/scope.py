@@ -46,6 +46,7 @@ class Scope:
     poisoned: set[str] = field(default_factory=set)
     later: dict[str, int] = field(default_factory=dict)
     families: dict[str, str] = field(default_factory=dict)
+    declared: set[str] = field(default_factory=set)
     masks: set[str] = field(default_factory=set)
     loops: tuple[Head, ...] = ()
     sums: tuple[Head, ...] = ()

@@ -130,8 +130,10 @@ class Shapes:
             return scope.sizes[name]
         if name in scope.size_families:
             raise Mistake("N010", f"the size {name} has an index", f"write {name}[l]")
-        if name in scope.variables or name in scope.later or name in scope.poisoned:
+        if name in scope.variables or name in scope.later or name in scope.declared:
             raise Mistake("N011", f"{name} is a variable, not a size")
+        if name in scope.poisoned:
+            raise Stop
         raise scope.unknown(name)
 
     def _member(self, node: ast.Subscript, name: str) -> sp.Expr:
@@ -153,7 +155,7 @@ class Shapes:
         """Return the loop that ``for name in node`` makes; both ends included."""
         if name in self.scope.sizes or name in self.scope.size_families:
             raise self.fail(node, "N011", f"{name} is a size: a loop index needs a name of its own")
-        if name in self.scope.variables or name in self.scope.later:
+        if name in self.scope.declared or name in self.scope.later:
             raise self.fail(node, "N011", f"{name} is a variable: a loop index needs a name of its own")
         if self.scope.head(name) is not None:
             raise self.fail(node, "B006", f"{name} is already the index of a loop around", "take another name")

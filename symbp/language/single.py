@@ -43,9 +43,21 @@ def read_expression(
     result = next(n for n in ("value", "result", "outcome") if n not in declared)
     lines = [f"{name}: {'param' if name in wanted else 'input'}{shape}" for name, shape in declared.items()]
     one_line = " ".join(expression.split("\n"))
-    program = read_text("\n".join([*lines, f"{result} = {one_line}"]), filename, name="expression")
+    try:
+        program = read_text("\n".join([*lines, f"{result} = {one_line}"]), filename, name="expression")
+    except DeclarationError as error:
+        moved = [_moved(d, len(lines) + 1, len(result) + 3, one_line) for d in error.diagnostics]
+        raise DeclarationError(moved, error.dropped) from None
     shape = program.variables[result].shape
     return renamed(program, result, "loss" if shape == (1, 1) else "value")
+
+
+def _moved(diagnostic: Diagnostic, line: int, before: int, expression: str) -> Diagnostic:
+    """Return a diagnostic in the expression itself with its place there; one in a shape as it is."""
+    if diagnostic.line != line:
+        return diagnostic
+    column = max(1, diagnostic.column - before)
+    return replace(diagnostic, line=1, column=column, length=min(diagnostic.length, len(expression)), source=expression)
 
 
 def _parse(shapes: str, filename: str) -> dict[str, str]:
