@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 Source = Program | str | Path
 """A program, the text of a declaration, or the path of its file."""
+
+
+TARGETS = {"numpy": "symbp.render.numpy"}
+"""The module that writes each target."""
 
 
 def program_of(source: Source, samples: Samples | None = None, weights: Weights | None = None) -> Program:
@@ -62,11 +67,16 @@ def generate(
     sizes:     defaults of sizes for ``init_params``.
     dtype:     ``float64`` or ``float32``.
     templates: a folder whose templates override the bundled ones.
-    """
-    from symbp.render import targets
 
+    Raises ``KeyError`` for an unknown target.
+    """
+    if target not in TARGETS:
+        raise KeyError(target)
     derivation = source if isinstance(source, Derivation) else derive(source)
-    return targets.generate(derivation, target, name=name, sizes=sizes, dtype=dtype, templates=templates)
+    files: dict[str, str] = import_module(TARGETS[target]).generate(
+        derivation, name=name, sizes=sizes, dtype=dtype, templates=templates
+    )
+    return files
 
 
 def verify(source: Source, *, draws: int = 3, seed: int = 0) -> list[Verdict]:

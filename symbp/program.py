@@ -452,6 +452,22 @@ def box_text(box: Box) -> str:
     return ", ".join(sides)
 
 
+def boxes_text(boxes: Sequence[Box]) -> str:
+    """Return boxes as text, with neighbours of one index joined: ``0`` and ``1..T`` are ``0..T``."""
+    if not all(len(b.sides) == 1 and len(b.sides[0].lows) == len(b.sides[0].highs) == 1 for b in boxes):
+        return "; ".join(box_text(b) for b in boxes)
+    spans = [(b.sides[0].lows[0], b.sides[0].highs[0]) for b in boxes]
+    joined = True
+    while joined:
+        joined = False
+        for (a, b), (c, d) in itertools.permutations(spans, 2):
+            if sp.expand(b + 1 - c) == 0:
+                spans = [x for x in spans if x not in ((a, b), (c, d))] + [(a, d)]
+                joined = True
+                break
+    return "; ".join(box_text(Box.of(span)) for span in spans)
+
+
 def _earlier(definition: Site, reader: Site, ref: Ref, bounds: Bounds) -> bool | None:
     """Tell whether each member that ``ref`` reads was defined earlier by ``definition``; None: not proved."""
     common = 0
@@ -513,7 +529,7 @@ def _explain(
     late: Sequence[Piece],
 ) -> Problem:
     """Say what is wrong with a read, with the smallest counterexample that a search of small sizes finds."""
-    where = "; ".join(box_text(p.box) for p in pieces) or "nowhere"
+    where = boxes_text([p.box for p in pieces]) or "nowhere"
     example = counterexample(program, site, ref, around)
     if not box.sides:
         what = "before it is assigned" if pieces else "but never assigned"
@@ -527,15 +543,12 @@ def _explain(
     when = ", ".join(f"{k} = {v}" for k, v in {**sizes, **at}.items())
     # A counterexample at the loop's end is said in symbols: "t = T".
     said = []
-    for loop in site.loops:
-        value = at.get(loop.index.name)
-        for end in (loop.hi, loop.lo):
-            try:
-                if value is not None and end.free_symbols and evaluate_size(end, sizes) == value:
-                    said.append((loop.index, end))
-                    break
-            except (KeyError, ValueError):
-                continue
+    for symbol, (lo, hi) in {**site_ranges(site), **{s.bound: s.ends for s in around}}.items():
+        value = at.get(symbol.name)
+        for end in (hi, lo):
+            if value is not None and end.free_symbols and evaluate_size(end, sizes, at) == value:
+                said.append((symbol, end))
+                break
     if said and not late:
         symbolic = tuple(sp.expand(i.xreplace(dict(said))) for i in ref.indices)
         label = f"{ref.name}[{', '.join(map(str, symbolic))}]"
