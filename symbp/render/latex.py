@@ -79,6 +79,11 @@ class Latex(Printer):
         inside = ",\\, ".join(r.replace(":", "{:}") for r in ranges)
         return f"{base}[{inside}]"
 
+    def embedded(self, block: Piece, ranges: Sequence[str]) -> Piece:
+        place = ",\\, ".join(r.replace(":", "{:}") for r in ranges)
+        name = self.rule_notation("embed").replace("({A})", f"_{{{{[{place.replace('{:}', '{{:}}')}]}}}}({{A}})")
+        return self.call(name, {"A": block})
+
     def blocks(self, parts: Sequence[str], axis: int) -> Piece:
         inside = (" \\\\ ", " & ")[axis].join(clean(p) for p in parts)
         return Piece(f"\\begin{{bmatrix}} {inside} \\end{{bmatrix}}", Level.ATOM)

@@ -368,6 +368,15 @@ class Printer:
         ranges = [self._range(r0, r1, A.rows), self._range(c0, c1, A.cols)]
         return Piece(self.block(self.within(A, "base"), ranges), Level.ATOM)
 
+    def embed(self, node: Embed) -> Piece:
+        A, (r0, c0, rows, cols) = node.operands[0], node.parameters
+        ranges = [self._range(r0, r0 + A.rows, rows), self._range(c0, c0 + A.cols, cols)]  # type: ignore[arg-type, operator]
+        return self.embedded(self.piece(A), ranges)
+
+    def embedded(self, block: Piece, ranges: Sequence[str]) -> Piece:
+        """Return a block in zeros, with the place where it stands."""
+        raise NotImplementedError
+
     def _range(self, lo: sp.Basic, hi: sp.Basic, full: sp.Expr) -> str:
         if lo == 0 and same_size(hi, full):  # type: ignore[arg-type]
             return ":"
@@ -384,15 +393,19 @@ class Printer:
             return None
         for axis, full in ((0, node.rows), (1, node.cols)):
             end: sp.Expr = sp.S.Zero
-            for term in terms:
-                block = term.operands[0]
-                start, other = term.parameters[axis], term.parameters[1 - axis]
-                if other != 0 or not same_size(start, end) or not same_size(block.shape[1 - axis], node.shape[1 - axis]):  # type: ignore[arg-type]
+            order: list[Node] = []
+            while len(order) < len(terms):
+                following = [
+                    t for t in terms
+                    if same_size(t.parameters[axis], end) and t.parameters[1 - axis] == 0  # type: ignore[arg-type]
+                    and same_size(t.operands[0].shape[1 - axis], node.shape[1 - axis])
+                ]
+                if len(following) != 1:
                     break
-                end = end + block.shape[axis]
-            else:
-                if same_size(end, full):
-                    return self.blocks([self.value(t.operands[0]) for t in terms], axis)
+                order.append(following[0].operands[0])
+                end = end + order[-1].shape[axis]
+            if len(order) == len(terms) and same_size(end, full):
+                return self.blocks([self.value(block) for block in order], axis)
         return None
 
     def blocks(self, parts: Sequence[str], axis: int) -> Piece:
@@ -509,5 +522,5 @@ _METHODS: dict[type[Node], Callable[[Any, Any], Piece]] = {
     Scale: lambda p, n: p.scale(n), SMul: lambda p, n: p.smul(n), MatMul: lambda p, n: p.matmul(n),
     Hadamard: lambda p, n: p.hadamard(n), Transpose: lambda p, n: p.transpose(n), SumOver: lambda p, n: p.sum_over(n),
     Slice: lambda p, n: p.slice(n), Where: lambda p, n: p.where(n), Compare: lambda p, n: p.compare(n),
-    Map: lambda p, n: p.map(n),
+    Map: lambda p, n: p.map(n), Embed: lambda p, n: p.embed(n),
 }  # fmt: skip

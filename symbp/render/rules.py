@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from symbp.derivation import Derivation
-from symbp.expr import Constant, Hadamard, Map, Node, Ref, SumOver, Transpose, walk
+from symbp.expr import Constant, Hadamard, Map, Node, Ones, Ref, SumOver, is_one, walk
 from symbp.ops import ELEMENTWISE, RULES, rule, slope
 from symbp.render.names import Names
 from symbp.render.notation import Notation
 from symbp.render.printer import Printer
-from symbp.render.steps import rule_words
+from symbp.render.steps import rule_words, says_something, step_line
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,10 @@ class RuleRow:
 
 @dataclass(frozen=True)
 class IdentityRow:
-    """An identity that was used: its name, how often, its condition and its source."""
+    """An identity that was used: its name, an example, how often, its condition and its source."""
 
     name: str
+    example: str
     uses: int
     condition: str
     source: str
@@ -89,8 +90,11 @@ def _row(node: Node, p: Printer) -> RuleRow | None:
                 p.equation(Ref(f"{node.operands[k].name}_bar", *node.operands[k].shape), op.pull(G, node, k))  # type: ignore[attr-defined]
                 for k in moving if op.is_linear(k)
             ]
-            if any(not isinstance(o, (Ref, Transpose)) for o in node.operands):
-                words = "sum or broadcast by ones"
+            if any(isinstance(o, Ones) for o in node.operands):
+                # 1^T from the left and 1 from the right add up; the others copy.
+                first, last = node.operands[0], node.operands[-1]
+                adds = isinstance(first, Ones) and is_one(first.rows) or isinstance(last, Ones) and is_one(last.cols)
+                words = "sum of entries" if adds else "broadcast"
         elif op.differential is not None:
             moved = [Ref(f"d_{o.name}", *o.shape) if isinstance(o, Ref) else None for o in node.operands]
             change = op.differential(node, Y, moved)
@@ -98,14 +102,20 @@ def _row(node: Node, p: Printer) -> RuleRow | None:
     return RuleRow(words, p.equation(Y, node), tuple(says), source, domain) if says else None
 
 
-def identity_rows(derivation: Derivation, detail: bool = False) -> list[IdentityRow]:
-    """Return the identities that were used, in order of first use."""
+def identity_rows(derivation: Derivation, p: Printer, detail: bool = False) -> list[IdentityRow]:
+    """Return the identities that were used, in order of first use, each with its first use as an example."""
     found: dict[str, IdentityRow] = {}
     for step in derivation.steps:
         if step.kind in ("rewrite", "recognise") and (detail or not step.detail):
+            line = step_line(step, p)
+            if not says_something(line):
+                continue
             known = found.get(step.rule)
-            uses = known.uses + 1 if known else 1
-            found[step.rule] = IdentityRow(step.rule, uses, step.condition, step.source)
+            if known is None:
+                example = f"{line.left} = {line.right}"
+                found[step.rule] = IdentityRow(step.rule, example, 1, step.condition, step.source)
+            else:
+                found[step.rule] = replace(known, uses=known.uses + 1)
     return list(found.values())
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-SOURCES: dict[str, str] = {
-    "F0": "Magnus & Neudecker, Matrix Differential Calculus; Giles 2008",
-    "F1": "Rumelhart, Hinton & Williams 1986; Bishop, PRML, ch. 5",
-    "F2": "Goodfellow, Bengio & Courville, Deep Learning, ch. 9",
-    "F4": "Werbos 1990; Goodfellow, Bengio & Courville, Deep Learning, ch. 10",
+FORMULAS: dict[str, tuple[str, ...]] = {
+    "F0": ("J. R. Magnus and H. Neudecker, Matrix Differential Calculus, Wiley",),
+    "F1": (
+        "D. E. Rumelhart, G. E. Hinton and R. J. Williams, Learning representations by back-propagating errors, 1986",
+        "C. M. Bishop, Pattern Recognition and Machine Learning, Springer 2006, chapter 5",
+    ),
 }
-"""Literature by chapter of the formula sheet."""
+"""Literature behind a chapter of the formula sheet (``F1.5`` is in chapter 1)."""
+
+SHORT: dict[str, str] = {"Magnus & Neudecker": FORMULAS["F0"][0]}
+"""References that rules give by authors."""
 
 
-def cited(source: str) -> str:
-    """Return a source in words; a number of the formula sheet (``F1.5``) becomes the literature behind it."""
-    parts = []
+def cited(source: str) -> list[str]:
+    """Return the sources of a rule in full; a number of the formula sheet becomes the literature behind it."""
+    found: dict[str, None] = {}
     for part in (p.strip() for p in source.split(";")):
-        chapter = part.partition(".")[0]
-        parts.append(SOURCES.get(chapter, part) if chapter[:1] == "F" and chapter[1:].isdigit() else part)
-    return "; ".join(dict.fromkeys(p for p in parts if p))
+        for entry in FORMULAS.get(part.partition(".")[0], (SHORT.get(part, part),)):
+            if entry:
+                found.setdefault(entry)
+    return list(found)

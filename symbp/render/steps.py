@@ -14,7 +14,10 @@ from symbp.render.printer import Printer, clean
 
 @dataclass(frozen=True)
 class Line:
-    """A printed step: ``left = right`` (with marks of line breaks), the reason, where it holds, its source."""
+    """A printed step: ``left = right`` (with marks of line breaks), the reason, what it rests on, where it happened.
+
+    place: for an identity, the variable in whose equation it was used.
+    """
 
     left: str
     right: str
@@ -22,6 +25,7 @@ class Line:
     condition: str = ""
     source: str = ""
     ranges: str = ""
+    place: str = ""
 
 
 def tangent(ref: Ref) -> Ref:
@@ -38,23 +42,24 @@ def rule_words(name: str) -> str:
 def step_line(step: Step, printer: Printer) -> Line:
     """Return what a step says."""
     left, right, reason = _sides(step, printer)
-    return Line(left, right, reason, step.condition, step.source, loop_ranges(step.loops, printer))
+    place = printer(step.target) if step.kind in ("rewrite", "recognise") else ""
+    return Line(left, right, reason, step.condition, step.source, loop_ranges(step.loops, printer), place)
 
 
 def _sides(step: Step, p: Printer) -> tuple[str, str, str]:
     if step.kind == "name":
-        return p.value(step.target), p.value(step.before), f"name: {step.rule.removesuffix(' named')}"
+        return p.value(step.target), p.value(step.before), step.rule
     if step.kind == "differential":
         return p.value(tangent(step.target)), p.value(step.after), f"differential: {_differential_words(step)}"
     if step.kind == "transpose" and step.cotangent is not None:
         right = sum_of_inner_products(step, p)
-        return p.inner(step.cotangent, step.before), right, "transposed: each differential alone"
+        return p.inner(step.cotangent, step.before), right, "messages read off"
     if step.kind == "collect":
         reason = "sum of the messages" if isinstance(step.before, Add) else "the only message"
         return p.value(step.target), p.value(step.before), reason
     if step.kind == "recognise":
         return p.value(step.before), p.value(step.after), f"recognised: {step.rule}"
-    return p.value(step.before), p.value(step.after), f"{step.rule}, in {clean(p.value(step.target))}"
+    return p.value(step.before), p.value(step.after), step.rule
 
 
 def _differential_words(step: Step) -> str:
@@ -65,7 +70,7 @@ def _differential_words(step: Step) -> str:
     products = (node for node in walk(step.before) if isinstance(node, (MatMul, Hadamard, SMul, Kron)))
     if any(sum(bool(refs(f)) for f in node.operands) > 1 for node in products):
         return "product rule"
-    return "a linear operation passes it through"
+    return "linear"
 
 
 def sum_of_inner_products(step: Step, p: Printer) -> str:

@@ -92,7 +92,7 @@ def steps_text(derivation: Derivation, notation: Notation | None = None, *, titl
     for k, step in enumerate(steps, 1):
         line = step_line(step, p)
         lines = _equation(p, line.left, line.right, STEP_WIDTH)
-        where = f"   ({line.ranges})" if line.ranges else ""
+        where = (f", in {line.place}" if line.place else "") + (f"   ({line.ranges})" if line.ranges else "")
         out.append(f"  {k:>{number_width}}  {p.plain(line.reason)}{where}")
         out += [f"{margin}    {text}" for text in lines]
         if line.condition:

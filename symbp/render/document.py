@@ -1,0 +1,330 @@
+"""A derivation as a LaTeX document: declaration, forward pass, rules, every step, a frame with the results.
+
+The template frames the page; every formula and every line break comes from here.  Whatever was written by a user (the
+declaration, file names) is escaped letter by letter before it reaches LaTeX.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from symbp.derivation import Derivation, Step
+from symbp.program import Loop, Program, Statement
+from symbp.render.latex import Latex
+from symbp.render.lines import broken, latex_width
+from symbp.render.names import Names
+from symbp.render.notation import ADJOINT_LEGEND, Notation, sample_axis
+from symbp.render.printer import clean
+from symbp.render.rules import identity_rows, kinks, rule_rows
+from symbp.render.sources import cited
+from symbp.render.steps import (
+    Line, program_of, result_notes, result_ranges, says_something, shown_steps, step_line, tag, tangent,
+)
+from symbp.render.templates import environment
+from symbp.render.terminal import program_text
+
+MM = 2.845 / 10.0
+"""Millimetres in em of the 10pt document."""
+
+FORWARD, STEP, RESULT, OPERATION, RULE, IDENTITY, SHAPE = 106.0, 106.0, 90.0, 38.0, 74.0, 74.0, 24.0
+"""Widths of the columns of formulas, in millimetres."""
+
+LISTING_WIDTH = 92
+
+_SPECIAL = {
+    "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", "$": "\\$", "&": "\\&", "#": "\\#", "_": "\\_", "%": "\\%",
+    "^": "\\textasciicircum{}", "~": "\\textasciitilde{}", "<": "\\textless{}", ">": "\\textgreater{}",
+    "|": "\\textbar{}", '"': "\\textquotedbl{}", "→": "$\\to$", "×": "$\\times$", "⊙": "$\\odot$", "·": "$\\cdot$",
+    "≥": "$\\ge$", "≤": "$\\le$", "≠": "$\\ne$", "ᵀ": "$^\\top$", "–": "--", "—": "---", "’": "'", "−": "$-$",
+}  # fmt: skip
+
+
+def escape(text: str) -> str:
+    """Return a text as LaTeX prints it; a character without a form there loses its accents or becomes a ``?``."""
+    out = []
+    for c in text:
+        if c in _SPECIAL:
+            out.append(_SPECIAL[c])
+        elif " " <= c <= "~":
+            out.append(c)
+        else:
+            plain = unicodedata.normalize("NFKD", c).encode("ascii", "ignore").decode()
+            out.append("".join(_SPECIAL.get(x, x) for x in plain) or ("?" if c.isprintable() else " "))
+    return "".join(out)
+
+
+def listing(text: str) -> list[str]:
+    """Return the lines of a declaration, escaped, with their blanks, long ones folded."""
+    out = []
+    for line in text.rstrip().expandtabs(4).splitlines():
+        indent = line[: len(line) - len(line.lstrip())][:24]
+        folded = textwrap.wrap(
+            line, LISTING_WIDTH, subsequent_indent=indent + "    ", drop_whitespace=True, replace_whitespace=False,
+            break_on_hyphens=False,
+        )
+        out += [escape(piece).replace(" ", "\\ ") or "\\ " for piece in folded or [""]]
+    return out
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table: a number, a formula, words beside it, a shape or a second formula, a title."""
+
+    number: str
+    formula: str
+    words: str = ""
+    shape: str = ""
+    title: str = ""
+
+
+def formula(text: str, column: float, more: Sequence[str] = ()) -> str:
+    """Return a marked formula as one cell: broken below its relation where it is too long, further lines below.
+
+    column: the width of the column in millimetres.
+    more:   sentences that stand below the formula.
+    """
+    limit = column * MM - 0.8
+    left, relation, right = text.partition(" = ")
+    used = latex_width(left) + 1.4
+    if not relation:
+        cells = [f"& {x}" for x in broken(text, limit, latex_width)]
+    elif used > 0.5 * limit and used + latex_width(right) > limit:
+        cells = _lines(left, right, limit)
+    else:
+        pieces = broken(right, limit - used, latex_width)
+        if len(pieces) > 1:
+            pieces = broken(right, limit - used - 1.0, latex_width)
+        cells = [f"{clean(left)} &= {pieces[0]}", *(f"&\\quad {p}" for p in pieces[1:])]
+    cells = [spaced(c) for c in cells]
+    widest = max(sum(latex_width(part) for part in c.split("&", 1)) for c in cells)
+    if len(cells) == 1:
+        shown = "\\displaystyle " + cells[0].replace("&", "", 1)
+    else:
+        shown = "\\begin{aligned}[t] " + " \\\\ ".join(c.strip() for c in cells) + " \\end{aligned}"
+    # What cannot be broken (a long fraction) is made smaller, so that no line runs into the margin.
+    cell = f"$ {shown} $" if widest <= limit + 0.8 else f"\\resizebox{{\\linewidth}}{{!}}{{$ {shown} $}}"
+    return "\\newline ".join([cell, *(f"{{\\small {line}}}" for line in more)])
+
+
+def spaced(cell: str) -> str:
+    """Return a line of a formula with room above and below what is taller than a line."""
+    room = "\\sumspace" if "\\sum_" in cell else "\\fracspace" if "\\frac" in cell else ""
+    return f"{cell} {room}" if room else cell
+
+
+def shape_cell(shape: str) -> str:
+    """Return a shape as one cell, in two lines where it is long."""
+    if latex_width(shape) <= SHAPE * MM - 0.3:
+        return f"$ {shape} $"
+    rows, _, cols = shape.partition(" \\times ")
+    return f"\\resizebox{{\\linewidth}}{{!}}{{$ \\begin{{aligned}}[t] & {rows} \\\\ & \\times {cols} \\end{{aligned}} $}}"
+
+
+def _lines(left: str, right: str, limit: float) -> list[str]:
+    """A long left side stands on lines of its own, the right side below it."""
+    above = [f"& {x}" for x in broken(left, limit, latex_width)]
+    below = broken(right, limit - 3.4, latex_width)
+    return [*above, f"&\\quad = {below[0]}", *(f"&\\qquad {x}" for x in below[1:])]
+
+
+def _ranged(ranges: str) -> list[str]:
+    return [f"for ${ranges}$"] if ranges else []
+
+
+def forward_rows(program: Program, p: Latex) -> list[Row]:
+    """Return the equations of the forward pass with shapes, numbered F1, F2, ..."""
+    rows: list[Row] = []
+
+    def block(body: Sequence[Statement], around: tuple[Loop, ...]) -> None:
+        for statement in body:
+            if isinstance(statement, Loop):
+                block(statement.body, (*around, statement))
+                continue
+            ends = [(lp.index, *((lp.hi, lp.lo) if lp.down else (lp.lo, lp.hi))) for lp in around]
+            ranges = _ranged(", ".join(p.range(*e) for e in ends))
+            text = p.equation(statement.target, statement.value)
+            note = {"argument named": "named", "result named": "named"}.get(statement.note, "")
+            rows.append(Row(f"F{len(rows) + 1}", formula(text, FORWARD, ranges), note, shape_cell(p.shape(statement.target))))
+
+    block(program.body, ())
+    return rows
+
+
+class Bibliography:
+    """The sources of a document, numbered in the order in which they are cited."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, int] = {}
+
+    def __call__(self, source: str) -> str:
+        """Return a citation such as ``[1, 2]``; empty for an empty source."""
+        numbers = [self.entries.setdefault(s, len(self.entries) + 1) for s in cited(source)]
+        return f"[{',~'.join(map(str, numbers))}]" if numbers else ""
+
+    @property
+    def rows(self) -> list[Row]:
+        """The list of sources."""
+        return [Row(str(n), escape(s)) for s, n in self.entries.items()]
+
+
+def _words(line: Line, cite: Bibliography) -> str:
+    """Return what stands beside a step: the reason, the place, the condition, the source."""
+    parts = escape(line.reason) + (f" in ${line.place}$" if line.place else "")
+    if line.condition:
+        parts += f", because {escape(line.condition)}"
+    if line.ranges:
+        parts += f" (${line.ranges}$)"
+    citation = cite(line.source)
+    return f"{parts} {citation}" if citation else parts
+
+
+GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Forms recognised and names given", ("recognise", "name")),
+    ("Differentials, and what they send back", ("differential", "transpose")),
+    ("Adjoints: the sums of what arrives", ("collect",)),
+    ("Simplification, one identity at a time", ("rewrite",)),
+)
+"""The order in which the steps are told."""
+
+EXPLAINED = {
+    "Differentials, and what they send back":
+        "Each equation is differentiated; in the inner product with the adjoint of its left side the factors are moved "
+        "until each differential stands alone.  What stands opposite is the message to the variable.",
+    "Adjoints: the sums of what arrives":
+        "A variable that is read several times collects one message from each read.",
+}
+
+
+def step_groups(derivation: Derivation, p: Latex, detail: bool, cite: Bibliography) -> list[tuple[str, str, list[Row]]]:
+    """Return the steps as groups (title, explanation, rows), numbered S1, S2, ... through all groups."""
+    groups = []
+    number = 0
+    steps: list[tuple[Step, Line]] = [(s, step_line(s, p)) for s in shown_steps(derivation, detail)]
+    steps = [(s, line) for s, line in steps if says_something(line)]
+    for title, kinds in GROUPS:
+        rows = []
+        for step, line in steps:
+            if step.kind in kinds:
+                number += 1
+                text = f"{line.left} = {line.right}"
+                rows.append(Row(f"S{number}", formula(text, STEP), _words(line, cite)))
+        if rows:
+            groups.append((title, EXPLAINED.get(title, ""), rows))
+    return groups
+
+
+def result_rows(derivation: Derivation, p: Latex) -> list[Row]:
+    """Return the final equations with numbers, shapes and reasons."""
+    rows = []
+    for r in derivation.results:
+        more = _ranged(result_ranges(r, p)) + [f"where ${note}$" for note in result_notes(r, p)]
+        text = p.equation(r.target, r.value)
+        rows.append(Row(tag(r, p.names) or str(r.number), formula(text, RESULT, more), escape(r.reason), shape_cell(p.shape(r.target))))
+    return rows
+
+
+def conventions(derivation: Derivation, p: Latex) -> list[str]:
+    """Return the conventions of the page, as sentences in LaTeX."""
+    program = derivation.source
+    axis = sample_axis(program)
+    loss = p.names.result.latex()
+    out = []
+    if axis and program.samples is not None:
+        out.append(f"Samples are {axis}: there are ${p.size(program.samples)}$ of them.")
+    example = next(iter(derivation.gradients), None)
+    if example is not None:
+        var = program.variables[example]
+        W = var(*var.indices)
+        bar = derivation.program.variables[derivation.gradients[example]](*var.indices)
+        out.append(
+            f"The adjoint ${clean(p.value(bar))}$ of ${clean(p.value(W))}$ has the shape of ${clean(p.value(W))}$ and is defined by "
+            f"$\\mathrm{{d}}{loss} = \\langle {clean(p.value(bar))}, {clean(p.value(tangent(W)))} \\rangle$; "
+            f"{escape(ADJOINT_LEGEND[p.names.notation.adjoints])}."
+        )
+    out.append(
+        "Inner product: $\\langle A, B \\rangle = \\operatorname{tr}(A^{\\top} B) = \\sum_{ij} A_{ij} B_{ij}$.  "
+        "$\\odot$ and $\\oslash$ are the entrywise product and quotient, $A^{\\odot p}$ is the entrywise power, "
+        "$\\mathbf{1}$ is a column of ones; a number in a sum of matrices stands for a matrix with that entry everywhere."
+    )
+    for name, words in kinks(derivation):
+        out.append(f"\\texttt{{{escape(name)}}}: {escape(words)}.")
+    for var in program.variables.values():
+        if var.facts:
+            shown = ", ".join(sorted(f.replace("_", " ") for f in var.facts))
+            out.append(f"Assumed of ${clean(p.value(var(*var.indices)))}$: {escape(shown)}.")
+    return out
+
+
+KINDS = {"input": "input", "target": "target", "param": "parameter", "const": "constant"}
+
+
+def declared_rows(program: Program, p: Latex) -> list[Row]:
+    """Return the declared variables with kinds and shapes."""
+    rows = []
+    for var in program.declared():
+        ref = var(*var.indices)
+        facts = "" if not var.facts else ": " + ", ".join(sorted(f.replace("_", " ") for f in var.facts))
+        rows.append(Row("", f"${clean(p.value(ref))}$", escape(KINDS[var.kind] + facts), f"${p.shape(ref)}$"))
+    return rows
+
+
+def latex_document(
+    derivation: Derivation, notation: Notation | None = None, *, text: str = "", title: str = "", steps: bool = True,
+    detail: bool = False, templates: Path | None = None,
+) -> str:
+    """Return a complete LaTeX document.
+
+    text:      the declaration as it was written; without it the program is listed.
+    title:     what is derived, e.g. the file name.
+    steps:     every step with its reason, not only the rules and the result.
+    detail:    also the steps that a reader would do without a word (unit factors, double transposes).
+    templates: a folder whose ``derivation.tex.j2`` replaces the built-in one.
+    """
+    chosen = notation or Notation()
+    p = Latex(Names(program_of(derivation), chosen, derivation.output))
+    name = title or derivation.source.name
+    cite = Bibliography()
+    rules = [
+        Row("", formula(r.forward, OPERATION), cite(r.source), stack([formula(x, RULE) for x in r.says]), escape(r.words))
+        for r in rule_rows(derivation, Latex, chosen)
+    ]
+    identities = [
+        Row(str(r.uses), formula(r.example, IDENTITY), escape(r.condition), cite(r.source), escape(r.name))
+        for r in identity_rows(derivation, p, detail)
+    ]
+    values = {
+        "title": escape(name),
+        "width": {
+            "forward": FORWARD, "step": STEP, "result": RESULT, "operation": OPERATION, "rule": RULE,
+            "identity": IDENTITY, "shape": SHAPE,
+        },
+        "loss": p.names.result.latex(),
+        "conventions": conventions(derivation, p),
+        "listing": listing(text or program_text(derivation.source, Notation(charset="ascii"))),
+        "declared": declared_rows(derivation.source, p),
+        "forward": forward_rows(derivation.forward, p),
+        "rules": rules,
+        "identities": identities,
+        "groups": step_groups(derivation, p, detail, cite) if steps else [],
+        "detail": detail,
+        "sources": cite,
+        "results": result_rows(derivation, p),
+        "gradients": [
+            (clean(p.value(v(*v.indices))), derivation.number_of(v.name))
+            for v in (derivation.program.variables[n] for n in derivation.gradients.values() if n in derivation.program.variables)
+        ],
+    }
+    frame = environment("latex", templates).overlay(
+        block_start_string="<%", block_end_string="%>", variable_start_string="<<", variable_end_string=">>",
+        comment_start_string="<#", comment_end_string="#>",
+    )
+    return frame.get_template("derivation.tex.j2").render(values)
+
+
+def stack(cells: list[str]) -> str:
+    """Return several formulas as one cell, one below the other."""
+    return " \\newline ".join(cells)
