@@ -121,7 +121,8 @@ def shape_cell(shape: str) -> str:
     if latex_width(shape) <= SHAPE * MM - 0.3:
         return f"$ {shape} $"
     rows, _, cols = shape.partition(" \\times ")
-    return f"\\resizebox{{\\linewidth}}{{!}}{{$ \\begin{{aligned}}[t] & {rows} \\\\ & \\times {cols} \\end{{aligned}} $}}"
+    both = f"\\begin{{aligned}}[t] & {rows} \\\\ & \\times {cols} \\end{{aligned}}"
+    return f"\\resizebox{{\\linewidth}}{{!}}{{$ {both} $}}"
 
 
 def _lines(left: str, right: str, limit: float) -> list[str]:
@@ -148,7 +149,8 @@ def forward_rows(program: Program, p: Latex) -> list[Row]:
             ranges = _ranged(", ".join(p.range(*e) for e in ends))
             text = p.equation(statement.target, statement.value)
             note = {"argument named": "named", "result named": "named"}.get(statement.note, "")
-            rows.append(Row(f"F{len(rows) + 1}", formula(text, FORWARD, ranges), note, shape_cell(p.shape(statement.target))))
+            shape = shape_cell(p.shape(statement.target))
+            rows.append(Row(f"F{len(rows) + 1}", formula(text, FORWARD, ranges), note, shape))
 
     block(program.body, ())
     return rows
@@ -223,7 +225,8 @@ def result_rows(derivation: Derivation, p: Latex) -> list[Row]:
     for r in derivation.results:
         more = _ranged(result_ranges(r, p)) + [f"where ${note}$" for note in result_notes(r, p)]
         text = p.equation(r.target, r.value)
-        rows.append(Row(tag(r, p.names) or str(r.number), formula(text, RESULT, more), escape(r.reason), shape_cell(p.shape(r.target))))
+        number, shape = tag(r, p.names) or str(r.number), shape_cell(p.shape(r.target))
+        rows.append(Row(number, formula(text, RESULT, more), escape(r.reason), shape))
     return rows
 
 
@@ -239,16 +242,16 @@ def conventions(derivation: Derivation, p: Latex) -> list[str]:
     if example is not None:
         var = program.variables[example]
         W = var(*var.indices)
-        bar = derivation.program.variables[derivation.gradients[example]](*var.indices)
+        shown, bar = p(W), p(derivation.program.variables[derivation.gradients[example]](*var.indices))
         out.append(
-            f"The adjoint ${clean(p.value(bar))}$ of ${clean(p.value(W))}$ has the shape of ${clean(p.value(W))}$ and is defined by "
-            f"$\\mathrm{{d}}{loss} = \\langle {clean(p.value(bar))}, {clean(p.value(tangent(W)))} \\rangle$; "
+            f"The adjoint ${bar}$ of ${shown}$ has the shape of ${shown}$ and is defined by "
+            f"$\\mathrm{{d}}{loss} = \\langle {bar}, {p(tangent(W))} \\rangle$; "
             f"{escape(ADJOINT_LEGEND[p.names.notation.adjoints])}."
         )
     out.append(
         "Inner product: $\\langle A, B \\rangle = \\operatorname{tr}(A^{\\top} B) = \\sum_{ij} A_{ij} B_{ij}$.  "
         "$\\odot$ and $\\oslash$ are the entrywise product and quotient, $A^{\\odot p}$ is the entrywise power, "
-        "$\\mathbf{1}$ is a column of ones; a number in a sum of matrices stands for a matrix with that entry everywhere."
+        "$\\mathbf{1}$ is a column of ones; a number in a sum of matrices stands for a matrix of that number."
     )
     for name, words in kinks(derivation):
         out.append(f"\\texttt{{{escape(name)}}}: {escape(words)}.")
@@ -287,9 +290,14 @@ def latex_document(
     chosen = notation or Notation()
     p = Latex(Names(program_of(derivation), chosen, derivation.output))
     name = title or derivation.source.name
+    variables = derivation.program.variables
+    bars = [variables[n] for n in derivation.gradients.values() if n in variables]
     cite = Bibliography()
     rules = [
-        Row("", formula(r.forward, OPERATION), cite(r.source), stack([formula(x, RULE) for x in r.says]), escape(r.words))
+        Row(
+            "", formula(r.forward, OPERATION), cite(r.source), stack([formula(x, RULE) for x in r.says]),
+            escape(r.words),
+        )
         for r in rule_rows(derivation, Latex, chosen)
     ]
     identities = [
@@ -313,10 +321,7 @@ def latex_document(
         "detail": detail,
         "sources": cite,
         "results": result_rows(derivation, p),
-        "gradients": [
-            (clean(p.value(v(*v.indices))), derivation.number_of(v.name))
-            for v in (derivation.program.variables[n] for n in derivation.gradients.values() if n in derivation.program.variables)
-        ],
+        "gradients": [(p(bar(*bar.indices)), derivation.number_of(bar.name)) for bar in bars],
     }
     frame = environment("latex", templates).overlay(
         block_start_string="<%", block_end_string="%>", variable_start_string="<<", variable_end_string=">>",

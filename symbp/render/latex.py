@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import ClassVar
 
 import sympy as sp
 
@@ -29,7 +30,7 @@ class Latex(Printer):
     TRACE = "\\operatorname{tr}"
     DOTS = ", \\dots, "
     DEFINES = ":="
-    RELATIONS = {">=": "\\ge", "<=": "\\le", "!=": "\\ne", "==": "="}
+    RELATIONS: ClassVar[dict[str, str]] = {">=": "\\ge", "<=": "\\le", "!=": "\\ne", "==": "="}
 
     def member(self, name: str, indices: Sequence[sp.Expr]) -> Piece:
         return self.names.latex(name, tuple(self.size(i) for i in indices))

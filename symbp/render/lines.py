@@ -73,7 +73,9 @@ def _finish(text: str, limit: float, width: Width, used: float) -> list[str]:
 # ---------------------------------------------------------------------------------------------------------
 # LaTeX
 
-_TOKEN = re.compile(r"\\operatorname\{[^{}]*\}|\\math(?:rm|bf|tt)\{[^{}]*\}|\\text\{[^{}]*\}|\\[A-Za-z]+|\\.|[{}_^&]|.", re.S)
+_TOKEN = re.compile(
+    r"\\operatorname\{[^{}]*\}|\\math(?:rm|bf|tt)\{[^{}]*\}|\\text\{[^{}]*\}|\\[A-Za-z]+|\\.|[{}_^&]|.", re.DOTALL
+)
 _WIDE = {"\\odot": 1.25, "\\oslash": 1.25, "\\otimes": 1.25, "\\times": 1.25, "\\cdot": 0.75, "=": 1.35, "+": 1.25,
          "-": 1.25, ">": 1.35, "<": 1.35, "\\ge": 1.35, "\\le": 1.35, "\\ne": 1.35, "\\,": 0.17,
          "\\;": 0.28, "\\quad": 1.0, "\\qquad": 2.0, "\\top": 0.78, "\\partial": 0.57, "\\mathcal": 0.0, "\\bar": 0.0,
@@ -114,7 +116,7 @@ def _measure(tokens: list[str]) -> float:
             bottom, k = _group(tokens, k)
             total += max(_measure(top), _measure(bottom)) + 0.25
         elif token == "\\begin":
-            name, k = _group(tokens, k)
+            _, k = _group(tokens, k)
             end = _matching(tokens, k)
             rows = _split(tokens[k:end], "\\\\")
             total += max(_measure(r) + 1.0 * r.count("&") for r in rows) + 1.2

@@ -225,7 +225,8 @@ class Names:
         known = {*program.variables, *sizes} if program else set()
         # A loss is called L where no size or variable is.
         text = output if output != "loss" or "L" in known else "L"
-        self.result = replace(spelling(output), ascii=text, letter=text, tail="") if text != output else spelling(output)
+        plain = spelling(output)
+        self.result = plain if text == output else replace(plain, ascii=text, letter=text, tail="")
         for name in sorted(sizes):
             self._claim(name, spelling(name))
         for name in program.variables if program else ():
@@ -237,10 +238,16 @@ class Names:
         if var is not None:
             return var.origin
         # Tangents live in steps only, an expression by itself has no program: the names tell.
-        for role, of in (("adjoint", name.removesuffix("_bar")), ("tangent", name.removeprefix("d_"))):
-            if of != name and of and (self.program is None or self.origin(of) or of in self.program.variables):
-                return Origin(role, of)  # type: ignore[arg-type]
+        if name.endswith("_bar") and self._known(name.removesuffix("_bar")):
+            return Origin("adjoint", name.removesuffix("_bar"))
+        if name.startswith("d_") and self._known(name.removeprefix("d_")):
+            return Origin("tangent", name.removeprefix("d_"))
         return None
+
+    def _known(self, name: str) -> bool:
+        if self.program is None:
+            return bool(name)
+        return name in self.program.variables or self.origin(name) is not None
 
     def is_adjoint(self, name: str) -> bool:
         """Tell whether a variable is an adjoint or a message."""
@@ -323,7 +330,7 @@ def scalar(value: sp.Expr, spell: Callable[[sp.Basic], str], latex: bool) -> Pie
         text = ""
         for term in terms:
             negative = bool(term.could_extract_minus_sign())
-            inner = scalar(-term if negative else term, spell, latex)  # type: ignore[operator]
+            inner = scalar(-term if negative else term, spell, latex)
             body = inner.text if inner.level > Level.SUM else f"({inner.text})"
             text += (" - " if negative else " + ") + body if text else ("-" if negative else "") + body
         return Piece(text, Level.SUM)

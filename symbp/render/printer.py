@@ -177,13 +177,13 @@ class Printer:
     def _scalar(self, value: sp.Basic) -> Piece:
         found = self._scalars.get(value)
         if found is None:
-            found = self._scalars[value] = scalar(value, self._symbol, self.latex)  # type: ignore[arg-type]
+            found = self._scalars[value] = scalar(value, self._symbol, self.latex)
         return found
 
     def _symbol(self, symbol: sp.Basic) -> str:
         if isinstance(symbol, SizeMember):
             return self.member(symbol.name, symbol.indices).text
-        return self.member(symbol.name, ()).text  # type: ignore[attr-defined]
+        return self.member(symbol.name, ()).text
 
     def member(self, name: str, indices: Sequence[sp.Expr]) -> Piece:
         """Return a name with indices."""
@@ -232,7 +232,7 @@ class Printer:
         if isinstance(term, Scale):
             c, body = term.coefficient, term.body
             negative = bool(c.could_extract_minus_sign()) and not c.is_Add
-            c = -c if negative else c  # type: ignore[operator]
+            c = -c if negative else c
             if isinstance(body, Ones):
                 return negative, self._scalar(c).text if not c.is_Add else self.bracketed(self._scalar(c).text)
             return negative, self.fit(self.scaled(c, body), "term")
@@ -248,7 +248,7 @@ class Printer:
     def scale(self, node: Scale) -> Piece:
         c, body = node.coefficient, node.body
         if c.could_extract_minus_sign() and not c.is_Add:
-            return Piece(f"-{self.fit(self.scaled(-c, body), 'scaled')}", Level.SUM)  # type: ignore[operator]
+            return Piece(f"-{self.fit(self.scaled(-c, body), 'scaled')}", Level.SUM)
         return self.scaled(c, body)
 
     def scaled(self, c: sp.Expr, body: Node) -> Piece:
@@ -269,7 +269,8 @@ class Printer:
         s, a = node.operands
         if isinstance(s, Map) and s.function.name == "recip" and not any(s.function.orders):
             return self.quotient_factor(s.operands[0], a)
-        return Piece(f"{self.within(s, 'matrix factor')}{self.PRODUCT}{self.within(a, 'last matrix factor')}", Level.PRODUCT)
+        front, body = self.within(s, "matrix factor"), self.within(a, "last matrix factor")
+        return Piece(front + self.PRODUCT + body, Level.PRODUCT)
 
     def quotient_factor(self, divisor: Node, body: Node) -> Piece:
         """Return a matrix divided by a 1 x 1 matrix."""
@@ -314,7 +315,7 @@ class Printer:
         raise NotImplementedError
 
     def as_diagonals(self, node: Hadamard) -> Piece | None:
-        """Return ``diag(f'(z)) W^T delta`` for a Hadamard product of columns, or of a matrix with a broadcast column."""
+        """Return ``diag(f'(z)) W^T delta`` for a product of columns, or with a broadcast column."""
         if node.is_scalar_shape:
             return None
         left: list[str] = []
@@ -370,7 +371,7 @@ class Printer:
 
     def embed(self, node: Embed) -> Piece:
         A, (r0, c0, rows, cols) = node.operands[0], node.parameters
-        ranges = [self._range(r0, r0 + A.rows, rows), self._range(c0, c0 + A.cols, cols)]  # type: ignore[arg-type, operator]
+        ranges = [self._range(r0, r0 + A.rows, rows), self._range(c0, c0 + A.cols, cols)]
         return self.embedded(self.piece(A), ranges)
 
     def embedded(self, block: Piece, ranges: Sequence[str]) -> Piece:
@@ -378,9 +379,9 @@ class Printer:
         raise NotImplementedError
 
     def _range(self, lo: sp.Basic, hi: sp.Basic, full: sp.Expr) -> str:
-        if lo == 0 and same_size(hi, full):  # type: ignore[arg-type]
+        if lo == 0 and same_size(hi, full):
             return ":"
-        return f"{self.size(lo) if lo != 0 else ''}:{'' if same_size(hi, full) else self.size(hi)}"  # type: ignore[arg-type]
+        return f"{self.size(lo) if lo != 0 else ''}:{'' if same_size(hi, full) else self.size(hi)}"
 
     def block(self, base: str, ranges: Sequence[str]) -> str:
         """Return a block of a matrix."""
@@ -397,7 +398,7 @@ class Printer:
             while len(order) < len(terms):
                 following = [
                     t for t in terms
-                    if same_size(t.parameters[axis], end) and t.parameters[1 - axis] == 0  # type: ignore[arg-type]
+                    if same_size(t.parameters[axis], end) and t.parameters[1 - axis] == 0
                     and same_size(t.operands[0].shape[1 - axis], node.shape[1 - axis])
                 ]
                 if len(following) != 1:
@@ -466,7 +467,8 @@ class Printer:
         if len(pieces) == 2:
             operands["E"] = pieces[1]
         if text is None:
-            return Piece(f"{self.function_name(function)}{self.bracketed(', '.join(p.text for p in pieces))}", Level.ATOM)
+            inside = ", ".join(p.text for p in pieces)
+            return Piece(self.function_name(function) + self.bracketed(inside), Level.ATOM)
         if len(function.parameters) == 1 and text == self.function_notation(Function("power")) and node.is_scalar_shape:
             return self.scalar_power(node)
         return self.call(text, operands)
@@ -484,7 +486,7 @@ class Printer:
         return ", ".join(self.size(p) for p in function.parameters)
 
     def derivative(self, node: Map) -> Piece:
-        """Return a derivative of a function by name; of one whose notation is no name, its slope as the table has it."""
+        """Return a derivative by name; of a function whose notation is no name, the slope that the table states."""
         function = node.function
         text = self.function_notation(function)
         head = None if text is None else applied(text)

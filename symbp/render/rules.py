@@ -75,7 +75,7 @@ def _row(node: Node, p: Printer) -> RuleRow | None:
         for k, operand in enumerate(node.operands):
             change = slope(node, Y, k)
             if change is not None:
-                terms.append(p.value(Hadamard(change, Ref(f"d_{operand.name}", *operand.shape))))  # type: ignore[attr-defined]
+                terms.append(p.value(Hadamard(change, Ref(f"d_{operand.name}", *operand.shape))))
         says = [p.value(Ref("d_Y", *Y.shape)) + p.EQUALS + p.PLUS.join(terms)] if terms else []
         if entry is not None:
             source, domain, words = entry.source or source, entry.kinks or entry.domain, entry.name
@@ -87,14 +87,14 @@ def _row(node: Node, p: Printer) -> RuleRow | None:
             return None
         if op.pull is not None:
             says = [
-                p.equation(Ref(f"{node.operands[k].name}_bar", *node.operands[k].shape), op.pull(G, node, k))  # type: ignore[attr-defined]
+                p.equation(Ref(f"{node.operands[k].name}_bar", *node.operands[k].shape), op.pull(G, node, k))
                 for k in moving if op.is_linear(k)
             ]
             if any(isinstance(o, Ones) for o in node.operands):
                 # 1^T from the left and 1 from the right add up; the others copy.
                 first, last = node.operands[0], node.operands[-1]
-                adds = isinstance(first, Ones) and is_one(first.rows) or isinstance(last, Ones) and is_one(last.cols)
-                words = "sum of entries" if adds else "broadcast"
+                down, along = isinstance(first, Ones) and is_one(first.rows), isinstance(last, Ones) and is_one(last.cols)
+                words = "sum of entries" if down or along else "broadcast"
         elif op.differential is not None:
             moved = [Ref(f"d_{o.name}", *o.shape) if isinstance(o, Ref) else None for o in node.operands]
             change = op.differential(node, Y, moved)

@@ -17,8 +17,10 @@ EQUATION_WIDTH = 64
 STEP_WIDTH = 76
 
 
-def printer_of(derivation: Derivation, notation: Notation | None = None) -> Printer:
-    """Return the terminal printer of a derivation."""
+def printer_of(derivation: Derivation | None, notation: Notation | None = None) -> Printer:
+    """Return the terminal printer of a derivation (None: of expressions by themselves)."""
+    if derivation is None:
+        return terminal(Names(None, notation))
     return terminal(Names(program_of(derivation), notation, derivation.output))
 
 
@@ -33,7 +35,8 @@ def header(derivation: Derivation, printer: Printer, title: str = "") -> str:
 
 
 def derive_summary(
-    derivation: Derivation, notation: Notation | None = None, *, title: str = "", footer: Sequence[tuple[str, str]] = (),
+    derivation: Derivation, notation: Notation | None = None, *, title: str = "",
+    footer: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Return the numbered equations with shapes and reasons, in aligned columns.
 
@@ -47,8 +50,11 @@ def derive_summary(
         lines = _equation(p, p.value(r.target), p.value(r.value), EQUATION_WIDTH)
         rows.append((f"({name})", lines, result_ranges(r, p), p.shape(r.target), p.plain(r.reason)))
     widths = [
-        max((int(text_width(x)) for row in rows for x in ([row[k]] if isinstance(row[k], str) else row[k])), default=0)
-        for k in range(4)
+        max((int(text_width(line)) for cells in column for line in cells), default=0)
+        for column in (
+            [[number] for number, *_ in rows], [row[1] for row in rows], [[row[2]] for row in rows],
+            [[row[3]] for row in rows],
+        )
     ]
     out = [header(derivation, p, title)]
     for r, (number, lines, ranges, shape, reason) in zip(derivation.results, rows, strict=True):
@@ -79,7 +85,9 @@ def _equation(p: Printer, left: str, right: str, width: int) -> list[str]:
     return [clean(start) + lines[0].rstrip(), *(" " * indent + x.strip() for x in lines[1:])]
 
 
-def steps_text(derivation: Derivation, notation: Notation | None = None, *, title: str = "", detail: bool = True) -> str:
+def steps_text(
+    derivation: Derivation, notation: Notation | None = None, *, title: str = "", detail: bool = True
+) -> str:
     """Return every step with its rule, its condition and its source.
 
     detail: also the arithmetic that a reader would do without a word.

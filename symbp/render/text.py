@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import sympy as sp
 
@@ -77,11 +78,11 @@ class Ascii(Printer):
     def scaled(self, c: sp.Expr, body: Node) -> Piece:
         # A sum or a name is divided at the end, (Z - Y)/m; anything else has its coefficient in front.
         top, bottom = sp.fraction(c)
-        if bottom == 1 or body.is_scalar_shape and self.piece(body).text == "1":
+        if bottom == 1 or (body.is_scalar_shape and self.piece(body).text == "1"):
             return super().scaled(c, body)
         below = self.fit(self._scalar(bottom), "divisor")
         above = self.piece(body)
-        if above.level in (Level.SUM, Level.ATOM) or body.is_scalar_shape and above.level >= Level.PRODUCT:
+        if above.level in (Level.SUM, Level.ATOM) or (body.is_scalar_shape and above.level >= Level.PRODUCT):
             inner = super().scaled(top, body)
             return Piece(f"{self.fit(inner, 'last matrix factor')}/{below}", Level.PRODUCT)
         front = self.fit(self._scalar(top), "base")
@@ -149,7 +150,7 @@ class Unicode(Ascii):
     CROSS = "×"
     SIGMA = "∑"
     INNER = ("⟨", "⟩")
-    RELATIONS = {">=": "≥", "<=": "≤", "!=": "≠"}
+    RELATIONS: ClassVar[dict[str, str]] = {">=": "≥", "<=": "≤", "!=": "≠"}
 
     def named(self, name: str) -> Piece:
         return self.names.unicode(name)
@@ -166,10 +167,9 @@ def terminal(names: Names) -> Ascii:
     return Unicode(names) if names.notation.charset == "unicode" else Ascii(names)
 
 
-_default = Ascii(Names(None, Notation(charset="ascii")))
+_NAMES = Names(None, Notation(charset="ascii"))
 
 
 def text(node: Node) -> str:
     """Return an expression by itself in ASCII, as ``str`` shows it."""
-    printer = Ascii(_default.names)
-    return clean(printer.value(node))
+    return clean(Ascii(_NAMES).value(node))

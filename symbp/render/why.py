@@ -10,7 +10,7 @@ from symbp.ops import rule
 from symbp.render.lines import broken, pad
 from symbp.render.notation import Notation
 from symbp.render.printer import PRODUCT_MARK, Printer, clean
-from symbp.render.steps import loop_ranges, tangent
+from symbp.render.steps import loop_ranges, says_something, step_line, tangent
 from symbp.render.terminal import printer_of
 
 LABEL = 22
@@ -102,13 +102,14 @@ def why(derivation: Derivation, name: str, notation: Notation | None = None) -> 
     if not out:
         out.append(f"{clean(_bar(p, of))} is not printed: it was put in the place of its reads")
     if of == derivation.output and not found:
-        out += _row("because", [f"the adjoint of the output itself is 1: d{p.names.result.ascii} = d{p.names.result.ascii}"])
+        out += _row("because", ["the adjoint of the output itself is 1"])
     for k, reason in enumerate(found, 1):
         out += _row(f"because{f', read {k}' if many else ''}", _because(reason, p))
         out += _row("the transpose", _transposes(reason, p))
         out += _row("the order", _order(reason, p))
     if many:
-        out += _row("the sum", [f"{p.names.ascii(of).text} is read {len(found)} times: its adjoint is the sum of the messages"])
+        times = f"{p.names.ascii(of).text} is read {len(found)} times"
+        out += _row("the sum", [f"{times}: its adjoint is the sum of the messages"])
     out += _rewrites(derivation, of, p)
     return "\n".join(out) + "\n"
 
@@ -174,7 +175,8 @@ def _transposes(reason: Reason, p: Printer) -> list[str]:
                         spread = is_one(factor.rows) if side == "right" else is_one(factor.cols)
                         what = "spread out by" if spread else "summed up by"
                         turned = "a sum" if spread else "a copy for each entry"
-                        out.append(f"{inside} is {what} {shown}; on the other side of the inner product that is {turned}")
+                        there = "on the other side of the inner product that is"
+                        out.append(f"{inside} is {what} {shown}; {there} {turned}")
                     else:
                         out.append(f"moving {shown} from the {side} of {inside} to the other side of the inner product")
         elif isinstance(E, Hadamard):
@@ -200,9 +202,10 @@ def _rewrites(derivation: Derivation, of: str, p: Printer) -> list[str]:
     out: list[str] = []
     for step in derivation.steps:
         origin = p.names.origin(step.target.name)
-        if step.kind == "rewrite" and not step.detail and origin is not None and origin.role == "adjoint" and origin.of == of:
-            condition = f", because {step.condition}" if step.condition else ""
-            out += _row(
-                "then" if not out else "", [f"{p.value(step.before)} = {p.value(step.after)}", f"    by {step.rule}{condition}"]
-            )
+        if step.kind != "rewrite" or step.detail or origin is None or (origin.role, origin.of) != ("adjoint", of):
+            continue
+        line = step_line(step, p)
+        if says_something(line):
+            condition = f", because {p.plain(step.condition)}" if step.condition else ""
+            out += _row("" if out else "then", [f"{line.left} = {line.right}", f"    by {step.rule}{condition}"])
     return out
