@@ -93,7 +93,8 @@ def _row(node: Node, p: Printer) -> RuleRow | None:
             if any(isinstance(o, Ones) for o in node.operands):
                 # 1^T from the left and 1 from the right add up; the others copy.
                 first, last = node.operands[0], node.operands[-1]
-                down, along = isinstance(first, Ones) and is_one(first.rows), isinstance(last, Ones) and is_one(last.cols)
+                down = isinstance(first, Ones) and is_one(first.rows)
+                along = isinstance(last, Ones) and is_one(last.cols)
                 words = "sum of entries" if down or along else "broadcast"
         elif op.differential is not None:
             moved = [Ref(f"d_{o.name}", *o.shape) if isinstance(o, Ref) else None for o in node.operands]
