@@ -1,7 +1,7 @@
 """Naming, differential, transposition, adjoint, identities: from a program to its derivative, as equations."""
 
 from symbp.calculus.adjoint import Adjoint, adjoint
-from symbp.calculus.batch import ConversionError, convert, sample_size, samples_axis, turn
+from symbp.calculus.batch import ConversionError, conversion, convert, sample_size, samples_axis, turn
 from symbp.calculus.derive import derive, prepare
 from symbp.calculus.differential import differential, differential_of
 from symbp.calculus.identities import IDENTITIES, Context, Identity
@@ -12,6 +12,6 @@ from symbp.calculus.transposition import Pulled, transpose
 
 __all__ = [
     "IDENTITIES", "Adjoint", "Context", "ConversionError", "DoesNotEnd", "Identity", "Pulled", "Split", "adjoint",
-    "convert", "derive", "differential", "differential_of", "name_parts", "part_program", "prepare", "rewrite",
+    "conversion", "convert", "derive", "differential", "differential_of", "name_parts", "part_program", "prepare", "rewrite",
     "sample_size", "samples_axis", "split_loss", "tidy", "transpose", "turn",
 ]

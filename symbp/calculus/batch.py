@@ -95,16 +95,10 @@ def _turned(var: Var) -> Var:
     return replace(var, rows=var.cols, cols=var.rows, facts=facts, value=value)
 
 
-def convert(program: Program, samples: Samples | None = None, weights: Weights | None = None) -> Program:
-    """Return the program in another outside convention.
-
-    samples: where the samples are to be, ``rows`` or ``columns``; None: as they are.
-    weights: ``out_in`` (units x inputs, W X) or ``in_out`` (inputs x units, X W); None: turned with the data.
-
-    Raises ``ConversionError`` when it is not clear which size counts samples.
-    """
+def conversion(program: Program, samples: Samples | None = None, weights: Weights | None = None) -> set[str]:
+    """Return the variables that a conversion stores transposed (see ``convert``)."""
     if samples is None and weights is None:
-        return program
+        return set()
     now = samples_axis(program)
     data = samples is not None and samples != now
     layout: Weights = "out_in" if now == "columns" else "in_out"
@@ -114,4 +108,16 @@ def convert(program: Program, samples: Samples | None = None, weights: Weights |
         matrix = var.kind in ("param", "const") and not is_one(var.rows) and not is_one(var.cols)
         if heavy if matrix else data:
             chosen.add(name)
+    return chosen
+
+
+def convert(program: Program, samples: Samples | None = None, weights: Weights | None = None) -> Program:
+    """Return the program in another outside convention.
+
+    samples: where the samples are to be, ``rows`` or ``columns``; None: as they are.
+    weights: ``out_in`` (units x inputs, W X) or ``in_out`` (inputs x units, X W); None: turned with the data.
+
+    Raises ``ConversionError`` when it is not clear which size counts samples.
+    """
+    chosen = conversion(program, samples, weights)
     return turn(program, chosen) if chosen else program

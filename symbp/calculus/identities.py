@@ -325,7 +325,7 @@ def _cancel(node: Node, context: Context) -> Node | None:
                 for g in body.operands if isinstance(body, Hadamard) else (body,):
                     other, q = _exponent(g)
                     if other is base and p * q < 0:
-                        return add(*(had(t, *others) for t in f.operands))
+                        return add(*(had(*node.operands[:k], t, *node.operands[k + 1 :]) for t in f.operands))
     return None
 
 

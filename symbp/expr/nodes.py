@@ -755,7 +755,7 @@ def ones(rows: Any, cols: Any) -> Node:
 
 def constant(value: Any, rows: Any = 1, cols: Any = 1) -> Node:
     """Return a number as a matrix with that number in each entry."""
-    return scaled(value, Ones(rows, cols))
+    return Zero(rows, cols) if value == 0 else scaled(value, Ones(rows, cols))
 
 
 def as_node(value: Any) -> Node:

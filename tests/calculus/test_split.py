@@ -1,0 +1,56 @@
+"""The split of a loss into c * S + R: gradients of shards of unequal size add up."""
+
+import numpy as np
+import pytest
+
+from symbp.calculus import derive, part_program, split_loss
+from symbp.expr import size
+from symbp.language import read_text
+from symbp.networks import names, network
+from symbp.verify.draws import choose_sizes, draw
+from symbp.verify.evaluate import evaluate
+
+m = size("m")
+HEAD = "samples: m\nX: input[n, m]\nY: target[k, m]\nW: param[k, n]\nlam: input\nZ = W @ X\n"
+
+
+def split(loss: str):  # type: ignore[no-untyped-def]
+    return split_loss(read_text(HEAD + loss))
+
+
+def test_factors_and_penalties() -> None:
+    found = split("loss = sum((Z - Y)**2) / (2*m) + lam/2 * sum(W**2)\n")
+    assert found.factor == 1 / m and found.rest is not None and not found.mixed
+    found = split("loss = sum((Z - Y)**2)\n")
+    assert found.factor == 1 and found.rest is None
+    found = split("loss = lam * sum(W**2)\n")
+    assert found.sample_sum is None and found.rest is not None
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "loss = sum(Z)**2\n", "loss = sum(Z) * sum(Y)\n", "loss = sum(softmax(Z, axis=1))\n",
+        "loss = sum((Z - mean(Z, axis=1, keepdims=True))**2)\n", "loss = sum(Z)/m + sum(Y)\n",
+        "loss = sum((Z @ Z.T)**2)\n", "loss = lam / m * sum(W**2) + sum(Z)/m\n", "loss = sum(exp(m*Z))\n",
+        "loss = sum(max(Z, axis=1, keepdims=True))\n", "loss = norm(Z)\n",
+    ],
+)
+def test_mixed_samples_are_said(loss: str) -> None:
+    assert split(loss).mixed
+
+
+@pytest.mark.parametrize("name", [n for n in names() if read_text(network(n).text).samples is not None])
+def test_parts_add_up(name: str) -> None:
+    program = read_text(network(name).text.replace("sigma: elementwise", "def sigma(x): return x*tanh(x)"))
+    forward = derive(program).forward
+    parts = split_loss(forward)
+    assert not parts.mixed and parts.sample_sum is not None
+    sizes = choose_sizes(program)[0]
+    values = draw(program, sizes, np.random.default_rng(3))
+    whole = evaluate(forward, values, sizes)["loss"]
+    c = float(parts.factor.subs({s: sizes[s.name] for s in parts.factor.free_symbols}))
+    total = c * evaluate(part_program(forward, parts.sample_sum), values, sizes)["loss"]
+    if parts.rest is not None:
+        total = total + evaluate(part_program(forward, parts.rest), values, sizes)["loss"]
+    assert np.allclose(whole, total, rtol=1e-13)
