@@ -22,7 +22,7 @@ from sympy.core.symbol import Str
 
 from symbp.expr import Box, Function, Node, Ref, SizeMember, SumOver, as_node, index, size
 from symbp.language.diagnostics import Mistake
-from symbp.language.expressions import activation_function
+from symbp.language.arguments import activation_function
 from symbp.language.families import PieceShape, pattern
 from symbp.language.functions import bind_values, exact
 from symbp.language.reader import LAYER_TABLE, find_samples, outputs_of, read_text

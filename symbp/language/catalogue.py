@@ -4,6 +4,9 @@ In scope: matrix expressions with NumPy's operators.  Axis 0 runs down the rows,
 keep their axis.  Elementwise functions are taken from the rule book, so a new one needs no line here.
 """
 
+# mypy: disable-error-code="no-any-return"
+# Expressions are interned: their constructors return what is there already, which the type checker cannot see.
+
 from __future__ import annotations
 
 from typing import Any
@@ -11,13 +14,16 @@ from typing import Any
 import sympy as sp
 
 from symbp.expr import (
-    ArgmaxMask, Compare, Diag, DiagOf, Embed, Eye, Function, Hadamard, Kron, LogSumExp, Mask, MatMul, MaxAxis, Node,
-    Ones, Ref, Reshape, Scale, Softmax, T, Zero, add, apply, common_shape, compare, constant, expanded, is_one, plus,
-    power, same_size, scaled, shape_text, sum_axis, times, total, where,
+    ArgmaxMask, Diag, DiagOf, Embed, Eye, Function, Hadamard, Kron, LogSumExp, Mask, MatMul, MaxAxis, Node, Ones, Ref,
+    Reshape, Softmax, T, Zero, add, apply, compare, constant, expanded, is_one, plus, power, same_size, scaled,
+    shape_text, sum_axis, total, where,
+)
+from symbp.language.arithmetic import (
+    add_values, column, divide_values, is_mask, multiply_values, product, split_coefficient, to_power,
 )
 from symbp.language.diagnostics import Mistake
-from symbp.language.operations import Call, Operation, OPERATIONS, Parameter, operation
-from symbp.language.scalars import apply_scalar, raise_scalar, SCALAR_FUNCTIONS, Value
+from symbp.language.operations import OPERATIONS, Call, Operation, Parameter, operation
+from symbp.language.scalars import Value, apply_scalar
 from symbp.ops.elementwise import ELEMENTWISE
 
 HALF = sp.Rational(1, 2)
@@ -69,37 +75,37 @@ for _alias, _name in {
 
 @operation("log1p(U)", "log(1 + U)")
 def log1p(call: Call, U: Value) -> Value:
-    return elementwise("log", _plus(sp.S.One, U))
+    return elementwise("log", add_values(sp.S.One, U))
 
 
 @operation("expm1(U)", "exp(U) - 1")
 def expm1(call: Call, U: Value) -> Value:
-    return _plus(elementwise("exp", U), sp.S.NegativeOne)
+    return add_values(elementwise("exp", U), sp.S.NegativeOne)
 
 
 @operation("log2(U)", "log(U)/log(2)")
 def log2(call: Call, U: Value) -> Value:
-    return _times(1 / sp.log(2), elementwise("log", U))
+    return multiply_values(1 / sp.log(2), elementwise("log", U))
 
 
 @operation("log10(U)", "log(U)/log(10)")
 def log10(call: Call, U: Value) -> Value:
-    return _times(1 / sp.log(10), elementwise("log", U))
+    return multiply_values(1 / sp.log(10), elementwise("log", U))
 
 
 @operation("tan(U)", "sin(U)/cos(U)")
 def tan(call: Call, U: Value) -> Value:
-    return _divide(elementwise("sin", U), elementwise("cos", U))
+    return divide_values(elementwise("sin", U), elementwise("cos", U))
 
 
 @operation("sinh(U)", "(exp(U) - exp(-U))/2")
 def sinh(call: Call, U: Value) -> Value:
-    return _times(HALF, _plus(elementwise("exp", U), _times(sp.S.NegativeOne, elementwise("exp", _times(-sp.S.One, U)))))
+    return multiply_values(HALF, add_values(elementwise("exp", U), multiply_values(sp.S.NegativeOne, elementwise("exp", multiply_values(-sp.S.One, U)))))
 
 
 @operation("cosh(U)", "(exp(U) + exp(-U))/2")
 def cosh(call: Call, U: Value) -> Value:
-    return _times(HALF, _plus(elementwise("exp", U), elementwise("exp", _times(sp.S.NegativeOne, U))))
+    return multiply_values(HALF, add_values(elementwise("exp", U), elementwise("exp", multiply_values(sp.S.NegativeOne, U))))
 
 
 @operation("square(U)", "U**2")
@@ -109,7 +115,7 @@ def square(call: Call, U: Value) -> Value:
 
 @operation("reciprocal(U)", "1/U")
 def reciprocal(call: Call, U: Value) -> Value:
-    return _divide(sp.S.One, U)
+    return divide_values(sp.S.One, U)
 
 
 @operation("power(U, exponent)", "U**exponent, entry by entry", "pow")
@@ -134,12 +140,12 @@ def clip(call: Call, A: Node, lo: Value, hi: Value) -> Node:
 
 @operation("logaddexp(U, V)", "log(exp(U) + exp(V)), without overflow")
 def logaddexp(call: Call, U: Value, V: Value) -> Node:
-    return plus(U, apply(Function("softplus"), plus(V, _times(sp.S.NegativeOne, U))))
+    return plus(U, apply(Function("softplus"), plus(V, multiply_values(sp.S.NegativeOne, U))))
 
 
 @operation("where(M, U, V)", "U where M is 1, V where it is 0; M is a comparison or a 0/1 matrix")
 def where_(call: Call, M: Node, U: Value, V: Value) -> Node:
-    if not is_mask(call, M):
+    if not is_mask(M, call.is_mask):
         raise Mistake(
             "O006", "where wants a comparison, or a name with the fact mask or binary",
             f"write a comparison, for example `where({M} != 0, ...)`" if isinstance(M, Ref) else "",
@@ -152,32 +158,32 @@ def where_(call: Call, M: Node, U: Value, V: Value) -> Node:
 
 @operation("add(U, V)", "U + V")
 def add_(call: Call, U: Value, V: Value) -> Value:
-    return _plus(U, V)
+    return add_values(U, V)
 
 
 @operation("subtract(U, V)", "U - V")
 def subtract(call: Call, U: Value, V: Value) -> Value:
-    return _plus(U, _times(sp.S.NegativeOne, V))
+    return add_values(U, multiply_values(sp.S.NegativeOne, V))
 
 
 @operation("multiply(U, V)", "U * V, entry by entry")
 def multiply(call: Call, U: Value, V: Value) -> Value:
-    return _times(U, V)
+    return multiply_values(U, V)
 
 
 @operation("divide(U, V)", "U / V, entry by entry", "true_divide")
 def divide(call: Call, U: Value, V: Value) -> Value:
-    return _divide(U, V)
+    return divide_values(U, V)
 
 
 @operation("negative(U)", "-U")
 def negative(call: Call, U: Value) -> Value:
-    return _times(sp.S.NegativeOne, U)
+    return multiply_values(sp.S.NegativeOne, U)
 
 
 @operation("matmul(A, B)", "A @ B")
 def matmul_(call: Call, A: Node, B: Node) -> Node:
-    return product(call, [A, B])
+    return product([A, B])
 
 
 @operation("dot(A, B)", "A @ B; of two columns of one size the number x.T @ y", method=True)
@@ -185,7 +191,7 @@ def dot(call: Call, A: Node, B: Node) -> Node:
     # Two columns can only mean the inner product of two vectors: their matrix product has no shape.
     if is_one(A.cols) and is_one(B.cols) and same_size(A.rows, B.rows) and not is_one(A.rows):
         return MatMul(T(A), B)
-    return product(call, [A, B])
+    return product([A, B])
 
 
 @operation("vdot(A, B)", "sum(A * B)")
@@ -466,86 +472,3 @@ def reshape(call: Call, A: Node, shape: tuple[sp.Expr | None, sp.Expr | None], o
 @operation("vec(A)", "the columns of A below each other")
 def vec(call: Call, A: Node) -> Node:
     return Reshape(A, expanded(A.rows * A.cols), 1, "F")
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Arithmetic of matrices and exact scalars: coefficients stand in front
-
-
-def split_coefficient(value: Value) -> tuple[sp.Expr, Value]:
-    """Return ``(c, body)`` with value = c * body; a number is its own coefficient."""
-    if isinstance(value, Scale):
-        return value.coefficient, value.body
-    return sp.S.One, value
-
-
-def _plus(*values: Value) -> Value:
-    if not any(isinstance(v, Node) for v in values):
-        return sp.Add(*values)
-    return plus(*values)
-
-
-def _times(a: Value, b: Value) -> Value:
-    if not isinstance(a, Node) and not isinstance(b, Node):
-        return a * b
-    (c, a), (d, b) = split_coefficient(a), split_coefficient(b)
-    result = times(a, b)
-    return scaled(c * d, result)
-
-
-def _divide(a: Value, b: Value) -> Value:
-    if not isinstance(b, Node):
-        if b.is_zero:
-            raise Mistake("O011", "a division by zero")
-        return scaled(1 / b, a) if isinstance(a, Node) else a / b
-    d, b = split_coefficient(b)
-    c, a = split_coefficient(a)
-    assert isinstance(b, Node)
-    return scaled(c / d, a / b if isinstance(a, Node) else times(a, apply(Function("recip"), b)))
-
-
-def to_power(base: Value, exponent: Value) -> Value:
-    """Return the entrywise power of matrices and exact scalars."""
-    if isinstance(exponent, Node) or not isinstance(base, Node):
-        if not isinstance(base, Node) and not isinstance(exponent, Node):
-            return raise_scalar(base, exponent)
-        return apply(Function("pow", (), (0, 0)), base, exponent)
-    if not exponent.is_number:
-        return apply(Function("pow", (), (0, 0)), base, exponent)
-    return power(base, exponent)
-
-
-def product(call: Call | None, factors: list[Node]) -> Node:
-    """Return the matrix product with the coefficients of its factors in front."""
-    coefficient: sp.Expr = sp.S.One
-    bodies = []
-    for factor in factors:
-        c, body = split_coefficient(factor)
-        assert isinstance(body, Node)
-        coefficient, bodies = coefficient * c, [*bodies, body]
-    return scaled(coefficient, MatMul(*bodies))
-
-
-def column(x: Node, what: str) -> Node:
-    """Return a column as it is, a row as a column."""
-    if is_one(x.cols):
-        return x
-    if is_one(x.rows):
-        return T(x)
-    raise Mistake("S004", f"{what} wants columns, not {shape_text(x.shape)}")
-
-
-def is_mask(call: Call, node: Node) -> bool:
-    """Tell whether an expression is known to have entries 0 and 1 only."""
-    if isinstance(node, (Compare, ArgmaxMask, Ones, Zero)):
-        return True
-    if isinstance(node, Mask):
-        return node.kind != "half_lower"
-    if isinstance(node, Ref):
-        return call.is_mask(node)
-    if isinstance(node, Hadamard):
-        return all(is_mask(call, o) for o in node.operands)
-    if isinstance(node, MatMul):
-        # A broadcast mask is a mask: the inner sizes are 1, so nothing is added up.
-        return all(is_one(o.cols) for o in node.operands[:-1]) and all(is_mask(call, o) for o in node.operands)
-    return False

@@ -9,7 +9,7 @@ import sympy as sp
 
 from symbp.expr import Function
 from symbp.language.diagnostics import Mistake, Stop, did_you_mean
-from symbp.language.parsing import Define, place, source
+from symbp.language.forms import Define, place, source
 from symbp.language.scalars import number, raise_scalar
 from symbp.language.scope import Scope
 from symbp.ops.elementwise import ELEMENTWISE

@@ -16,7 +16,7 @@ from typing import Any
 from symbp.expr import Node, Ref
 from symbp.language.diagnostics import Mistake, did_you_mean
 from symbp.language.lines import Statement
-from symbp.language.parsing import source
+from symbp.language.forms import source
 from symbp.language.scope import Scope
 
 KINDS_OF_PARAMETERS = {
@@ -58,7 +58,7 @@ class Call:
 
     scope: Scope
     statement: Statement
-    node: ast.Call
+    node: ast.Call | None
 
     @property
     def text(self) -> str:

@@ -9,99 +9,16 @@ from __future__ import annotations
 import ast
 import keyword
 import re
-from dataclasses import dataclass, field
 
-from symbp.language.diagnostics import Report, Span
+from symbp.language.diagnostics import Report, nearest
+from symbp.language.forms import (
+    Assert, Assign, Broken, Declare, Define, For, Free, Parsed, Samples, place, source,
+)
 from symbp.language.lines import Statement
 from symbp.language.names import KINDS
 
 MOST_NODES = 100_000
 MOST_STATEMENTS = 10_000
-
-FACTS = {
-    "columns_sum_to_one": "the entries of each column add up to 1",
-    "rows_sum_to_one": "the entries of each row add up to 1",
-    "one_hot_columns": "entries 0 or 1, a single 1 in each column; implies columns_sum_to_one",
-    "one_hot_rows": "entries 0 or 1, a single 1 in each row; implies rows_sum_to_one",
-    "binary": "entries 0 or 1",
-    "signs": "entries 1 or -1",
-    "mask": "a pattern of 0 and 1",
-    "index": "integers from 0 below a size, written `index[size]`",
-    "positive": "entries above 0",
-    "symmetric": "equal to its transpose",
-}
-"""The facts that a declaration may state, with what they mean."""
-
-
-@dataclass(frozen=True)
-class Parsed:
-    """What a statement says; ``name`` is the name that it is about, ``subscripts`` its indices."""
-
-    statement: Statement
-    name: str
-    subscripts: tuple[ast.expr, ...]
-    target: ast.expr | None
-
-
-@dataclass(frozen=True)
-class Declare(Parsed):
-    """``name: kind[shape] & facts = value``."""
-
-    kind: str
-    shape: tuple[ast.expr, ...] | None
-    facts: tuple[ast.expr, ...]
-    value: ast.expr | None
-
-
-@dataclass(frozen=True)
-class Assign(Parsed):
-    """``name = value``, or with a stated shape ``name: [r, c] = value`` (then ``value`` may be missing)."""
-
-    value: ast.expr | None
-    shape: tuple[ast.expr, ...] | None = None
-
-
-@dataclass(frozen=True)
-class For(Parsed):
-    """``for name in bounds:`` over a body."""
-
-    bounds: ast.expr
-    body: list[Parsed] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Define(Parsed):
-    """``def name(arguments): return value``."""
-
-    arguments: tuple[str, ...]
-    value: ast.expr
-
-
-@dataclass(frozen=True)
-class Free(Parsed):
-    """``name: elementwise``."""
-
-
-@dataclass(frozen=True)
-class Assert(Parsed):
-    """``assert test``."""
-
-    test: ast.expr
-
-
-@dataclass(frozen=True)
-class Samples(Parsed):
-    """``samples: m``."""
-
-    size: ast.expr
-
-
-@dataclass(frozen=True)
-class Broken(Parsed):
-    """A statement with an error that has been reported; ``name`` is what it probably assigns, or empty."""
-
-    body: list[Parsed] = field(default_factory=list)
-
 
 _FORBIDDEN_STATEMENTS = {
     ast.Import: "import", ast.ImportFrom: "import", ast.While: "while", ast.If: "if", ast.With: "with",
@@ -251,7 +168,8 @@ class Parser:
             return ""
         # The rows and columns of the body stay what they are in the file, so that places are right.
         gap = "\n" * (body[0].line - statement.line - statement.text.count("\n"))
-        return statement.text + gap + " " * (body[0].column - 1) + body[0].text
+        statement.text += gap + " " * (body[0].column - 1) + body[0].text
+        return statement.text
 
     def syntax_error(self, statement: Statement, error: SyntaxError) -> None:
         """Turn Python's complaint into ours, with the usual mistakes by name."""
@@ -415,34 +333,8 @@ class Parser:
             "variable": "param", "inputs": "input", "data": "input", "output": "target", "label": "target",
             "labels": "target", "targets": "target", "constant": "const", "scalar": "input", "function": "elementwise",
         }
-        from symbp.language.diagnostics import nearest
-
         wanted = meant.get(kind.id.lower()) or nearest(kind.id, (*KINDS, "elementwise"))
         help = f"did you mean `{wanted}`?" if wanted else (
             f"declarations are input, target, param, const; an equation is written `{source(statement, node.target)} = ...`"
         )
         return self.error("P011", f"`{kind.id}` is no kind of declaration", statement, kind, help)
-
-
-def place(statement: Statement, node: ast.AST | None) -> Span:
-    """Return the place of a syntax node in its file."""
-    if node is None or not hasattr(node, "lineno"):
-        return statement.span()
-    end = node.end_col_offset if node.end_lineno == node.lineno else None  # type: ignore[attr-defined]
-    return statement.span(node.lineno, node.col_offset, end)
-
-
-def source(statement: Statement, node: ast.AST, longest: int = 60) -> str:
-    """Return the text of a syntax node, in one line, shortened if it is long."""
-    rows = statement.text.split("\n")
-    first, last = node.lineno - 1, node.end_lineno - 1  # type: ignore[attr-defined]
-    if first >= len(rows) or last >= len(rows):
-        return "..."
-    if first == last:
-        text = rows[first][node.col_offset : node.end_col_offset]  # type: ignore[attr-defined]
-    else:
-        text = " ".join(
-            [rows[first][node.col_offset :], *rows[first + 1 : last], rows[last][: node.end_col_offset]]  # type: ignore[attr-defined]
-        )
-        text = " ".join(text.split())
-    return text if len(text) <= longest else text[: longest - 3] + "..."

@@ -14,14 +14,15 @@ from pathlib import Path
 import sympy as sp
 
 from symbp.expr import Node, Ref, ShapeError, Zero, as_node, broadcast, refs, same_size, shape_text
-from symbp.language.catalogue import is_mask
+from symbp.language.arithmetic import is_mask
 from symbp.language.declarations import Declarations
 from symbp.language.diagnostics import DeclarationError, Diagnostic, Mistake, Report, Span, Stop
 from symbp.language.expressions import Expressions
 from symbp.language.families import PieceShape, pattern
 from symbp.language.lines import MOST_CHARACTERS, split_lines, statements
 from symbp.language.operations import Call, parse_signature
-from symbp.language.parsing import Assign, For, Parsed, Parser, place, source
+from symbp.language.forms import Assign, For, Parsed, place, source
+from symbp.language.parsing import Parser
 from symbp.language.scope import Head, Private, Scope
 from symbp.language.writing import EquationWriter, LayerEntry
 from symbp.layers import LAYERS
@@ -198,7 +199,7 @@ class Reader:
                 p.value, "S010", f"{target.label} is {shape_text(target.shape)} but its right side is {shape_text(value.shape)}",
                 f"by its other pieces, {target.name}[{inside}] is {shape_text(var.shape)}", shape_text(value.shape),
             )
-        if is_mask(Call(scope, p.statement, None), value):  # type: ignore[arg-type]
+        if is_mask(value, Call(scope, p.statement, None).is_mask):
             scope.masks.add(target.name)
         return [*writer.equations, self.keep(p, target, value, True)]
 

@@ -10,7 +10,7 @@ import sympy as sp
 from symbp.expr import SizeMember, affine, expanded, index, size
 from symbp.language.diagnostics import Mistake, Stop
 from symbp.language.lines import Statement
-from symbp.language.parsing import place, source
+from symbp.language.forms import place, source
 from symbp.language.scalars import add_scalars, checked, multiply_scalars, number, raise_scalar
 from symbp.language.scope import Head, Scope
 

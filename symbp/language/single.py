@@ -24,7 +24,7 @@ def read_expression(
                 or a mapping from names to ``(rows, columns)``, ``()`` for a scalar.
     wrt:        names, as a list or as a text with commas or spaces between them.
 
-    The result is called ``loss`` where it is 1 x 1, else ``value``.  Raises ``DeclarationError``.
+    The result is called ``loss`` where it is 1 x 1, else ``value`` (``result`` if that name is taken).  Raises ``DeclarationError``.
     """
     wanted = re.split(r"[\s,]+", wrt.strip()) if isinstance(wrt, str) else list(wrt)
     wanted = [w for w in wanted if w]
@@ -49,7 +49,7 @@ def read_expression(
         moved = [_moved(d, len(lines) + 1, len(result) + 3, one_line) for d in error.diagnostics]
         raise DeclarationError(moved, error.dropped) from None
     shape = program.variables[result].shape
-    return renamed(program, result, "loss" if shape == (1, 1) else "value")
+    return renamed(program, result, "loss" if shape == (1, 1) else result)
 
 
 def _moved(diagnostic: Diagnostic, line: int, before: int, expression: str) -> Diagnostic:

@@ -12,7 +12,7 @@ import sympy as sp
 from symbp.expr import Box, Node, Ref
 from symbp.language.diagnostics import Mistake
 from symbp.language.operations import Parameter
-from symbp.language.parsing import Assign
+from symbp.language.forms import Assign
 from symbp.language.scope import Head, Private, Scope
 from symbp.program import Equation, Var, fresh_name
 

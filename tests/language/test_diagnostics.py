@@ -1,0 +1,109 @@
+"""How errors look, and that every code is explained by an example that gives it."""
+
+from __future__ import annotations
+
+import ast
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+
+import symbp.language
+from symbp.language import CODES, DeclarationError, Diagnostic, explain, read_text
+from symbp.language.diagnostics import did_you_mean
+
+
+def errors(text: str) -> DeclarationError:
+    with pytest.raises(DeclarationError) as caught:
+        read_text(text, "mine.net")
+    return caught.value
+
+
+def test_a_diagnostic_is_printed_as_the_design_says() -> None:
+    found = errors("X: input[n0, m]; dZ1: input[n1, m]\nW1: param[n1, n0]\ndW1 = dZ1 @ X\n")
+    assert str(found) == (
+        "error[S001]: inner sizes differ: m and n0\n"
+        "  --> mine.net:3:7\n"
+        " 3 | dW1 = dZ1 @ X\n"
+        "   |       ^^^^^^^ (n1 x m) @ (n0 x m)\n"
+        "   = help: dZ1 @ X.T has shape n1 x n0, the shape of W1"
+    )
+
+
+def test_the_margin_is_as_wide_as_the_number() -> None:
+    rendered = str(errors("X: input[n, m]\n" + "\n" * 98 + "Z = X @ X\n"))
+    assert rendered.split("\n")[1:4] == ["    --> mine.net:100:5", " 100 | Z = X @ X", "     |     ^^^^^ (n x m) @ (n x m)"]
+
+
+def test_a_read_outside_of_the_boxes_is_said_in_symbols() -> None:
+    text = "X: input[h, m]; W: param[h, h]\nfor t in range(0, T+1):\n    H[t] = W @ X\nfor t in range(1, T+1):\n    G[t] = H[t+1]\n"
+    (found,) = errors(text).diagnostics
+    assert (found.code, found.line, found.column, found.length) == ("B001", 5, 12, 6)
+    assert re.fullmatch(r"H\[T \+ 1\] is read \(t = T\) but (H is )?defined only for t = 0\.\.T", found.message)
+
+
+def test_a_diagnostic_as_a_dictionary() -> None:
+    (found,) = errors("X: input[n, m]\nloss = sum(x)\n").diagnostics
+    assert found.json() == {
+        "code": "N001", "message": "x is not declared", "file": "mine.net", "line": 2, "column": 12, "length": 1,
+        "source": "loss = sum(x)", "label": "", "help": "did you mean `X`?",
+    }
+
+
+def test_a_very_long_line_is_shown_in_part() -> None:
+    found = errors("X: input[n, m]\nZ = X + " + " " * 5000 + "Q\n")
+    assert all(len(line) < 200 for line in str(found).split("\n"))
+    assert str(found).split("\n")[3].rstrip().endswith("^")
+
+
+def test_an_error_survives_pickling() -> None:
+    found = errors("X: input[n, m]\nloss = sum(x)\n")
+    assert pickle.loads(pickle.dumps(found)).diagnostics == found.diagnostics
+
+
+def test_did_you_mean() -> None:
+    assert did_you_mean("tahn", ["tan", "tanh"]) == "did you mean `tanh`?"
+    assert did_you_mean("x", ["X", "y"]) == "did you mean `X`?"
+    assert did_you_mean("qqq", ["tanh"]) == ""
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_code_is_explained_by_an_example_that_gives_it(code: str) -> None:
+    entry = CODES[code]
+    assert entry.title
+    assert entry.text.endswith(".")
+    assert explain(code.lower()).startswith(f"{code}: {entry.title}")
+    if not entry.wrong:
+        return
+    assert [d.code for d in errors(entry.wrong).diagnostics] == [code]
+    read_text(entry.right)
+    assert entry.wrong.strip().split("\n")[0] in explain(code).replace("    ", "") or "(" * 60 in entry.wrong
+
+
+def test_every_code_that_occurs_is_registered_and_every_registered_code_occurs() -> None:
+    root = Path(symbp.language.__file__).parents[1]
+    used = set()
+    for path in [*root.glob("language/*.py"), root / "program.py", *root.glob("expr/*.py")]:
+        if path.name == "codes.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"[A-Z]\d{3}", node.value):
+                used.add(node.value)
+    assert used == set(CODES)
+
+
+def test_nothing_of_a_text_reaches_an_interpreter() -> None:
+    forbidden = {"eval", "exec", "sympify", "parse_expr", "lambdify", "compile", "__import__"}
+    for path in [*Path(symbp.language.__file__).parent.glob("*.py"), *(Path(symbp.language.__file__).parents[1] / "layers").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+                strict = any(k.arg == "strict" for k in node.keywords)
+                assert name not in forbidden or (name == "sympify" and strict) or (name == "compile" and "re." in ast.unparse(node.func))
+
+
+def test_a_diagnostic_without_source_has_no_caret() -> None:
+    assert Diagnostic("L006", "the file cannot be read", "a.net", 1, 1).render() == (
+        "error[L006]: the file cannot be read\n  --> a.net:1:1"
+    )
