@@ -1,0 +1,5 @@
+"""``python -m symbp`` is ``symbp``."""
+
+from symbp.cli import main
+
+main()

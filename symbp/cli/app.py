@@ -1,0 +1,275 @@
+"""The verbs.  Each reads its options, calls the pipeline and prints; what it needs is imported when it runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from symbp import __version__, networks
+from symbp.cli import options as opt
+from symbp.cli.outcome import BadInput, Exit, leave, note, say, say_json, settled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from symbp.program import Program
+
+app = typer.Typer(
+    name="symbp", help="Backpropagation in matrix form: derived, explained, written as code, verified.",
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        say(f"symbp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _symbp(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where our own errors come from.")] = False,
+) -> None:
+    # --debug is read by main, which alone sees our own errors.
+    del version, debug
+
+
+# ---------------------------------------------------------------------------------------------------------
+# new, show, explain
+
+
+@app.command()
+def new(name: opt.Network = None, as_json: opt.Json = False) -> None:
+    """Print a declaration to start from."""
+    known = networks.names()
+    if name is None:
+        titles = {n: networks.network(n).title for n in known}
+        _table(titles, as_json)
+        return
+    with settled(as_json):
+        if name not in known:
+            raise BadInput(_unknown("network", name, known))
+        found = networks.network(name)
+        say_json(found._asdict()) if as_json else say(found.text)
+
+
+@app.command()
+def show(name: opt.Rule = None, ascii: opt.Ascii = False, as_json: opt.Json = False) -> None:
+    """Show a rule with all its faces."""
+    with settled(as_json):
+        from symbp.render.rulebook import entry, names
+
+        if name is None:
+            say_json(names()) if as_json else say("\n".join(names()))
+            return
+        if name not in names():
+            raise BadInput(_unknown("rule", name, names()))
+        found = entry(name, "ascii" if ascii or not _unicode() else "unicode")
+        say_json(found.json()) if as_json else say(found.text())
+
+
+@app.command()
+def explain(code: opt.Code = None, as_json: opt.Json = False) -> None:
+    """Explain a diagnostic code by an example."""
+    with settled(as_json):
+        from symbp.language.codes import CODES
+
+        if code is None:
+            _table({key: value.title for key, value in CODES.items()}, as_json)
+            return
+        wanted = code.upper()
+        if wanted not in CODES:
+            raise BadInput(_unknown("code", code, CODES))
+        found = CODES[wanted]
+        if as_json:
+            facts = {"title": found.title, "text": found.text, "wrong": found.wrong, "right": found.right}
+            say_json({"code": wanted, **facts})
+        else:
+            say(found.explain(wanted))
+
+
+# ---------------------------------------------------------------------------------------------------------
+# derive, generate, verify
+
+
+@app.command()
+def derive(
+    file: opt.OptionalFile = None, output: opt.Document = None, steps: opt.Steps = False, why: opt.Why = None,
+    notation: opt.Notation = "bar", products: opt.Products = "hadamard", samples: opt.Samples = None,
+    weights: opt.Weights = None, wrt: opt.Wrt = None, expr: opt.Expr = None, shapes: opt.Shapes = None,
+    verified: opt.Verified = True, ascii: opt.Ascii = False, templates: opt.Templates = None,
+    as_json: opt.Json = False, quiet: opt.Quiet = False, seed: opt.Seed = 0,
+) -> None:
+    """Derive the backward pass, with reasons."""
+    with settled(as_json):
+        from symbp.cli import deriving
+        from symbp.render.notation import Notation
+        from symbp.settings import DeriveSettings, VerifySettings
+
+        settings = DeriveSettings.model_validate({"wrt": wrt, "samples": samples, "weights": weights})
+        title, text, program = _declared(file) if expr is None else _expression(expr, shapes, settings.wrt, file)
+        chosen = Notation(notation, products, "ascii" if ascii or not _unicode() else "unicode")
+        found = deriving.derivation(program, settings)
+        if why is not None:
+            say(deriving.reason(found, why, chosen, as_json))
+        elif output is not None:
+            path = deriving.write(found, output, chosen, title=title, text=text, detail=steps, templates=templates)
+            _written([path], as_json, quiet)
+        elif as_json:
+            say_json(deriving.data(found, chosen, title=title))
+        else:
+            verdicts = deriving.verdicts(found, VerifySettings(seed=seed)) if verified else None
+            if not quiet:
+                say(deriving.page(found, chosen, verdicts, title=title, steps=steps))
+            if not all(v.ok for v in verdicts or ()):
+                leave(Exit.CHECK_FAILED)
+
+
+@app.command()
+def generate(
+    file: opt.File, output: opt.Folder, target: opt.Target = "numpy", name: opt.Name = None, size: opt.Size = None,
+    function: opt.Function = None, dtype: opt.Dtype = "float64", templates: opt.Templates = None,
+    samples: opt.Samples = None, weights: opt.Weights = None, wrt: opt.Wrt = None, check: opt.Check = False,
+    as_json: opt.Json = False, quiet: opt.Quiet = False,
+) -> None:
+    """Write a module that trains on its own."""
+    with settled(as_json):
+        from symbp.cli import deriving
+        from symbp.render.files import compare_files, write_files
+        from symbp.settings import DeriveSettings, GenerateSettings
+
+        settings = GenerateSettings.model_validate({
+            "name": name or _module_name(file), "target": target, "sizes": size or [], "dtype": dtype,
+            "templates": templates, "functions": function or [],
+        })
+        _, text, program = _declared(file)
+        known = [str(s) for s in program.sizes]
+        for unknown in settings.sizes.keys() - set(known):
+            raise BadInput(_unknown("size", unknown, known))
+        chosen = DeriveSettings.model_validate({"wrt": wrt, "samples": samples, "weights": weights})
+        files = deriving.module(deriving.derivation(program, chosen), settings, text)
+        if not check:
+            _written(write_files(output, files), as_json, quiet)
+            return
+        stale = compare_files(output, files)
+        if as_json:
+            say_json({"stale": [str(difference) for difference in stale]})
+        for difference in stale:
+            note(f"{output}: {difference}")
+        if stale:
+            leave(Exit.CHECK_FAILED)
+        if not (quiet or as_json):
+            say(f"current    {', '.join(str(output / f) for f in files)}")
+
+
+@app.command()
+def verify(
+    files: opt.Files, draws: opt.Draws = 3, junit: opt.Junit = None, as_json: opt.Json = False,
+    quiet: opt.Quiet = False, seed: opt.Seed = 0,
+) -> None:
+    """Check derivations and generated modules."""
+    with settled(as_json):
+        from symbp.cli import verifying
+        from symbp.settings import VerifySettings
+
+        declared = [_declared(f) for f in files]
+        reports = verifying.reports(declared, VerifySettings(draws=draws, seed=seed))
+        if junit is not None:
+            verifying.write_junit(reports, junit)
+        if as_json:
+            say(verifying.as_json(reports))
+        elif not quiet:
+            verifying.show(reports)
+        if not verifying.all_hold(reports):
+            leave(Exit.CHECK_FAILED)
+
+
+@app.command()
+def demo(output: opt.Folder = Path("symbp-demo"), quiet: opt.Quiet = False, seed: opt.Seed = 0) -> None:
+    """Derive, write, verify, train: iris, digits."""
+    with settled():
+        from symbp.demo import run
+
+        if not run(output, seed=seed, quiet=quiet):
+            leave(Exit.CHECK_FAILED)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# What the user gave, and what is told
+
+
+def _declared(file: str | None) -> tuple[str, str, Program]:
+    """Return title, text and program of a file, or of standard input."""
+    from symbp.language import read_file, read_text
+
+    if file is None:
+        raise BadInput("which file? symbp derive FILE, or symbp derive --expr E --shapes S --wrt X")
+    if file == "-":
+        text = sys.stdin.read()
+        return "standard input", text, read_text(text, "<stdin>")
+    program = read_file(file)
+    return Path(file).name, Path(file).read_text(encoding="utf-8"), program
+
+
+def _expression(
+    expr: str, shapes: str | None, wrt: tuple[str, ...] | None, file: str | None
+) -> tuple[str, str, Program]:
+    """Return title, text and program of an expression that was given instead of a file."""
+    from symbp.language import read_expression
+
+    if file is not None:
+        raise BadInput("--expr stands in place of a file")
+    if shapes is None:
+        raise BadInput("--expr needs --shapes, for example --shapes 'A[n,d] x[d,1] b[n,1]'")
+    if wrt is None:
+        raise BadInput("--expr needs --wrt, for example --wrt x")
+    return "expression", "", read_expression(expr, shapes, wrt)
+
+
+def _module_name(file: str) -> str:
+    stem = Path(file).stem if file != "-" else "network"
+    return stem if stem.isidentifier() else "network"
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+    from symbp.language.diagnostics import did_you_mean
+
+    names = list(known)
+    meant = did_you_mean(name, names) or (f"there are: {', '.join(names)}" if len(names) <= 20 else "")
+    return "; ".join(part for part in (f"there is no {what} {name}", meant) if part)
+
+
+def _unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") in ("utf8", "utf16", "utf32")
+
+
+def _table(rows: dict[str, str], as_json: bool) -> None:
+    width = max(len(key) for key in rows)
+    say_json(rows) if as_json else say("\n".join(f"{key:<{width}}  {value}" for key, value in rows.items()))
+
+
+def _written(paths: list[Path], as_json: bool, quiet: bool) -> None:
+    if as_json:
+        say_json({"written": [str(p) for p in paths]})
+    elif not quiet:
+        say("\n".join(f"written    {p}" for p in paths))
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit; an error of our own becomes a short message and exit code 4."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(words, prog_name="symbp")
+    except Exception as error:
+        if "--debug" in words[:1]:
+            raise
+        note(f"internal error: {type(error).__name__}: {error}")
+        note("This is our fault, not yours. `symbp --debug ...` shows where it happened; please report it.")
+        sys.exit(int(Exit.OUR_FAULT))
+    sys.exit(int(Exit.WELL))

@@ -1,0 +1,101 @@
+"""What ``symbp derive`` prints and writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from symbp import pipeline
+from symbp.cli.outcome import BadInput
+from symbp.derivation import Derivation
+from symbp.expr import refs
+from symbp.program import Program
+from symbp.render import numpy as numpy_target
+from symbp.render.data import derivation_data, derivation_json
+from symbp.render.document import latex_document
+from symbp.render.files import write_files
+from symbp.render.markdown import markdown
+from symbp.render.notation import Notation
+from symbp.render.printer import clean
+from symbp.render.terminal import derive_summary, printer_of, steps_text
+from symbp.render.why import why
+from symbp.settings import DeriveSettings, GenerateSettings, VerifySettings
+from symbp.verify.report import Verdict, summary
+
+
+def derivation(program: Program, settings: DeriveSettings) -> Derivation:
+    """Derive what the settings ask for."""
+    known = [v.name for v in program.declared()]
+    for name in settings.wrt or ():
+        if name not in known:
+            raise BadInput(f"--wrt: there is no declared name {name}; there are: {', '.join(known)}")
+    if settings.wrt is None and not program.parameters:
+        raise BadInput(f"the network has no parameters: say what to differentiate by, for example --wrt {known[0]}")
+    return pipeline.derive(program, settings.wrt, samples=settings.samples, weights=settings.weights)
+
+
+def verdicts(found: Derivation, settings: VerifySettings) -> list[Verdict]:
+    """Return what the witnesses say of the printed equations."""
+    from symbp.verify import verify_derivation
+
+    return list(verify_derivation(found, draws=settings.draws, seed=settings.seed))
+
+
+def module(found: Derivation, settings: GenerateSettings, declaration: str) -> dict[str, str]:
+    """Return the generated files by name."""
+    return numpy_target.generate(
+        found, name=settings.name, sizes=settings.sizes, dtype=settings.dtype, templates=settings.templates,
+        declaration=declaration, functions=settings.functions,
+    )
+
+
+def page(
+    found: Derivation, notation: Notation, verdicts: Sequence[Verdict] | None, *, title: str, steps: bool,
+) -> str:
+    """Return what the terminal shows: every step if asked for, the numbered equations, what was verified, what next."""
+    footer = [("named", line) for line in _named_parts(found, notation)]
+    footer += [("verified", summary(verdicts))] if verdicts is not None else []
+    if title.endswith(".net"):
+        more = [] if steps else [f"symbp derive {title} --steps"]
+        stem = title.removesuffix(".net")
+        more += [f"symbp derive {title} -o {stem}.tex", f"symbp generate {title} --target numpy -o out"]
+        footer.append(("next", " | ".join(more)))
+    body = derive_summary(found, notation, title=title, footer=footer)
+    return f"{steps_text(found, notation, title=title)}\n{body}" if steps else body
+
+
+def _named_parts(found: Derivation, notation: Notation) -> list[str]:
+    """Return the equations of the parts that got a name before differentiation and that the results read."""
+    read = {ref.name for r in found.results for ref in refs(r.value)}
+    p = printer_of(found, notation)
+    parts = [s.equation for s in found.forward.sites if s.target.name in read - set(found.source.variables)]
+    return [clean(p.equation(e.target, e.value)) for e in parts]
+
+
+def reason(found: Derivation, name: str, notation: Notation, as_json: bool) -> str:
+    """Return why an adjoint is what it is, as text or as JSON."""
+    told = why(found, name, notation)
+    return json.dumps({"name": name, "why": told.splitlines()}, indent=2, ensure_ascii=False) if as_json else told
+
+
+def data(found: Derivation, notation: Notation, *, title: str) -> dict[str, Any]:
+    """Return the derivation as plain data."""
+    return derivation_data(found, notation, title=title)
+
+
+def write(
+    found: Derivation, output: Path, notation: Notation, *, title: str, text: str, detail: bool,
+    templates: Path | None,
+) -> Path:
+    """Write the derivation as a document; the ending of the file's name says which."""
+    if output.suffix == ".tex":
+        document = latex_document(found, notation, text=text, title=title, detail=detail, templates=templates)
+    elif output.suffix == ".md":
+        document = markdown(found, notation, text=text, title=title, detail=detail)
+    elif output.suffix == ".json":
+        document = derivation_json(found, notation, title=title)
+    else:
+        raise BadInput(f"{output}: the name of a document ends in .tex, .md or .json")
+    return write_files(output.parent, {output.name: document})[0]

@@ -1,0 +1,46 @@
+"""The options of the verbs, each stated once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from symbp import choices
+
+File = Annotated[str, Argument(metavar="FILE", help="A declaration; - reads standard input.")]
+OptionalFile = Annotated[str | None, Argument(metavar="FILE", help="A declaration; - reads standard input.")]
+Files = Annotated[list[str], Argument(metavar="FILE...", help="Declarations; - reads standard input.")]
+Network = Annotated[str | None, Argument(metavar="NAME", help="Which network; without it, the list.")]
+Rule = Annotated[str | None, Argument(metavar="OP", help="An operation or an identity; without it, the list.")]
+Code = Annotated[str | None, Argument(metavar="CODE", help="A diagnostic code; without it, the list.")]
+
+Json = Annotated[bool, Option("--json", help="Print plain data instead of text.")]
+Quiet = Annotated[bool, Option("--quiet", "-q", help="Print errors only.")]
+Seed = Annotated[int, Option("--seed", min=0, help="Seed of everything random.")]
+Ascii = Annotated[bool, Option("--ascii", help="Plain characters only.")]
+
+Document = Annotated[Path | None, Option("-o", "--output", metavar="FILE", help="Write x.tex, x.md or x.json.")]
+Steps = Annotated[bool, Option("--steps", help="Print every step with its reason.")]
+Why = Annotated[str | None, Option("--why", metavar="NAME", help="Say why the gradient of NAME is what it is.")]
+Notation = Annotated[choices.Adjoints, Option("--notation", help="How gradients are written.")]
+Products = Annotated[choices.Products, Option("--products", help="Entrywise products or diagonal matrices.")]
+Samples = Annotated[choices.Samples | None, Option("--samples", help="Where the samples are to stand.")]
+Weights = Annotated[choices.Weights | None, Option("--weights", help="How weights are to be stored.")]
+Wrt = Annotated[str | None, Option("--wrt", metavar="X,..", help="Whose gradients; default: the parameters.")]
+Expr = Annotated[str | None, Option("--expr", metavar="E", help="One expression instead of a file.")]
+Shapes = Annotated[str | None, Option("--shapes", metavar="S", help="Its shapes: 'A[n,d] x[d,1]'.")]
+Verified = Annotated[bool, Option("--verify/--no-verify", help="Check what is printed.")]
+Templates = Annotated[Path | None, Option("--templates", metavar="DIR", help="Templates in place of symbp's own.")]
+
+Folder = Annotated[Path, Option("-o", "--output", metavar="DIR", help="The folder that is written to.")]
+Target = Annotated[choices.Target, Option("--target", help="The language.")]
+Name = Annotated[str | None, Option("--name", metavar="N", help="The module's name; default: the file's.")]
+Size = Annotated[list[str] | None, Option("--size", metavar="m=32", help="A size as a number; repeat it.")]
+Function = Annotated[list[str] | None, Option("--function", metavar="f=tanh", help="A function left open; repeat it.")]
+Dtype = Annotated[choices.Dtype, Option("--dtype", help="The type of its numbers.")]
+Check = Annotated[bool, Option("--check", help="Write nothing; exit 1 if the files are not current.")]
+
+Draws = Annotated[int, Option("--draws", min=1, max=100, help="Draws of sizes and values.")]
+Junit = Annotated[Path | None, Option("--junit", metavar="FILE", help="Also write a JUnit report.")]
