@@ -15,8 +15,8 @@ import sympy as sp
 from symbp.calculus.differential import differential_of, influencing, moving, rule_name
 from symbp.calculus.transposition import transpose
 from symbp.derivation import Step, Term
-from symbp.expr import Map, Node, Ones, Ref, SumOver, Zero, add, scaled
-from symbp.ops import has_rule, rule
+from symbp.expr import Map, Node, Ones, Ref, SumOver, Zero, add, refs, scaled
+from symbp.ops import called, has_rule, rule, slope
 from symbp.program import (
     Equation, Loop, Origin, Program, Site, Statement, Var, fresh_name,
 )
@@ -126,7 +126,7 @@ class _Mirror:
         if change is None:
             return
         bar = self.bars[site.target.name](*site.target.indices)
-        said = _said(equation.value)
+        said = _said(equation.value, equation.target)
         pulled = transpose(change, bar, lambda ref: ref in tangents)
         terms = []
         for p in pulled:
@@ -301,13 +301,13 @@ class _Mirror:
         return self._collect(ref, terms, around)
 
 
-def _said(value: Node) -> str:
+def _said(value: Node, name: Node) -> str:
     """Return what the adjoint of a non-linear operation is called in a derivation; empty for a linear one."""
-    if isinstance(value, Map):
-        function = value.function
-        known = function.law is None and not function.is_free
-        return f"{function}, slope through its value" if known and not function.parameters else f"slope of {function}"
-    return rule(value).reason if has_rule(value) and not rule(value).linear else ""
+    if not isinstance(value, Map):
+        return rule(value).reason if has_rule(value) and not rule(value).linear else ""
+    said = called(value.function)
+    through = any(name in refs(s) for k in range(len(value.operands)) if (s := slope(value, name, k)) is not None)
+    return f"{said}, slope through its value" if through else f"slope of {said}"
 
 
 def _join(statements: list[Statement], new: Statement) -> None:

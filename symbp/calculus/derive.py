@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import sympy as sp
@@ -11,11 +11,11 @@ from symbp.calculus.adjoint import Adjoint, adjoint
 from symbp.calculus.identities import Context, Phase
 from symbp.calculus.naming import definitions, name_parts
 from symbp.calculus.readable import (
-    Editor, drop_dead, forget_names, peel, place_adjoints, place_messages, resolve, tidy_changed,
+    Editor, drop_dead, forget_names, pattern_of, peel, place_adjoints, place_messages, resolve, tidy_changed,
 )
 from symbp.calculus.rewriting import rewrite, tidy
 from symbp.derivation import Derivation, Range, Result, Step
-from symbp.expr import Node, Ref, SumOver, expanded, refs, shift, transform, uncovered, walk
+from symbp.expr import Node, Ref, SumOver, at_most, refs, transform, uncovered, walk
 from symbp.program import (
     Equation, Loop, Origin, Program, Site, check, index_box, index_step, map_equations, reads_of, site_ranges,
 )
@@ -144,7 +144,7 @@ def number(program: Program, first: int, raw: Adjoint) -> tuple[Result, ...]:
     results: list[Result] = []
     for site in program.sites:
         var = program.variables[site.target.name]
-        if site.path[0] < first or var.kind == "message":
+        if site.path[0] < first or var.kind == "message" and pattern_of(program.pieces[var.name], site.target) is not None:
             continue
         value, notes = _spoken(program, site)
         origin = var.origin or Origin("adjoint", site.target.name)
@@ -183,41 +183,40 @@ def _spoken(program: Program, site: Site) -> tuple[Node, tuple[tuple[Ref, sp.Sym
     for ref, sums in reads_of(value):
         if program.variables[ref.name].kind != "message":
             continue
-        ranges = {**site_ranges(site), **{s.bound: s.ends for s in sums}}
-        pieces = program.pieces[ref.name]
-        if len(pieces) != 1 or pieces[0].site is None or len(ref.indices) != 1:
+        said = pattern_of(program.pieces[ref.name], ref)
+        if said is None:
             continue
-        writer = pieces[0].site
-        step, here = index_step(writer.target.indices[0], site_ranges(writer)), index_step(ref.indices[0], ranges)
-        if step is None or here is None or step[0] is None or here[0] is None:
-            continue
-        solved = expanded(step[1] * (ref.indices[0] - step[2]))
-        said = _shifted_value(writer, step[0], solved)
         replacement[ref] = said
-        lo, hi = site_ranges(writer)[step[0]]
-        read = index_box(ref.indices, ranges)
-        assert read is not None
+        ranges = {**site_ranges(site), **{s.bound: s.ends for s in sums}}
         for spoken in refs(said):
-            if program.variables[spoken.name].kind != "adjoint" or len(spoken.indices) != 1:
-                continue
-            over = index_step(spoken.indices[0], ranges)
-            if over is None or over[0] is None:
-                continue
-            formal = program.variables[spoken.name](over[0])
-            span = index_box(spoken.indices, ranges)
-            assert span is not None
-            side = span.sides[0]
-            if expanded(side.highs[0] - hi) != 0:
-                notes.append((formal, over[0], ">", hi))
-            if expanded(side.lows[0] - lo) != 0 and not expanded(side.lows[0] - lo).is_positive:
-                notes.append((formal, over[0], "<", lo))
+            if program.variables[spoken.name].kind == "adjoint":
+                notes += _boundaries(program, spoken, ranges)
     if replacement:
         value = transform(value, lambda n: replacement.get(n, n))
     return value, tuple(dict.fromkeys(notes))
 
 
-def _shifted_value(writer: Site, symbol: sp.Symbol, solved: sp.Expr) -> Node:
-    return shift(writer.equation.value, {symbol: solved} if symbol != solved else {})
+def _boundaries(
+    program: Program, ref: Ref, ranges: Mapping[sp.Symbol, tuple[sp.Expr, sp.Expr]]
+) -> list[tuple[Ref, sp.Symbol, str, sp.Expr]]:
+    """Return where an adjoint that stands in place of a message is zero by definition."""
+    box, pieces, bounds = index_box(ref.indices, ranges), program.pieces[ref.name], program.bounds
+    if box is None or not uncovered(box, [p.box for p in pieces], bounds):
+        return []
+    steps = [index_step(i, ranges) for i in ref.indices]
+    formal = program.variables[ref.name](*(s[0] if s and s[0] is not None else i for s, i in zip(steps, ref.indices, strict=True)))
+    found = []
+    for k, step in enumerate(steps):
+        if step is None or step[0] is None:
+            continue
+        side, theirs = box.sides[k], [p.box.sides[k] for p in pieces]
+        high = next((a.highs[0] for a in theirs if all(at_most(b.highs[0], a.highs[0], bounds) for b in theirs)), None)
+        low = next((a.lows[0] for a in theirs if all(at_most(a.lows[0], b.lows[0], bounds) for b in theirs)), None)
+        if high is not None and not at_most(side.highs[0], high, bounds):
+            found.append((formal, step[0], ">", high))
+        if low is not None and not at_most(low, side.lows[0], bounds):
+            found.append((formal, step[0], "<", low))
+    return found
 
 
 __all__ = ["derive", "facts_of", "prepare", "recognise", "resolve"]

@@ -41,22 +41,29 @@ def resolve(program: Program, ref: Ref, ranges: Mapping[sp.Symbol, tuple[sp.Expr
     pieces = [p for p in program.pieces[ref.name] if not (box.sides and p.box.meet(box).empty(bounds))]
     if not pieces:
         return Zero(*ref.shape) if var.zero_outside else None
-    if any(p.site is None for p in pieces) or uncovered(box, [p.box for p in pieces], bounds):
+    if uncovered(box, [p.box for p in pieces], bounds):
+        return None
+    return pattern_of(pieces, ref, values)
+
+
+def pattern_of(pieces: Sequence[Piece], ref: Ref, values: Mapping[Path, Node] | None = None) -> Node | None:
+    """Return the one expression that all pieces give for a member; None if they differ or are declared."""
+    if any(p.site is None for p in pieces):
         return None
 
     def value(piece: Piece) -> Node:
         assert piece.site is not None
         return values[piece.site.path] if values is not None else piece.site.equation.value
 
-    general = [p for p in pieces if p.site is not None and p.site.loops] or pieces
-    pattern = _at(general[0], ref.indices, value(general[0]))
+    general = max(pieces, key=lambda p: len(p.site.loops) if p.site is not None else 0)
+    pattern = _at(general, ref.indices, value(general))
     if pattern is None:
         return None
     for piece in pieces:
         assert piece.site is not None
-        if piece is general[0]:
+        if piece is general:
             continue
-        theirs = _at(general[0], piece.site.target.indices, value(general[0]))
+        theirs = _at(general, piece.site.target.indices, value(general))
         if theirs is None or theirs is not value(piece):
             return None
     return pattern
@@ -195,27 +202,29 @@ def _uses(value: Node, ref: Ref) -> int:
 def peel(program: Program, first: int) -> Program:
     """Let an iteration stand apart when a message reaches only that member: ``Abar[L]`` before ``Abar[l]``.
 
-    first: the top-level statement at which the backward pass begins.  Loops inside loops stay whole.
+    first: the top-level statement at which the backward pass begins.  Of nested loops the innermost is peeled.
     """
-    body: list[Statement] = list(program.body[:first])
-    bounds = program.bounds
-    for statement in program.body[first:]:
-        if not isinstance(statement, Loop) or any(isinstance(s, Loop) for s in statement.body):
-            body.append(statement)
+    return program.replace(body=(*program.body[:first], *_peeled(program, program.body[first:])))
+
+
+def _peeled(program: Program, body: Sequence[Statement]) -> list[Statement]:
+    out: list[Statement] = []
+    for statement in body:
+        if not isinstance(statement, Loop):
+            out.append(statement)
             continue
-        at = _lonely(program, statement)
-        lo, hi = statement.lo, statement.hi
-        if at is None or not at_most(lo, hi, bounds):
-            body.append(statement)
+        if any(isinstance(s, Loop) for s in statement.body):
+            out.append(statement.with_body(_peeled(program, statement.body)))
+            continue
+        at, lo, hi = _lonely(program, statement), statement.lo, statement.hi
+        if at is None or not at_most(lo, hi, program.bounds):
+            out.append(statement)
             continue
         alone = [shifted(s, {statement.index: at}) for s in statement.body]
-        if expanded(at - hi) == 0:
-            rest = replace(statement, hi=expanded(hi - 1))
-        else:
-            rest = replace(statement, lo=expanded(lo + 1))
-        starts = expanded(at - (hi if statement.down else lo)) == 0
-        body += [*alone, rest] if starts else [rest, *alone]
-    return program.replace(body=tuple(body))
+        last = expanded(at - hi) == 0
+        rest = replace(statement, hi=expanded(hi - 1)) if last else replace(statement, lo=expanded(lo + 1))
+        out += [*alone, rest] if last == statement.down else [rest, *alone]
+    return out
 
 
 def _lonely(program: Program, loop: Loop) -> sp.Expr | None:
@@ -223,18 +232,16 @@ def _lonely(program: Program, loop: Loop) -> sp.Expr | None:
     for statement in loop.body:
         assert isinstance(statement, Equation)
         for ref in refs(statement.value):
-            if not program.variables[ref.name].zero_outside or len(ref.indices) != 1:
-                continue
             pieces = program.pieces[ref.name]
-            step = index_step(ref.indices[0], [loop.index])
-            if step is None or step[0] is None or not pieces:
+            if not program.variables[ref.name].zero_outside or len(pieces) != 1:
                 continue
-            points = {p.box.sides[0].lows[0] for p in pieces if p.box.sides[0].lows == p.box.sides[0].highs}
-            if len(points) != 1 or len(pieces) != 1:
-                continue
-            at = expanded(step[1] * (points.pop() - step[2]))
-            if any(expanded(at - end) == 0 for end in (loop.lo, loop.hi)):
-                return at
+            for value, side in zip(ref.indices, pieces[0].box.sides, strict=True):
+                step = index_step(value, [loop.index])
+                if step is None or step[0] is None or side.lows != side.highs:
+                    continue
+                at = expanded(step[1] * (side.lows[0] - step[2]))
+                if any(expanded(at - end) == 0 for end in (loop.lo, loop.hi)):
+                    return at
     return None
 
 
@@ -360,5 +367,6 @@ def drop_dead(program: Program, first: int, wanted: set[str]) -> Program:
 
 
 __all__ = [
-    "Editor", "drop_dead", "forget_names", "peel", "place_adjoints", "place_messages", "resolve", "tidy_changed",
+    "Editor", "drop_dead", "forget_names", "pattern_of", "peel", "place_adjoints", "place_messages", "resolve",
+    "tidy_changed",
 ]

@@ -6,7 +6,7 @@ over an index are part of the language of programs and have no entry.
 
 from __future__ import annotations
 
-from symbp.expr import Constant, Node, Ref, SumOver
+from symbp.expr import Constant, Function, Node, Ref, SumOver
 from symbp.ops.elementwise import ELEMENTWISE
 from symbp.ops.linear import LINEAR
 from symbp.ops.nonlinear import NONLINEAR, slope
@@ -35,4 +35,12 @@ def has_rule(node: Node) -> bool:
     return not isinstance(node, (Ref, Constant, SumOver))
 
 
-__all__ = ["ELEMENTWISE", "RULES", "Elementwise", "NoRule", "Op", "has_rule", "rule", "slope"]
+def called(function: Function) -> str:
+    """Return what a reader calls an elementwise function: ``tanh``, ``square``, ``power 3``."""
+    entry = ELEMENTWISE.get(function.name)
+    if entry is None or function.law is not None or function.is_free or any(function.orders):
+        return str(function)
+    return entry.called(*function.parameters)
+
+
+__all__ = ["ELEMENTWISE", "RULES", "Elementwise", "NoRule", "Op", "called", "has_rule", "rule", "slope"]

@@ -34,6 +34,7 @@ recip0 = elementwise(
 power = elementwise(
     "power", r"{X}^{{\odot {p}}}", lambda x, p: x**p, slope=lambda x, y, p: p * x ** (p - 1), parameters=("p",),
     domain="positive entries unless the exponent is a natural number",
+    spoken={(sp.Integer(2),): "square", (sp.Integer(3),): "cube"},
 )
 pow_ = Elementwise(
     "pow", r"{X}^{{\odot {E}}}", lambda x, e: x**e,

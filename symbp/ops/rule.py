@@ -9,7 +9,7 @@ Names in a rule: ``G`` a cotangent, ``node`` the operation with its operands, ``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -87,6 +87,8 @@ class Elementwise:
     domain:     where it is differentiable, in words.
     kinks:      what holds at points where it is not.
     source:     where the slope can be found.
+    aliases:    other names in the language.
+    spoken:     what it is called with certain parameters, e.g. a power of 2 is a square.
     """
 
     name: str
@@ -98,12 +100,17 @@ class Elementwise:
     domain: str = ""
     kinks: str = ""
     source: str = ""
-    aliases: tuple[str, ...] = field(default=())
+    aliases: tuple[str, ...] = ()
+    spoken: Mapping[tuple[sp.Expr, ...], str] = field(default_factory=dict)
 
     @property
     def arity(self) -> int:
         """The number of arguments."""
         return len(self.slopes)
+
+    def called(self, *parameters: sp.Expr) -> str:
+        """Return what a reader calls the function."""
+        return self.spoken.get(parameters) or " ".join([self.name, *map(str, parameters)])
 
     def function(self, *parameters: object) -> Function:
         """Return the function with its parameters (or their defaults) filled in."""
