@@ -1,0 +1,312 @@
+"""Witness 7: a generated NumPy module against the reference evaluator.
+
+The module is loaded from its file.  What it is given and what it gives back is laid out as its docstrings say: one
+field per declaration, a family stacked along its running indices, or in tuples where the shape depends on the index.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from symbp.derivation import Derivation
+from symbp.expr import Box, evaluate_size
+from symbp.program import Program, Var
+from symbp.verify.draws import choose_sizes, draw, inner, tangents
+from symbp.verify.evaluate import Array, EvaluationError, evaluate, value_of
+from symbp.verify.witnesses import INNER, SLOPE, VALUE, Finding, difference, magnitude, measured, refusal, sizes_text
+
+SINGLE = 2e-5
+"""Tolerance of a float32 module against the evaluator in float64, relative to the largest entry."""
+
+
+class ModuleError(EvaluationError):
+    """A module whose fields are not those of its program."""
+
+
+def load_module(path: str | Path, name: str = "generated_network") -> ModuleType:
+    """Import a generated module from its file, under a name of its own."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ModuleError(f"{path} is no Python module")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.modules.pop(name, None)
+    return module
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Layout
+
+
+def declarations(program: Program, *kinds: str) -> list[tuple[Var, Box | None]]:
+    """Return each declaration of the given kinds: a variable, or one box of a family."""
+    found: list[tuple[Var, Box | None]] = []
+    for kind in kinds:
+        for var in program.variables.values():
+            if var.kind == kind and var.value is None:
+                found += [(var, box) for box in (var.boxes or (None,))]
+    return found
+
+
+def input_order(program: Program) -> list[tuple[Var, Box | None]]:
+    """Return the declarations in the order of ``Inputs``: inputs and constants as declared, then targets."""
+    first = [
+        (var, box) for var in program.variables.values() if var.kind in ("input", "const") and var.value is None
+        for box in (var.boxes or (None,))
+    ]
+    return first + declarations(program, "target")
+
+
+def running(box: Box | None) -> tuple[int, ...]:
+    """Return which indices of a family run in a box; the others are fixed."""
+    if box is None:
+        return ()
+    return tuple(k for k, s in enumerate(box.sides) if sp.expand(s.highs[0] - s.lows[0]) != 0)
+
+
+def depth(var: Var, axes: Sequence[int]) -> int:
+    """Return how many of the running indices are levels of tuples: those on which the shape depends, and before."""
+    depends = [n + 1 for n, k in enumerate(axes) if any(s.has(var.indices[k]) for s in var.shape)]
+    return max(depends, default=0)
+
+
+def packed(var: Var, box: Box | None, value: Any, sizes: Mapping[str, Any], dtype: Any) -> Any:
+    """Return the values of a variable as a field of the module."""
+    if box is None:
+        return float(value[0, 0]) if var.scalar and var.kind != "param" else np.asarray(value, dtype=dtype)
+    axes = running(box)
+    ends = _ends(box, sizes)
+
+    def level(n: int, at: dict[int, int]) -> Any:
+        if n == len(axes):
+            where = tuple(at.get(k, lo) for k, (lo, _) in enumerate(ends))
+            return np.asarray(value[where], dtype=dtype)
+        lo, hi = ends[axes[n]]
+        parts = [level(n + 1, {**at, axes[n]: k}) for k in range(lo, hi + 1)]
+        return tuple(parts) if n < depth(var, axes) else np.stack(parts)
+
+    return level(0, {})
+
+
+def _ends(box: Box, sizes: Mapping[str, Any]) -> list[tuple[int, int]]:
+
+
+    return [(evaluate_size(s.lows[0], sizes), evaluate_size(s.highs[0], sizes)) for s in box.sides]
+
+
+def unpacked(var: Var, box: Box | None, given: Any, sizes: Mapping[str, Any]) -> Any:
+    """Return a field of the module as a matrix, or as members by index: the inverse of ``packed``."""
+    if box is None:
+        return np.asarray(given, dtype=float).reshape(np.shape(given) or (1, 1))
+    axes, ends = running(box), _ends(box, sizes)
+    out = {}
+    for where in itertools.product(*(range(lo, hi + 1) for lo, hi in ends)):
+        part = given
+        for k in axes:
+            part = part[where[k] - ends[k][0]]
+        out[where] = np.asarray(part, dtype=float)
+    return out
+
+
+def record(cls: Any, order: Sequence[tuple[Var, Box | None]], values: Mapping[str, Any], sizes: Mapping[str, Any], dtype: Any) -> Any:
+    """Return a NamedTuple of the module, filled in the order of the declarations."""
+    if len(cls._fields) != len(order):
+        raise ModuleError(f"{cls.__name__} has {len(cls._fields)} fields, but the program declares {len(order)}")
+    return cls(*(packed(var, box, values[var.name], sizes, dtype) for var, box in order))
+
+
+def _gathered(cls_value: Any, names: Mapping[str, tuple[Var, Box | None]], sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a NamedTuple as variables by name; boxes of one family are joined."""
+    out: dict[str, Any] = {}
+    for field in cls_value._fields:
+        if field not in names:
+            raise ModuleError(f"the field {field} belongs to no declaration")
+        var, box = names[field]
+        value = unpacked(var, box, getattr(cls_value, field), sizes)
+        if isinstance(value, dict):
+            out.setdefault(var.name, {}).update(value)
+        else:
+            out[var.name] = value
+    return out
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The checks
+
+
+def check_module(
+    derivation: Derivation, module: ModuleType, rng: np.random.Generator, *,
+    sizes: Sequence[Mapping[str, Any]] | None = None,
+) -> list[Finding]:
+    """Compare a generated module with the reference evaluator.
+
+    Checked at each assignment of sizes: every value of the forward pass (1e-13), the gradients (1e-12), ``jvp``
+    against the gradients by the inner product (1e-13), ``train_step``, ``predict``, and that ``backward_parts`` add up.  A
+    float32 module is held against 2e-5.
+
+    Raises ``ModuleError`` when the module's fields are not those of the program.
+    """
+    chosen = list(sizes) if sizes is not None else choose_sizes(derivation.source)
+    findings = []
+    for assignment in chosen:
+        findings += _Comparison(derivation, module, assignment, rng, chosen).findings()
+    return findings
+
+
+class _Comparison:
+    def __init__(
+        self, derivation: Derivation, module: ModuleType, sizes: Mapping[str, Any], rng: np.random.Generator,
+        chosen: Sequence[Mapping[str, Any]],
+    ) -> None:
+        self.derivation, self.module, self.sizes, self.rng, self.chosen = derivation, module, sizes, rng, chosen
+        self.dtype = np.dtype(module.DTYPE)
+        self.single = self.dtype == np.float32
+        program = derivation.source
+        self.values = draw(program, sizes, rng)
+        if self.single:
+            self.values = {n: _each(v, lambda a: a.astype(np.float32).astype(float)) for n, v in self.values.items()}
+        self.param_order, self.input_order = declarations(program, "param"), input_order(program)
+        self.params = record(module.Params, self.param_order, self.values, sizes, self.dtype)
+        self.inputs = record(module.Inputs, self.input_order, self.values, sizes, self.dtype)
+        self.fields = dict(zip(module.Params._fields, self.param_order, strict=True)) | dict(
+            zip(module.Inputs._fields, self.input_order, strict=True)
+        )
+        self.truth = evaluate(derivation.program, self.values, sizes)
+
+    def measure(self, what: str, error: float, tolerance: float, detail: str = "") -> Finding:
+        return measured(f"module {what}", self.module.__name__, error, SINGLE if self.single else tolerance, self.sizes, detail)
+
+    def findings(self) -> list[Finding]:
+        reason = refusal(self.derivation.source, self.values, self.chosen)
+        if reason:
+            return [Finding("module", self.module.__name__, "refused", sizes=sizes_text(self.sizes), detail=reason)]
+        module = self.module
+        cache = module.forward(self.params, self.inputs)
+        loss, gradients = module.loss_and_gradients(self.params, self.inputs)
+        found = [self.forward(cache), self.gradients(gradients, "gradients")]
+        true_loss = float(value_of(self.truth, self.derivation.output))
+        found.append(self.measure("loss", abs(loss - true_loss) / max(abs(true_loss), 1.0), VALUE, "the loss differs"))
+        again = module.backward(self.params, self.inputs, cache)
+        same = max((difference(a, b) for a, b in zip(_flat(again), _flat(gradients), strict=True)), default=0.0)
+        found.append(self.measure("backward", same, VALUE, "backward and loss_and_gradients differ"))
+        found.append(self.jvp(gradients))
+        found.append(self.train_step(gradients))
+        if hasattr(module, "backward_parts"):
+            found.append(self.parts(cache, gradients))
+        if hasattr(module, "predict"):
+            found.append(self.predict())
+        return found
+
+    def forward(self, cache: Any) -> Finding:
+        worst, culprit = 0.0, ""
+        for field in cache._fields:
+            name = field if field in self.truth else field.rstrip("_")
+            if name not in self.truth:
+                continue
+            error = self._value_error(name, getattr(cache, field))
+            if not error <= worst:
+                worst, culprit = error, name
+        return self.measure("forward values", worst, VALUE, f"the value of {culprit} differs")
+
+    def _value_error(self, name: str, given: Any) -> float:
+        true = self.truth[name]
+        if not isinstance(true, Mapping):
+            value = np.asarray(given, dtype=float)
+            return difference(value.reshape(true.shape) if value.size == 1 else value, true)
+        boxes = [piece.box for piece in self.derivation.program.pieces[name]]
+        first = boxes[0]
+        axes = [
+            k for k in range(len(first.sides))
+            if any(running(box).count(k) or sp.expand(box.sides[k].lows[0] - first.sides[k].lows[0]) != 0 for box in boxes)
+        ]
+        low = {k: min(where[k] for where in true) for k in axes}
+        worst = 0.0
+        scale = max((float(np.max(np.abs(a), initial=0.0)) for a in true.values()), default=1.0) or 1.0
+        for where, member in true.items():
+            part = given
+            for k in axes:
+                part = part[where[k] - low[k]]
+            if np.shape(part) != member.shape:
+                return math.inf
+            worst = max(worst, float(np.max(np.abs(np.asarray(part, dtype=float) - member), initial=0.0)) / scale)
+        return worst
+
+    def gradients(self, gradients: Any, what: str) -> Finding:
+        found = _gathered(gradients, self.fields, self.sizes)
+        worst, culprit = 0.0, ""
+        if set(found) != set(self.derivation.gradients):
+            return self.measure(what, math.inf, SLOPE, f"gradients of {sorted(found)}, not of {sorted(self.derivation.gradients)}")
+        for name, bar in self.derivation.gradients.items():
+            error = difference(found[name], self.truth[bar])
+            if not error <= worst:
+                worst, culprit = error, name
+        return self.measure(what, worst, SLOPE, f"the gradient of {culprit} differs")
+
+    def jvp(self, gradients: Any) -> Finding:
+        moves = tangents(self.derivation.source, self.sizes, self.rng, self.derivation.gradients)
+        order = [self.fields[f] for f in self.module.Gradients._fields]
+        pushed = record(self.module.Gradients, order, moves, self.sizes, self.dtype)
+        _, slope = self.module.jvp(self.params, self.inputs, pushed)
+        found = _gathered(gradients, self.fields, self.sizes)
+        right = math.fsum(inner(found[n], moves[n]) for n in moves)
+        scale = abs(slope) + math.fsum(magnitude(found[n], moves[n]) for n in moves)
+        return self.measure("jvp", abs(slope - right) / scale if scale else 0.0, INNER, f"jvp gives {slope:.9g}, the gradients {right:.9g}")
+
+    def train_step(self, gradients: Any) -> Finding:
+        rate = 0.25
+        _, after = self.module.train_step(self.params, self.inputs, rate)
+        expected = []
+        for field in self.params._fields:
+            old, new = getattr(self.params, field), getattr(after, field)
+            g = getattr(gradients, field, None)
+            expected.append((_arrays(new), [a - rate * b for a, b in zip(_arrays(old), _arrays(g), strict=True)] if g is not None else _arrays(old)))
+        error = max((difference(a, b) for new, wanted in expected for a, b in zip(new, wanted, strict=True)), default=0.0)
+        return self.measure("train step", error, VALUE, "a parameter after the step is not the one before minus rate times gradient")
+
+    def parts(self, cache: Any, gradients: Any) -> Finding:
+        of_sum, of_rest, factor = self.module.backward_parts(self.params, self.inputs, cache)
+        together = [factor * a + b for a, b in zip(_flat(of_sum), _flat(of_rest), strict=True)]
+        error = max((difference(a, b) for a, b in zip(together, _flat(gradients), strict=True)), default=0.0)
+        return self.measure("parts", error, SLOPE, "c * (gradients of S) + (gradients of R) is not the gradient")
+
+    def predict(self) -> Finding:
+        given = self.module.predict(self.params, self.inputs)
+        fields = dict(zip(given._fields, given, strict=True)) if hasattr(given, "_fields") else {"": given}
+        worst = 0.0
+        for field, value in fields.items():
+            names = [field] if field in self.truth else [n for n in self.truth if n in self.derivation.source.variables]
+            errors = []
+            for name in names:
+                try:
+                    errors.append(self._value_error(name, value))
+                except (IndexError, TypeError, ValueError):
+                    continue
+            worst = max(worst, min(errors, default=math.inf))
+        return self.measure("predict", worst, VALUE, "no value of the program is what predict returns")
+
+
+def _each(value: Any, change: Any) -> Any:
+    return {k: change(np.asarray(a)) for k, a in value.items()} if isinstance(value, Mapping) else change(np.asarray(value))
+
+
+def _arrays(value: Any) -> list[Array]:
+    if isinstance(value, tuple):
+        return [a for part in value for a in _arrays(part)]
+    return [np.asarray(value, dtype=float)]
+
+
+def _flat(record_value: Any) -> Any:
+    return [a for part in record_value for a in _arrays(part)]

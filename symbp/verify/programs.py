@@ -1,0 +1,214 @@
+"""Verifying a whole network: every printed equation, every step, and the generated module, by independent witnesses."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from symbp.derivation import Derivation
+from symbp.expr import Function, Map, Node, transform
+from symbp.program import Equation, Program, ProgramError, check, elementwise_functions, map_equations
+from symbp.verify.draws import NoDraw, choose_sizes, sizes_text
+from symbp.verify.module import check_module, load_module
+from symbp.verify.normal_form import prove_adjoint
+from symbp.verify.report import Verdict, judge
+from symbp.verify.steps import check_steps
+from symbp.verify.witnesses import (
+    Finding, adjoints_by_complex_step, adjoints_exactly, exact_sizes, hessian_exactly, inner_product, only_declared,
+)
+
+STAND_IN = Function("tanh")
+"""What a function that was left unspecified is in a generated module under test."""
+
+
+def adjoints_of(derivation: Derivation) -> dict[str, str]:
+    """Return variable -> adjoint for every adjoint that has an equation."""
+    defined = {site.target.name for site in derivation.program.sites}
+    found = dict(derivation.gradients)
+    for var in derivation.program.variables.values():
+        if var.kind == "adjoint" and var.origin is not None and var.name in defined:
+            found.setdefault(var.origin.of, var.name)
+    return found
+
+
+def gradient_check(
+    derivation: Derivation, *, draws: int = 3, seed: int = 0, sizes: Sequence[Mapping[str, Any]] | None = None,
+    values: Mapping[str, Any] | None = None,
+) -> dict[str, list[Finding]]:
+    """Check every adjoint equation of a derivation by complex step, in the prime field and by the inner product.
+
+    Arguments
+    ---------
+    draws:  how many draws of values are made at each assignment of sizes (of each witness).
+    sizes:  assignments of sizes for the numeric witnesses; by default distinct primes and several bounds of loops.
+    values: data to use in place of draws: then a check that could not fail is refused.
+
+    Declared variables are compared with the program as it was declared; named parts with the program in which they
+    got their names.  Returns the findings by adjoint.
+    """
+    source, named = derivation.source, derivation.named
+    adjoints = adjoints_of(derivation)
+    groups = [
+        (source, {n: b for n, b in adjoints.items() if n in source.variables and only_declared(source, n)}),
+        (named, {n: b for n, b in adjoints.items() if n not in source.variables or not only_declared(source, n)}),
+    ]
+    rng = np.random.default_rng(seed)
+    found: dict[str, list[Finding]] = {bar: [] for bar in adjoints.values()}
+
+    def keep(findings: Sequence[Finding]) -> None:
+        for finding in findings:
+            found.setdefault(finding.subject, []).append(finding)
+
+    chosen = list(sizes) if sizes is not None else choose_sizes(source)
+    for k, assignment in enumerate(_enough(chosen, draws)):
+        for truth, group in groups:
+            if group:
+                keep(adjoints_by_complex_step(
+                    truth, derivation.program, group, derivation.output, sizes=assignment, rng=rng, values=values,
+                    all_sizes=chosen,
+                ))
+    if values is None:
+        for k, assignment in enumerate(_enough(exact_sizes(source), draws)):
+            for truth, group in groups:
+                if group:
+                    keep(_exact(truth, derivation, group, assignment, seed + k))
+        product = jvp_and_vjp(derivation, chosen, rng)
+        for bar in derivation.gradients.values():
+            found[bar] += product
+    return found
+
+
+def _enough(sizes: Sequence[Mapping[str, Any]], draws: int) -> list[Mapping[str, Any]]:
+    """Return the assignments, the last ones again, until there are ``draws``."""
+    return [*sizes, *(sizes[-1 - k % len(sizes)] for k in range(draws - len(sizes)))]
+
+
+def _exact(
+    truth: Program, derivation: Derivation, group: Mapping[str, str], assignment: Mapping[str, Any], seed: int
+) -> list[Finding]:
+    """Run the exact witness; where roots fail at these sizes, at sizes that have roots themselves."""
+    for sizes in (assignment, *exact_sizes(derivation.source, roots=True)):
+        try:
+            return adjoints_exactly(truth, derivation.program, group, derivation.output, sizes=sizes, seed=seed)
+        except NoDraw as reason:
+            last = str(reason)
+    return [Finding("exact", bar, "not checked", sizes=sizes_text(assignment), detail=last) for bar in group.values()]
+
+
+def jvp_and_vjp(
+    derivation: Derivation, sizes: Sequence[Mapping[str, Any]], rng: np.random.Generator
+) -> list[Finding]:
+    """Compare the differential of the forward pass with the gradients by the inner product."""
+    differential = import_module("symbp.calculus").differential
+    tangent, _ = differential(derivation.forward, list(derivation.gradients))
+    pairs = {n: (_tangent_of(tangent, n), bar) for n, bar in derivation.gradients.items()}
+    if not all(move for move, _ in pairs.values()):
+        return []
+    d_output = _tangent_of(tangent, derivation.output) or f"d_{derivation.output}"
+    return [
+        inner_product(
+            derivation.forward, tangent, derivation.program, pairs, derivation.output, d_output, sizes=s, rng=rng
+        )
+        for s in sizes
+    ]
+
+
+def _tangent_of(program: Program, name: str) -> str:
+    for var in program.variables.values():
+        if var.origin is not None and var.origin.role == "tangent" and var.origin.of == name:
+            return var.name
+    return ""
+
+
+def check_derivation(derivation: Derivation, *, draws: int = 3, seed: int = 0) -> list[Verdict]:
+    """Return a verdict on each adjoint equation, on the second derivative, and on the steps as a whole."""
+    verdicts = []
+    try:
+        check(derivation.program)
+        premises = [Finding("premises", "program", "holds")]
+    except ProgramError as error:
+        premises = [Finding("premises", "program", "fails", detail=str(error).split("\n")[0])]
+    found = gradient_check(derivation, draws=draws, seed=seed)
+    proofs: dict[str, list[Any]] = {}
+    for proof in prove_adjoint(derivation.forward, derivation.program, derivation.output):
+        proofs.setdefault(proof.target.name, []).append(proof.proof)
+    for bar, findings in found.items():
+        mine = proofs.get(bar, [])
+        proved = bool(mine) and all(mine)
+        verdict = judge(bar, "adjoint equation", findings, proved if mine else None)
+        verdicts.append(verdict)
+    steps = check_steps(derivation, np.random.default_rng(seed))
+    bad = [f for f in steps if f.outcome != "holds"]
+    together = judge("steps", f"{len(steps) - len(bad)} of {len(steps)} steps", [*bad, *steps, *premises])
+    second = hessian_check(derivation, seed=seed)
+    if second:
+        product = [f for bar in derivation.gradients.values() for f in found[bar] if f.witness == "inner product"]
+        verdicts.append(judge("gradients together", "first and second order", [*second, *dict.fromkeys(product)]))
+    return [*verdicts, together]
+
+
+def hessian_check(derivation: Derivation, seed: int = 0) -> list[Finding]:
+    """Check in the prime field that the derivative of the gradients is symmetric."""
+    if len(derivation.source.variables[derivation.output].indices) or not derivation.gradients:
+        return []
+    for sizes in exact_sizes(derivation.source, limit=1) + exact_sizes(derivation.source, roots=True, limit=1):
+        try:
+            return hessian_exactly(derivation.source, derivation.program, derivation.gradients, sizes=sizes, seed=seed)
+        except NoDraw:
+            continue
+    return []
+
+
+def specified(program: Program) -> Program:
+    """Return the program with each unspecified function of one argument replaced by a definite one."""
+    free = {f.name for f in elementwise_functions(program) if f.is_free and len(f.orders) == 1}
+    if not free:
+        return program
+
+    def change(node: Node) -> Node:
+        if isinstance(node, Map) and node.function.name in free:
+            return Map(*node.operands, Function(STAND_IN.name, (), node.function.orders))
+        return node
+
+    def settled(equation: Equation) -> list[Equation]:
+        return [Equation(equation.target, transform(equation.value, change), equation.line, equation.note)]
+
+    rest = {n: f for n, f in program.functions.items() if n not in free}
+    return program.replace(body=map_equations(program.body, settled), functions=rest)  # type: ignore[arg-type]
+
+
+def check_generated(derivation: Derivation, *, seed: int = 0, name: str = "network") -> list[Verdict]:
+    """Generate the NumPy module in both precisions and compare it with the reference evaluator."""
+    source = specified(derivation.source)
+    if source is not derivation.source:
+        derivation = import_module("symbp.calculus").derive(source, list(derivation.gradients), derivation.output)
+    generate = import_module("symbp.render.numpy").generate
+    verdicts = []
+    for dtype in ("float64", "float32"):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{name}.py"
+            path.write_text(generate(derivation, name=name, dtype=dtype)[path.name], encoding="utf-8")
+            findings = check_module(derivation, load_module(path, name), np.random.default_rng(seed))
+        verdicts.append(judge(f"{name}.py", f"NumPy module, {dtype}", findings))
+    return verdicts
+
+
+def verify_program(program: Program, *, draws: int = 3, seed: int = 0, modules: bool = True) -> list[Verdict]:
+    """Derive a network's backward pass and check it: equations, steps, and the generated module.
+
+    Arguments
+    ---------
+    draws:   how many draws each witness makes at least.
+    seed:    of the draws; the same seed gives the same verdicts.
+    modules: whether the NumPy module is generated and compared too.
+    """
+    derivation = import_module("symbp.calculus").derive(program)
+    verdicts = check_derivation(derivation, draws=draws, seed=seed)
+    if modules:
+        verdicts += check_generated(derivation, seed=seed)
+    return verdicts
