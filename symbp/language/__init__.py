@@ -7,6 +7,16 @@ from symbp.language.reader import read, read_file, read_text
 from symbp.language.single import read_expression
 
 __all__ = [
-    "CODES", "DeclarationError", "Dense", "Diagnostic", "Dropout", "Model", "Sequential", "explain", "read",
-    "read_expression", "read_file", "read_text",
+    "CODES",
+    "DeclarationError",
+    "Dense",
+    "Diagnostic",
+    "Dropout",
+    "Model",
+    "Sequential",
+    "explain",
+    "read",
+    "read_expression",
+    "read_file",
+    "read_text",
 ]

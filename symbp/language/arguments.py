@@ -54,7 +54,13 @@ class Arguments(Terms):
             return given
         kind = parameter.kind
         if kind == "shape":
-            nodes = given if isinstance(given, list) else list(given.elts) if isinstance(given, (ast.Tuple, ast.List)) else [given]
+            nodes = (
+                given
+                if isinstance(given, list)
+                else list(given.elts)
+                if isinstance(given, (ast.Tuple, ast.List))
+                else [given]
+            )
             return self.shape_argument(name, nodes, call)
         if kind == "matrices":
             listed = given
@@ -72,7 +78,9 @@ class Arguments(Terms):
         if kind == "scalar":
             value = self.value(given)
             if isinstance(value, Node):
-                raise self.fail(given, "O005", f"{what} is an exact number, not a matrix", "write the number, for example 0.01")
+                raise self.fail(
+                    given, "O005", f"{what} is an exact number, not a matrix", "write the number, for example 0.01"
+                )
             return value
         if kind == "size":
             return self.shapes.size(given)
@@ -89,7 +97,7 @@ class Arguments(Terms):
             raise self.fail(given, "O005", f"{what} is a whole number")
         if kind == "activation":
             return self.activation(given)
-        if isinstance(given, ast.Constant) and isinstance(given.value, (str, int)) or (
+        if (isinstance(given, ast.Constant) and isinstance(given.value, (str, int))) or (
             isinstance(given, ast.Constant) and given.value is None
         ):
             return given.value
@@ -99,16 +107,22 @@ class Arguments(Terms):
         """Return a matrix; refuse a number."""
         if isinstance(value, Node):
             return value
-        raise self.fail(node, "O004", f"{what} wants matrices, not the number {value}", "write `ones(1, 1)` or a shape of its own")
+        raise self.fail(
+            node, "O004", f"{what} wants matrices, not the number {value}", "write `ones(1, 1)` or a shape of its own"
+        )
 
     def shape_argument(self, name: str, nodes: list[ast.expr], call: ast.Call) -> tuple[sp.Expr | None, sp.Expr | None]:
         """Read two sizes; -1 stands for the size that fits, in a reshape."""
         if len(nodes) != 2:
             inside = source(self.statement, nodes[0]) if nodes else "n"
-            raise self.fail(call, "S020", f"{name}: a shape has rows and columns", f"write `({inside}, 1)` for a column")
+            raise self.fail(
+                call, "S020", f"{name}: a shape has rows and columns", f"write `({inside}, 1)` for a column"
+            )
         found: list[sp.Expr | None] = []
         for node in nodes:
-            minus_one = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and source(self.statement, node) == "-1"
+            minus_one = (
+                isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and source(self.statement, node) == "-1"
+            )
             found.append(None if minus_one and name == "reshape" else self.shape_size(node))
         return found[0], found[1]
 
@@ -126,7 +140,9 @@ class Arguments(Terms):
         text = source(self.statement, node)
         if text in ("0", "1", "-1", "-2"):
             return int(text) % 2
-        raise self.fail(node, "O005", f"{name}: axis is 0 (down the rows) or 1 (along the columns)", "a matrix has two axes")
+        raise self.fail(
+            node, "O005", f"{name}: axis is 0 (down the rows) or 1 (along the columns)", "a matrix has two axes"
+        )
 
     def activation(self, node: ast.expr) -> Activation:
         """Return the function of a matrix and of its feature axis that an activation's name means."""
@@ -143,7 +159,10 @@ class Arguments(Terms):
         text = source(self.statement, node)
         help = did_you_mean(text, [*OPERATIONS, *self.scope.functions])
         raise self.fail(
-            node, "O005", f"`{text}` is no activation", help or "write the name of an elementwise function, softmax or linear"
+            node,
+            "O005",
+            f"`{text}` is no activation",
+            help or "write the name of an elementwise function, softmax or linear",
         )
 
 
@@ -157,4 +176,4 @@ def activation_function(name: str | None) -> Activation | None:
     if entry is None or entry.parameters[0].name != "U" or any(p.kind != "scalar" for p in entry.parameters[1:]):
         return None
     defaults = {p.name: p.default for p in entry.parameters[1:]}
-    return lambda A, axis: entry.build(None, U=A, **defaults)  # type: ignore[no-any-return]
+    return lambda A, axis: entry.build(None, U=A, **defaults)

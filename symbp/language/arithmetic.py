@@ -7,8 +7,25 @@ from collections.abc import Callable, Sequence
 import sympy as sp
 
 from symbp.expr import (
-    ArgmaxMask, Compare, Function, Hadamard, Mask, MatMul, Node, Ones, Ref, Scale, T, Zero, apply, is_one, plus, power,
-    scaled, shape_text, times,
+    ArgmaxMask,
+    Compare,
+    Function,
+    Hadamard,
+    Mask,
+    MatMul,
+    Node,
+    Ones,
+    Ref,
+    Scale,
+    T,
+    Zero,
+    apply,
+    is_one,
+    plus,
+    power,
+    scaled,
+    shape_text,
+    times,
 )
 from symbp.language.diagnostics import Mistake
 from symbp.language.scalars import Value, raise_scalar

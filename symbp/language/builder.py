@@ -70,8 +70,12 @@ def _called(what: Activation) -> str:
 
 
 def sequential_text(
-    layers: Sequence[Dense | Dropout], loss: Activation, inputs: int | str = "n0", samples: str = "m",
-    facts: Iterable[str] = (), rows: bool = False,
+    layers: Sequence[Dense | Dropout],
+    loss: Activation,
+    inputs: int | str = "n0",
+    samples: str = "m",
+    facts: Iterable[str] = (),
+    rows: bool = False,
 ) -> str:
     """Return the declaration in text that ``Sequential`` reads."""
 
@@ -82,7 +86,11 @@ def sequential_text(
     if not dense:
         raise ValueError("a network has at least one Dense layer")
     last = dense[-1].units
-    lines = [f"X: input{shape(inputs)}", f"Y: target{shape(last)}" + "".join(f" & {f}" for f in facts), f"samples: {samples}"]
+    lines = [
+        f"X: input{shape(inputs)}",
+        f"Y: target{shape(last)}" + "".join(f" & {f}" for f in facts),
+        f"samples: {samples}",
+    ]
     equations, name, width = [], "X", inputs
     for k, layer in enumerate(layers, 1):
         if isinstance(layer, Dropout):
@@ -93,15 +101,21 @@ def sequential_text(
         activation = _called(layer.activation)
         left = f"Z{k}" if activation == "linear" else f"A{k}"
         bias = "" if layer.bias == "separate" else f", bias='{layer.bias}'"
-        equations.append(f"{left} = dense({name}, {layer.units}{'' if activation == 'linear' else ', ' + activation}{bias})")
+        equations.append(
+            f"{left} = dense({name}, {layer.units}{'' if activation == 'linear' else ', ' + activation}{bias})"
+        )
         name, width = left, layer.units
     equations.append(f"loss = {_called(loss)}({name}, Y)")
     return "\n".join([*lines, *equations]) + "\n"
 
 
-def Sequential(  # noqa: N802  (it reads as a class in the programs of its users)
-    layers: Sequence[Dense | Dropout], loss: Activation, inputs: int | str = "n0", samples: str = "m",
-    facts: Iterable[str] = (), rows: bool = False,
+def Sequential(
+    layers: Sequence[Dense | Dropout],
+    loss: Activation,
+    inputs: int | str = "n0",
+    samples: str = "m",
+    facts: Iterable[str] = (),
+    rows: bool = False,
 ) -> Program:
     """Return a network of layers in a row with a loss.
 
@@ -137,7 +151,12 @@ class Model:
 
     # -- declarations ------------------------------------------------------------------------------------
     def declare(
-        self, kind: Kind, name: str, rows: SizeLike | None = None, cols: SizeLike | None = None, *facts: str,
+        self,
+        kind: Kind,
+        name: str,
+        rows: SizeLike | None = None,
+        cols: SizeLike | None = None,
+        *facts: str,
         at: tuple[Any, ...] = (),
     ) -> Ref:
         """Declare a variable (a scalar without sizes), or with ``at`` the member of a family, and return it."""
@@ -160,19 +179,47 @@ class Model:
         )
         return self.variables[name](*where)
 
-    def input(self, name: str, rows: SizeLike | None = None, cols: SizeLike | None = None, *facts: str, at: tuple[Any, ...] = ()) -> Ref:
+    def input(
+        self,
+        name: str,
+        rows: SizeLike | None = None,
+        cols: SizeLike | None = None,
+        *facts: str,
+        at: tuple[Any, ...] = (),
+    ) -> Ref:
         """Declare data that come from outside."""
         return self.declare("input", name, rows, cols, *facts, at=at)
 
-    def target(self, name: str, rows: SizeLike | None = None, cols: SizeLike | None = None, *facts: str, at: tuple[Any, ...] = ()) -> Ref:
+    def target(
+        self,
+        name: str,
+        rows: SizeLike | None = None,
+        cols: SizeLike | None = None,
+        *facts: str,
+        at: tuple[Any, ...] = (),
+    ) -> Ref:
         """Declare what the loss compares with."""
         return self.declare("target", name, rows, cols, *facts, at=at)
 
-    def param(self, name: str, rows: SizeLike | None = None, cols: SizeLike | None = None, *facts: str, at: tuple[Any, ...] = ()) -> Ref:
+    def param(
+        self,
+        name: str,
+        rows: SizeLike | None = None,
+        cols: SizeLike | None = None,
+        *facts: str,
+        at: tuple[Any, ...] = (),
+    ) -> Ref:
         """Declare something trainable."""
         return self.declare("param", name, rows, cols, *facts, at=at)
 
-    def const(self, name: str, rows: SizeLike | None = None, cols: SizeLike | None = None, *facts: str, at: tuple[Any, ...] = ()) -> Ref:
+    def const(
+        self,
+        name: str,
+        rows: SizeLike | None = None,
+        cols: SizeLike | None = None,
+        *facts: str,
+        at: tuple[Any, ...] = (),
+    ) -> Ref:
         """Declare a constant."""
         return self.declare("const", name, rows, cols, *facts, at=at)
 
@@ -263,7 +310,7 @@ class Model:
                     function = self.functions[_called(value)]
                     from symbp.expr import apply
 
-                    found = lambda A, axis, f=function: apply(f, A)  # type: ignore[misc]  # noqa: E731
+                    found = lambda A, axis, f=function: apply(f, A)  # noqa: E731
                 if found is None:
                     raise ValueError(f"{value} is no activation")
                 arguments[parameter.name] = found
@@ -295,17 +342,27 @@ class Model:
         # Only now all pieces of a family are known, and with them the names of its indices.
         whole = {
             n: replace(v, rows=shape[0], cols=shape[1], indices=self._formals(n))
-            for n, v in self.variables.items() if v.indices for shape in [self._family(n)]
+            for n, v in self.variables.items()
+            if v.indices
+            for shape in [self._family(n)]
         }
         variables = {**self.variables, **whole}
         declared = {n: v for n, v in variables.items() if v.declared}
         computed = {n: v for n, v in variables.items() if not v.declared}
         body = tuple(self._body[0])
         samples = self.samples if self.samples is not None else find_samples(declared.values())
-        return check(Program(
-            {**declared, **computed}, body, outputs_of({**declared, **computed}, body), samples, tuple(self.bounds.items()),
-            (), dict(self.functions), self.name,
-        ))
+        return check(
+            Program(
+                {**declared, **computed},
+                body,
+                outputs_of({**declared, **computed}, body),
+                samples,
+                tuple(self.bounds.items()),
+                (),
+                dict(self.functions),
+                self.name,
+            )
+        )
 
 
 __all__ = ["Box", "Dense", "Dropout", "Model", "Sequential", "sequential_text", "size", "size_family", "sizes"]

@@ -29,7 +29,9 @@ class Calls(Arguments):
             if name is not None:
                 return self.called(node, name, numpy=True)
             return self.method(node, func)
-        raise self.fail(node, "O001", "this is no operation of the language", "write the name of an operation before `(`")
+        raise self.fail(
+            node, "O001", "this is no operation of the language", "write the name of an operation before `(`"
+        )
 
     def called(self, node: ast.Call, name: str, numpy: bool = False) -> Value:
         """Read ``name(...)``: a function of the user, an operation, a layer."""
@@ -77,7 +79,10 @@ class Calls(Arguments):
             known = [name for name, op in OPERATIONS.items() if op.method]
             fallback = f"write `{func.attr}({source(self.statement, func.value)})`" if entry is not None else ""
             raise self.fail(
-                func, "O008", f"`.{func.attr}(...)` is no method of the language", fallback or did_you_mean(func.attr, known)
+                func,
+                "O008",
+                f"`.{func.attr}(...)` is no method of the language",
+                fallback or did_you_mean(func.attr, known),
             )
         base = self.matrix(func.value, f"`.{func.attr}`")
         return self.operation(node, entry, (base,))
@@ -92,10 +97,14 @@ class Calls(Arguments):
         function = self.scope.functions[name]
         if node.keywords or len(node.args) != len(function.orders):
             count = len(function.orders)
-            raise self.fail(node, "O003", f"{name} takes {count} argument{'s' if count > 1 else ''}, not {len(node.args)}")
+            raise self.fail(
+                node, "O003", f"{name} takes {count} argument{'s' if count > 1 else ''}, not {len(node.args)}"
+            )
         values = self.values(node.args)
         if not any(isinstance(v, Node) for v in values):
-            raise self.fail(node, "O004", f"{name} wants a matrix, not a number", "declare the number as a scalar: `s: input`")
+            raise self.fail(
+                node, "O004", f"{name} wants a matrix, not a number", "declare the number as a scalar: `s: input`"
+            )
         return self.guarded(node, lambda: apply(function, *values))
 
     def sum_over(self, node: ast.Call, inner: ast.GeneratorExp | ast.ListComp) -> Value:
@@ -108,7 +117,10 @@ class Calls(Arguments):
             for generator in inner.generators:
                 if generator.ifs or generator.is_async or not isinstance(generator.target, ast.Name):
                     raise self.fail(
-                        node, "P015", "a sum runs over one index, without a condition", "write `sum(E[t] for t in range(1, T+1))`"
+                        node,
+                        "P015",
+                        "a sum runs over one index, without a condition",
+                        "write `sum(E[t] for t in range(1, T+1))`",
                     )
                 head = self.shapes.range(generator.iter, generator.target.id, self._line, -1)
                 heads.append(head)
@@ -123,6 +135,6 @@ class Calls(Arguments):
                 c, result = sp.S.One, body
             for head in reversed(heads):
                 result = SumOver(result, head.symbol, head.lo, head.hi)
-            return scaled(c, result)  # type: ignore[arg-type]
+            return scaled(c, result)
 
         return self.guarded(node, build)

@@ -14,12 +14,49 @@ from typing import Any
 import sympy as sp
 
 from symbp.expr import (
-    ArgmaxMask, Diag, DiagOf, Embed, Eye, Function, Hadamard, Kron, LogSumExp, Mask, MatMul, MaxAxis, Node, Ones, Ref,
-    Reshape, Softmax, T, Zero, add, apply, compare, constant, expanded, is_one, plus, power, same_size, scaled,
-    shape_text, sum_axis, total, where,
+    ArgmaxMask,
+    Diag,
+    DiagOf,
+    Embed,
+    Eye,
+    Function,
+    Hadamard,
+    Kron,
+    LogSumExp,
+    Mask,
+    MatMul,
+    MaxAxis,
+    Node,
+    Ones,
+    Ref,
+    Reshape,
+    Softmax,
+    T,
+    Zero,
+    add,
+    apply,
+    compare,
+    constant,
+    expanded,
+    is_one,
+    plus,
+    power,
+    same_size,
+    scaled,
+    shape_text,
+    sum_axis,
+    total,
+    where,
 )
 from symbp.language.arithmetic import (
-    add_values, column, divide_values, is_mask, multiply_values, product, split_coefficient, to_power,
+    add_values,
+    column,
+    divide_values,
+    is_mask,
+    multiply_values,
+    product,
+    split_coefficient,
+    to_power,
 )
 from symbp.language.diagnostics import Mistake
 from symbp.language.operations import OPERATIONS, Call, Operation, Parameter, operation
@@ -48,23 +85,39 @@ def _register_elementwise() -> None:
             continue
         defaults = entry.defaults or (None,) * len(entry.parameters)
         parameters = tuple(
-            Parameter(p, "scalar", *(() if d is None else (d,))) for p, d in zip(entry.parameters, defaults, strict=True)
+            Parameter(p, "scalar", *(() if d is None else (d,)))
+            for p, d in zip(entry.parameters, defaults, strict=True)
         )
-        inside = ", ".join(["U", *(p.name if len(p.name) and d is None else f"{p.name}={d}" for p, d in zip(parameters, defaults, strict=True))])
+        inside = ", ".join(
+            [
+                "U",
+                *(
+                    p.name if len(p.name) and d is None else f"{p.name}={d}"
+                    for p, d in zip(parameters, defaults, strict=True)
+                ),
+            ]
+        )
 
         def build(call: Call, U: Value, _name: str = name, **given: Any) -> Value:
             return elementwise(_name, U, parameters=tuple(given.values()))
 
         where_said = "; ".join(filter(None, (entry.domain, entry.kinks)))
         meaning = f"{name} of each entry" + (f" ({where_said})" if where_said else "")
-        found = Operation(name, f"{name}({inside})", meaning, build, (Parameter("U", "value"), *parameters), entry.aliases)
+        found = Operation(
+            name, f"{name}({inside})", meaning, build, (Parameter("U", "value"), *parameters), entry.aliases
+        )
         for key in (name, *entry.aliases):
             OPERATIONS[key] = found
 
 
 _register_elementwise()
 for _alias, _name in {
-    "absolute": "abs", "fabs": "abs", "atan": "arctan", "logistic": "sigmoid", "expit": "sigmoid", "swish": "silu",
+    "absolute": "abs",
+    "fabs": "abs",
+    "atan": "arctan",
+    "logistic": "sigmoid",
+    "expit": "sigmoid",
+    "swish": "silu",
 }.items():
     if _alias not in OPERATIONS:
         _old = OPERATIONS[_name]
@@ -100,12 +153,19 @@ def tan(call: Call, U: Value) -> Value:
 
 @operation("sinh(U)", "(exp(U) - exp(-U))/2")
 def sinh(call: Call, U: Value) -> Value:
-    return multiply_values(HALF, add_values(elementwise("exp", U), multiply_values(sp.S.NegativeOne, elementwise("exp", multiply_values(-sp.S.One, U)))))
+    return multiply_values(
+        HALF,
+        add_values(
+            elementwise("exp", U), multiply_values(sp.S.NegativeOne, elementwise("exp", multiply_values(-sp.S.One, U)))
+        ),
+    )
 
 
 @operation("cosh(U)", "(exp(U) + exp(-U))/2")
 def cosh(call: Call, U: Value) -> Value:
-    return multiply_values(HALF, add_values(elementwise("exp", U), elementwise("exp", multiply_values(sp.S.NegativeOne, U))))
+    return multiply_values(
+        HALF, add_values(elementwise("exp", U), elementwise("exp", multiply_values(sp.S.NegativeOne, U)))
+    )
 
 
 @operation("square(U)", "U**2")
@@ -147,7 +207,8 @@ def logaddexp(call: Call, U: Value, V: Value) -> Node:
 def where_(call: Call, M: Node, U: Value, V: Value) -> Node:
     if not is_mask(M, call.is_mask):
         raise Mistake(
-            "O006", "where wants a comparison, or a name with the fact mask or binary",
+            "O006",
+            "where wants a comparison, or a name with the fact mask or binary",
             f"write a comparison, for example `where({M} != 0, ...)`" if isinstance(M, Ref) else "",
         )
     return where(M, U, V)
@@ -220,7 +281,8 @@ def transpose(call: Call, A: Node) -> Node:
 def _axis(call: Call, axis: int | None, keepdims: bool) -> None:
     if axis is not None and not keepdims:
         raise Mistake(
-            "S025", "a reduction along an axis gives a 1-D array, which is not part of the language",
+            "S025",
+            "a reduction along an axis gives a 1-D array, which is not part of the language",
             f"write `{call.with_argument('keepdims=True')}`",
         )
 
@@ -269,7 +331,9 @@ def min_(call: Call, A: Node, axis: int | None, keepdims: bool) -> Node:
 
 
 @operation(
-    "var(A, axis=None, keepdims=False, ddof=0)", "the mean square distance from the mean, divided by count - ddof", method=True
+    "var(A, axis=None, keepdims=False, ddof=0)",
+    "the mean square distance from the mean, divided by count - ddof",
+    method=True,
 )
 def var(call: Call, A: Node, axis: int | None, keepdims: bool, ddof: int) -> Node:
     _axis(call, axis, keepdims)
@@ -297,7 +361,9 @@ def norm(call: Call, A: Node, ord: object, axis: int | None, keepdims: bool) -> 
     if vector and ord == 1:
         return reduce_sum(apply(Function("abs"), A), axis)
     if ord in (1, 2, "nuc", "inf"):
-        raise Mistake("O002", f"the matrix norm of order {ord} comes with a later version", "the Frobenius norm is `norm(A)`")
+        raise Mistake(
+            "O002", f"the matrix norm of order {ord} comes with a later version", "the Frobenius norm is `norm(A)`"
+        )
     raise Mistake("O005", f"norm has no order {ord}", "write `norm(A)`, `norm(A, 1)` or `norm(A, 2)`")
 
 
@@ -438,7 +504,8 @@ def stacked(arrays: list[Node], axis: int) -> Node:
     for other in arrays[1:]:
         if not same_size(other.shape[across], arrays[0].shape[across]):
             raise Mistake(
-                "S002", f"blocks {'below' if axis == 0 else 'beside'} each other have the same number of "
+                "S002",
+                f"blocks {'below' if axis == 0 else 'beside'} each other have the same number of "
                 f"{'columns' if axis == 0 else 'rows'}: {shape_text(arrays[0].shape)} and {shape_text(other.shape)}",
             )
     length = expanded(sum((a.shape[axis] for a in arrays), sp.S.Zero))
@@ -451,7 +518,9 @@ def stacked(arrays: list[Node], axis: int) -> Node:
     return add(*parts)
 
 
-@operation("reshape(A, shape, order='C')", "the same entries in another shape; order 'C' by rows, 'F' by columns", method=True)
+@operation(
+    "reshape(A, shape, order='C')", "the same entries in another shape; order 'C' by rows, 'F' by columns", method=True
+)
 def reshape(call: Call, A: Node, shape: tuple[sp.Expr | None, sp.Expr | None], order: str) -> Node:
     if order not in ("C", "F"):
         raise Mistake("O005", f"reshape has no order {order!r}", "write order='C' (by rows) or order='F' (by columns)")

@@ -10,7 +10,7 @@ import sympy as sp
 
 from symbp.expr import index, size
 from symbp.language.diagnostics import Mistake
-from symbp.language.forms import Assert, Assign, Broken, Declare, Define, For, Free, Parsed, Samples, place
+from symbp.language.forms import Assert, Assign, Broken, Declare, Define, For, Free, Parsed, place
 from symbp.language.names import check_name, derived_from
 from symbp.language.operations import OPERATIONS, Parameter
 from symbp.language.scope import Head, Scope
@@ -38,7 +38,9 @@ class Names:
         self.definitions: list[tuple[sp.Expr, sp.Expr]] = []
         self.samples_stated = False
 
-    def walk(self, parsed: Sequence[Parsed] | None = None, loops: tuple[str, ...] = ()) -> Iterator[tuple[Parsed, tuple[str, ...]]]:
+    def walk(
+        self, parsed: Sequence[Parsed] | None = None, loops: tuple[str, ...] = ()
+    ) -> Iterator[tuple[Parsed, tuple[str, ...]]]:
         """Yield every statement with the indices of the loops around it."""
         for p in self.parsed if parsed is None else parsed:
             yield p, loops
@@ -68,7 +70,9 @@ class Names:
         for p, loops in self.walk():
             equations += isinstance(p, Assign)
             if equations > MOST_EQUATIONS:
-                self.error("L004", f"more than {MOST_EQUATIONS} equations", p, None, "families and loops say more with less")
+                self.error(
+                    "L004", f"more than {MOST_EQUATIONS} equations", p, None, "families and loops say more with less"
+                )
                 scope.report.raise_if_any()
             if isinstance(p, Broken) and p.name:
                 scope.poisoned.add(p.name)
@@ -108,8 +112,11 @@ class Names:
             if base in self.names:
                 first = [*self.names[name].declared, *self.names[name].assigned][0]
                 self.error(
-                    "N008", f"`{name}` is what the {'tangent' if name[0] == 'd' else 'message'} of {base} is called", first,
-                    first.target, "choose another beginning",
+                    "N008",
+                    f"`{name}` is what the {'tangent' if name[0] == 'd' else 'message'} of {base} is called",
+                    first,
+                    first.target,
+                    "choose another beginning",
                 )
 
     def collect_sizes(self) -> None:
@@ -134,7 +141,11 @@ class Names:
                 self.sizes_of_sums(p, loops)
         for name in self.scope.sizes:
             if derived_from(name) in self.names:
-                self.scope.report.add("N008", f"the size `{name}` is what a derived variable is called", place(self.parsed[0].statement, None))
+                self.scope.report.add(
+                    "N008",
+                    f"the size `{name}` is what a derived variable is called",
+                    place(self.parsed[0].statement, None),
+                )
 
     def sizes_of_layers(self, value: ast.expr | None) -> Iterator[ast.AST]:
         """Yield the sizes that are written as arguments of layers."""
@@ -172,7 +183,10 @@ class Names:
             before = scope.size_families.get(name, 0)
             if before != count:
                 self.error(
-                    "N010", f"the size {name} has {before or 'no'} {'index' if before < 2 else 'indices'} elsewhere", p, at,
+                    "N010",
+                    f"the size {name} has {before or 'no'} {'index' if before < 2 else 'indices'} elsewhere",
+                    p,
+                    at,
                     f"write {name} or {name}[l], not both",
                 )
             return

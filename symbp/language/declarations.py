@@ -24,7 +24,15 @@ from symbp.language.shapes import Shapes
 from symbp.program import Kind, Var, index_box
 
 _IMPLIED = {"one_hot_columns": "columns_sum_to_one", "one_hot_rows": "rows_sum_to_one"}
-_EXCLUSIVE = (("binary", "signs"), ("mask", "signs"), ("one_hot_columns", "signs"), ("one_hot_rows", "signs"), ("index", "signs"))
+_EXCLUSIVE = (
+    ("binary", "signs"),
+    ("mask", "signs"),
+    ("one_hot_columns", "signs"),
+    ("one_hot_rows", "signs"),
+    ("index", "signs"),
+)
+
+
 class Declarations(Names):
     """Fills a ``Scope`` from the parsed statements of a file."""
 
@@ -73,11 +81,17 @@ class Declarations(Names):
         if relation is ast.Eq:
             self.define_size(p, left, right)
             return
-        gap = {ast.GtE: left - right, ast.Gt: left - right - 1, ast.LtE: right - left, ast.Lt: right - left - 1}.get(relation)
+        gap = {ast.GtE: left - right, ast.Gt: left - right - 1, ast.LtE: right - left, ast.Lt: right - left - 1}.get(
+            relation
+        )
         form = None if gap is None else affine(expanded(gap))
         if form is None or len(form[0]) != 1 or form[0][0][1] != 1:
             self.error(
-                "F003", "a bound says that one size is at least a number", p, test, "write `assert T >= 3`, with an integer"
+                "F003",
+                "a bound says that one size is at least a number",
+                p,
+                test,
+                "write `assert T >= 3`, with an integer",
             )
             return
         symbol, least_value = form[0][0][0], -form[1]
@@ -88,9 +102,11 @@ class Declarations(Names):
         if not left.is_Symbol:
             left, right = right, left
         if not left.is_Symbol or right.has(left):
-            self.error("F003", "an equation of sizes has one size on one side", p, p.test, "write `assert d == k*heads`")
+            self.error(
+                "F003", "an equation of sizes has one size on one side", p, p.test, "write `assert d == k*heads`"
+            )
             return
-        name = left.name  # type: ignore[attr-defined]
+        name = left.name
         if self.scope.sizes.get(name) != left:
             self.error("F003", f"{name} is defined twice", p, p.test)
             return
@@ -156,12 +172,15 @@ class Declarations(Names):
                 self.scope.poisoned.add(name)
 
     def declarations_in(
-        self, parsed: Sequence[Parsed], loops: tuple[Head, ...], pieces: dict[str, list[tuple[Declare, tuple[Head, ...], Piece]]]
+        self,
+        parsed: Sequence[Parsed],
+        loops: tuple[Head, ...],
+        pieces: dict[str, list[tuple[Declare, tuple[Head, ...], Piece]]],
     ) -> None:
         """Read the declarations of a block."""
         for p in parsed:
             if isinstance(p, For):
-                head = self.heads[id(p)] if id(p) in self.heads else None
+                head = self.heads.get(id(p))
                 if head is not None:
                     self.declarations_in(p.body, (*loops, head), pieces)
             elif isinstance(p, Declare):
@@ -182,12 +201,16 @@ class Declarations(Names):
         )
         if p.shape is None and names_sizes:
             raise shapes.fail(
-                p.target or p.subscripts[0], "P011", "the shape stands behind the kind",
+                p.target,
+                "P011",
+                "the shape stands behind the kind",
                 f"write `{p.name}: {p.kind}[{', '.join(source(p.statement, s) for s in p.subscripts)}]`",
             )
         try:
             if p.shape is not None:
-                shape = shapes.shape(p.shape, _annotation(p), f"{source(p.statement, p.target) if p.target else p.name}: {p.kind}")
+                shape = shapes.shape(
+                    p.shape, _annotation(p), f"{source(p.statement, p.target) if p.target else p.name}: {p.kind}"
+                )
         except Stop:
             failed = True
         try:
@@ -210,8 +233,10 @@ class Declarations(Names):
         if lacking:
             inside = ", ".join([*(str(s) for s in subscripts), *lacking])
             raise shapes.fail(
-                p.target or p.shape[0] if p.shape else p.target, "B003",  # type: ignore[arg-type]
-                f"{p.name} is declared once for every {lacking[0]}", f"write `{p.name}[{inside}]: {p.kind}...`, or declare it outside of the loop",
+                p.target,
+                "B003",
+                f"{p.name} is declared once for every {lacking[0]}",
+                f"write `{p.name}[{inside}]: {p.kind}...`, or declare it outside of the loop",
             )
         if "symmetric" in facts[0] and expanded(shape[0] - shape[1]) != 0:
             raise shapes.fail(_annotation(p), "F002", f"a symmetric matrix is square, not {shape[0]} x {shape[1]}")
@@ -220,7 +245,7 @@ class Declarations(Names):
             box = index_box(subscripts, {h.symbol: (h.lo, h.hi) for h in loops})
             if box is None:
                 raise shapes.fail(
-                    p.target or p.subscripts[0], "B004", "an index must be a loop index plus or minus a constant, or free of loop indices"
+                    p.target, "B004", "an index must be a loop index plus or minus a constant, or free of loop indices"
                 )
         return Piece(subscripts, shape, facts[0], facts[1], box, value)
 
@@ -233,11 +258,17 @@ class Declarations(Names):
             name = base.id if isinstance(base, ast.Name) else ""
             if name not in FACTS:
                 text = source(p.statement, node)
-                raise shapes.fail(node, "F001", f"`{text}` is no fact", did_you_mean(text, FACTS) or f"facts are {', '.join(FACTS)}")
+                raise shapes.fail(
+                    node, "F001", f"`{text}` is no fact", did_you_mean(text, FACTS) or f"facts are {', '.join(FACTS)}"
+                )
             if name == "index":
-                inside = [node.slice] if isinstance(node, ast.Subscript) else node.args if isinstance(node, ast.Call) else []
+                inside = (
+                    [node.slice] if isinstance(node, ast.Subscript) else node.args if isinstance(node, ast.Call) else []
+                )
                 if len(inside) != 1:
-                    raise shapes.fail(node, "F001", "the fact index has a size", "write `& index[v]`: entries from 0 to v-1")
+                    raise shapes.fail(
+                        node, "F001", "the fact index has a size", "write `& index[v]`: entries from 0 to v-1"
+                    )
                 below = shapes.size(inside[0])
             elif base is not node:
                 raise shapes.fail(node, "F001", f"the fact {name} stands alone", f"write `& {name}`")
@@ -254,10 +285,14 @@ class Declarations(Names):
         written = p.value
         assert written is not None
         if p.subscripts:
-            raise shapes.fail(written, "P011", "a member of a family has no value in the file", "write an equation with its value")
+            raise shapes.fail(
+                written, "P011", "a member of a family has no value in the file", "write an equation with its value"
+            )
         if not isinstance(written, ast.List):
             if p.shape is not None:
-                raise shapes.fail(written, "P011", "the entries are written row by row", "M: const[2, 2] = [[1, 2], [3, 4]]")
+                raise shapes.fail(
+                    written, "P011", "the entries are written row by row", "M: const[2, 2] = [[1, 2], [3, 4]]"
+                )
             return ((self.entry(p, written, shapes),),), (sp.S.One, sp.S.One)
         rows: list[tuple[sp.Expr, ...]] = []
         for row in written.elts:
@@ -265,10 +300,14 @@ class Declarations(Names):
                 raise shapes.fail(row, "P011", "a row is a list of numbers", "M: const[2, 2] = [[1, 2], [3, 4]]")
             rows.append(tuple(self.entry(p, entry, shapes) for entry in row.elts))
         if not rows or len({len(r) for r in rows}) != 1:
-            raise shapes.fail(written, "S002", "the rows of a const have different lengths" if rows else "a const without rows")
+            raise shapes.fail(
+                written, "S002", "the rows of a const have different lengths" if rows else "a const without rows"
+            )
         found = (sp.Integer(len(rows)), sp.Integer(len(rows[0])))
         if p.shape is not None and found != shape:
-            raise shapes.fail(written, "S010", f"{p.name} is {shape[0]} x {shape[1]} but its value is {found[0]} x {found[1]}")
+            raise shapes.fail(
+                written, "S010", f"{p.name} is {shape[0]} x {shape[1]} but its value is {found[0]} x {found[1]}"
+            )
         return tuple(rows), found
 
     def entry(self, p: Declare, node: ast.expr, shapes: Shapes) -> sp.Expr:
@@ -288,25 +327,39 @@ class Declarations(Names):
             except Mistake as mistake:
                 self.scope.report.add_mistake(mistake, place(p.statement, node))
                 raise Stop from None
-        raise shapes.fail(node, "O010", f"`{source(p.statement, node)}` is not a number", "the value of a const is made of numbers such as 2, -0.5, 1/3")
+        raise shapes.fail(
+            node,
+            "O010",
+            f"`{source(p.statement, node)}` is not a number",
+            "the value of a const is made of numbers such as 2, -0.5, 1/3",
+        )
 
     def variable(self, name: str, pieces: list[tuple[Declare, tuple[Head, ...], Piece]]) -> Var:
         """Make a variable, or a family of all its pieces."""
         first, _, piece = pieces[0]
         kind: Kind = first.kind  # type: ignore[assignment]
-        scalar = first.shape is None and first.value is None or isinstance(first.value, ast.expr) and not isinstance(first.value, ast.List)
+        scalar = (first.shape is None and first.value is None) or (
+            isinstance(first.value, ast.expr) and not isinstance(first.value, ast.List)
+        )
         if piece.box is None:
             if len(pieces) > 1:
-                raise Mistake("N002", f"{name} is declared twice, in lines {first.statement.line} and {pieces[1][0].statement.line}")
+                raise Mistake(
+                    "N002",
+                    f"{name} is declared twice, in lines {first.statement.line} and {pieces[1][0].statement.line}",
+                )
             assigned = self.names[name].assigned
             if assigned:
                 raise Mistake(
-                    "B002", f"{name} is declared here and assigned in line {assigned[0].statement.line}", "delete one of the two lines"
+                    "B002",
+                    f"{name} is declared here and assigned in line {assigned[0].statement.line}",
+                    "delete one of the two lines",
                 )
             rows, cols = piece.shape
             return Var(name, rows, cols, (), kind, piece.facts, (), scalar=scalar, value=piece.value, size=piece.below)
         if len({p.kind for p, _, _ in pieces}) > 1:
-            raise Mistake("S027", f"the pieces of {name} differ in kind: {' and '.join(sorted({p.kind for p, _, _ in pieces}))}")
+            raise Mistake(
+                "S027", f"the pieces of {name} differ in kind: {' and '.join(sorted({p.kind for p, _, _ in pieces}))}"
+            )
         if len({one.facts for _, _, one in pieces}) > 1:
             raise Mistake("S027", f"the pieces of {name} differ in facts")
         formals = self.names[name].formals
@@ -341,7 +394,7 @@ class Declarations(Names):
         self.scope.loops = loops
         shapes = Shapes(self.scope, p.statement)
         try:
-            shape = shapes.shape(p.shape or (), p.target or p.statement)  # type: ignore[arg-type]
+            shape = shapes.shape(p.shape or (), p.target)
             subscripts = tuple(shapes.index(s) for s in p.subscripts)
         except Stop:
             raise Mistake("S028", f"the shape of {name} is not known") from None
@@ -349,7 +402,9 @@ class Declarations(Names):
             self.scope.loops = ()
         return pattern(name, [(PieceShape(subscripts, shape), [h.symbol for h in loops])], formals)
 
-    def loops_of(self, wanted: Parsed, parsed: Sequence[Parsed], around: tuple[Head, ...]) -> Iterator[tuple[Head, ...]]:
+    def loops_of(
+        self, wanted: Parsed, parsed: Sequence[Parsed], around: tuple[Head, ...]
+    ) -> Iterator[tuple[Head, ...]]:
         """Yield the loops around a statement."""
         for p in parsed:
             if p is wanted:
@@ -372,12 +427,12 @@ class Piece:
     value: tuple[tuple[sp.Expr, ...], ...] | None
 
 
-def _annotation(p: Declare) -> ast.AST:
+def _annotation(p: Declare) -> ast.AST | None:
     """Return a node that covers the shape of a declaration."""
     if not p.shape:
-        return p.target  # type: ignore[return-value]
+        return p.target
     first, last = p.shape[0], p.shape[-1]
     cover = ast.Name("shape", ast.Load())
     cover.lineno, cover.col_offset = first.lineno, first.col_offset
-    cover.end_lineno, cover.end_col_offset = last.end_lineno, last.end_col_offset  # type: ignore[assignment]
+    cover.end_lineno, cover.end_col_offset = last.end_lineno, last.end_col_offset
     return cover

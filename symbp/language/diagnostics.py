@@ -52,10 +52,7 @@ class Diagnostic:
         """Return the diagnostic as it is printed: message, place, line, caret, help."""
         width = len(str(self.line))
         margin = " " * (width + 1)
-        lines = [
-            f"error[{self.code}]: {self.message}",
-            f"{margin}--> {self.file}:{self.line}:{self.column}",
-        ]
+        lines = [f"error[{self.code}]: {self.message}", f"{margin}--> {self.file}:{self.line}:{self.column}"]
         if self.source.strip():
             # A line of a hostile file may be a megabyte long: a window around the caret is shown.
             start = 0 if self.column <= 100 else self.column - 40
@@ -70,8 +67,15 @@ class Diagnostic:
     def json(self) -> dict[str, str | int]:
         """Return the diagnostic as a plain dictionary."""
         return {
-            "code": self.code, "message": self.message, "file": self.file, "line": self.line, "column": self.column,
-            "length": self.length, "source": self.source, "label": self.label, "help": self.help,
+            "code": self.code,
+            "message": self.message,
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "length": self.length,
+            "source": self.source,
+            "label": self.label,
+            "help": self.help,
         }
 
     def __str__(self) -> str:

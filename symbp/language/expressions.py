@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import sympy as sp
 
@@ -31,12 +31,20 @@ _REFUSED: dict[type[ast.expr], tuple[str, str]] = {
     ast.Lambda: ("a function without a name", "write `def f(x): return ...` above"),
     ast.ListComp: ("a list", "a sum of matrices is `sum(E for t in range(1, T+1))`"),
     ast.GeneratorExp: ("a generator", "a sum of matrices is `sum(E for t in range(1, T+1))`"),
-    ast.SetComp: ("a set", ""), ast.DictComp: ("a dictionary", ""), ast.Dict: ("a dictionary", ""), ast.Set: ("a set", ""),
+    ast.SetComp: ("a set", ""),
+    ast.DictComp: ("a dictionary", ""),
+    ast.Dict: ("a dictionary", ""),
+    ast.Set: ("a set", ""),
     ast.List: ("a list", "a matrix of numbers is declared: `M: const[2, 2] = [[1, 2], [3, 4]]`"),
     ast.Tuple: ("a tuple", "one expression for each equation"),
-    ast.JoinedStr: ("a text", ""), ast.Await: ("`await`", ""), ast.Yield: ("`yield`", ""), ast.YieldFrom: ("`yield`", ""),
-    ast.NamedExpr: ("`:=`", "write an equation of its own"), ast.Starred: ("`*name`", ""),
-    ast.BoolOp: ("`and` and `or`", "conditions are multiplied: `(A > 0) * (B > 0)`"), ast.Slice: ("a slice", ""),
+    ast.JoinedStr: ("a text", ""),
+    ast.Await: ("`await`", ""),
+    ast.Yield: ("`yield`", ""),
+    ast.YieldFrom: ("`yield`", ""),
+    ast.NamedExpr: ("`:=`", "write an equation of its own"),
+    ast.Starred: ("`*name`", ""),
+    ast.BoolOp: ("`and` and `or`", "conditions are multiplied: `(A > 0) * (B > 0)`"),
+    ast.Slice: ("a slice", ""),
 }
 
 
@@ -119,10 +127,15 @@ class Expressions(Subscripts, Calls):
         for link, value in zip(chain, values[1:], strict=True):
             if isinstance(value, Compare) and isinstance(terms[-1], Compare):
                 raise self.fail(
-                    link, "O006", "comparisons are not added", "a comparison stands in `where` or as a 0/1 factor: `1*(A > 0)`"
+                    link,
+                    "O006",
+                    "comparisons are not added",
+                    "a comparison stands in `where` or as a 0/1 factor: `1*(A > 0)`",
                 )
-            term = scaled(-1, value) if isinstance(link.op, ast.Sub) and isinstance(value, Node) else (
-                -value if isinstance(link.op, ast.Sub) else value
+            term = (
+                scaled(-1, value)
+                if isinstance(link.op, ast.Sub) and isinstance(value, Node)
+                else (-value if isinstance(link.op, ast.Sub) else value)
             )
             if len(terms) == 1 and not isinstance(terms[0], Node) and not isinstance(term, Node):
                 first = terms[0]
@@ -143,8 +156,11 @@ class Expressions(Subscripts, Calls):
                 assert isinstance(right, Node)
                 sign = "-" if isinstance(link.op, ast.Sub) else "+"
                 raise self.fail(
-                    link, "S002", f"shapes differ: {shape_text(left)} and {shape_text(right.shape)}",
-                    self.suggest_transpose(link, right, left), f"({shape_text(left)}) {sign} ({shape_text(right.shape)})",
+                    link,
+                    "S002",
+                    f"shapes differ: {shape_text(left)} and {shape_text(right.shape)}",
+                    self.suggest_transpose(link, right, left),
+                    f"({shape_text(left)}) {sign} ({shape_text(right.shape)})",
                 ) from None
         raise AssertionError(chain)
 
@@ -178,13 +194,17 @@ class Expressions(Subscripts, Calls):
                 if isinstance(error, Mistake):
                     self.scope.report.add_mistake(error, place(self.statement, link))
                     raise Stop from None
-                assert isinstance(left, Node) and isinstance(right, Node)
+                assert isinstance(left, Node)
+                assert isinstance(right, Node)
                 sign = "/" if isinstance(link.op, ast.Div) else "*"
                 help = self.suggest_transpose(link, right, left.shape)
                 if left.cols == right.rows and sign == "*":
                     help = f"the matrix product is written `@` and has shape {left.rows} x {right.cols}"
                 raise self.fail(
-                    link, "S002", f"shapes differ: {shape_text(left.shape)} and {shape_text(right.shape)}", help,
+                    link,
+                    "S002",
+                    f"shapes differ: {shape_text(left.shape)} and {shape_text(right.shape)}",
+                    help,
                     f"({shape_text(left.shape)}) {sign} ({shape_text(right.shape)})",
                 ) from None
             k += 1
@@ -198,14 +218,19 @@ class Expressions(Subscripts, Calls):
             if not isinstance(value, Node) or self.is_scalar(value):
                 at = operand if k else _last(operand)
                 raise self.fail(
-                    at, "S008", f"{source(self.statement, at)} is a scalar, no operand of `@`", "a scalar factor is written with `*`"
+                    at,
+                    "S008",
+                    f"{source(self.statement, at)} is a scalar, no operand of `@`",
+                    "a scalar factor is written with `*`",
                 )
             if factors:
                 left = factors[-1]
                 if not same_size(left.cols, value.rows):
                     first = factors[0] if len(factors) == 1 else None
                     raise self.fail(
-                        chain[k - 1], "S001", f"inner sizes differ: {left.cols} and {value.rows}",
+                        chain[k - 1],
+                        "S001",
+                        f"inner sizes differ: {left.cols} and {value.rows}",
                         self.suggest_product(chain[k - 1], first, left, value),
                         f"({shape_text((factors[0].rows, left.cols))}) @ ({shape_text(value.shape)})",
                     )
@@ -239,17 +264,23 @@ class Expressions(Subscripts, Calls):
             return self.guarded(node, lambda: checked_value(to_power(base, exponent)))
         if isinstance(node.op, ast.BitXor):
             left, right = source(self.statement, node.left), source(self.statement, node.right)
-            help = f"write {left}.T" if right in ("T", "t") else f"a power is written {left}**{right}, a transpose {left}.T"
+            help = (
+                f"write {left}.T"
+                if right in ("T", "t")
+                else f"a power is written {left}**{right}, a transpose {left}.T"
+            )
             raise self.fail(node, "O009", "`^` is not part of the language", help)
         if isinstance(node.op, (ast.BitAnd, ast.BitOr)):
             left_value, right_value = (self.matrix(n, "a logical operator") for n in (node.left, node.right))
-            known = self._call_of(node).is_mask
+            known = self.scope.is_mask
             if not (is_mask(left_value, known) and is_mask(right_value, known)):
-                raise self.fail(node, "O006", "`&` and `|` join comparisons", "write `(A > 0) & (B > 0)`, with brackets")
+                raise self.fail(
+                    node, "O006", "`&` and `|` join comparisons", "write `(A > 0) & (B > 0)`, with brackets"
+                )
             both = self.guarded(node, lambda: multiply_values(left_value, right_value))
             if isinstance(node.op, ast.BitAnd):
                 return both
-            return self.guarded(node, lambda: plus(left_value, right_value, scaled(-1, both)))  # type: ignore[arg-type]
+            return self.guarded(node, lambda: plus(left_value, right_value, scaled(-1, both)))
         signs = {ast.FloorDiv: "//", ast.Mod: "%", ast.LShift: "<<", ast.RShift: ">>"}
         sign = signs.get(type(node.op), type(node.op).__name__)
         raise self.fail(node, "O009", f"`{sign}` is not part of the language")
@@ -257,11 +288,13 @@ class Expressions(Subscripts, Calls):
     def unary(self, node: ast.UnaryOp) -> Value:
         if isinstance(node.op, ast.Invert):
             inner = self.matrix(node.operand, "`~`")
-            if not is_mask(inner, self._call_of(node).is_mask):
+            if not is_mask(inner, self.scope.is_mask):
                 raise self.fail(node, "O006", "`~` turns a comparison around", "write `~(A > 0)`, or `1 - M`")
             return plus(1, scaled(-1, inner))
         if isinstance(node.op, ast.Not):
-            raise self.fail(node, "O007", "`not` is not part of the language", "turn the comparison around, or write `1 - M`")
+            raise self.fail(
+                node, "O007", "`not` is not part of the language", "turn the comparison around, or write `1 - M`"
+            )
         value = self.value(node.operand)
         if isinstance(node.op, ast.UAdd):
             return value
@@ -269,21 +302,26 @@ class Expressions(Subscripts, Calls):
 
     def comparison(self, node: ast.Compare) -> Value:
         if len(node.ops) != 1:
-            raise self.fail(
-                node, "O006", "a chain of comparisons", "multiply them: `(0 < A) * (A < 1)`"
-            )
+            raise self.fail(node, "O006", "a chain of comparisons", "multiply them: `(0 < A) * (A < 1)`")
         relation = _COMPARISONS.get(type(node.ops[0]))
         if relation is None:
             raise self.fail(node, "O007", "`in` and `is` are not part of the language")
         left, right = self.values([node.left, node.comparators[0]])
         if not isinstance(left, Node) and not isinstance(right, Node):
-            raise self.fail(node, "O006", "a comparison of sizes has no entries", "conditions on sizes are stated: `assert T >= 3`")
+            raise self.fail(
+                node, "O006", "a comparison of sizes has no entries", "conditions on sizes are stated: `assert T >= 3`"
+            )
         return self.guarded(node, lambda: compare(relation, left, right))
 
-    # -- arguments ---------------------------------------------------------------------------------------
-    _readers: dict[type[ast.expr], Callable[[Any, Any], Value]] = {
-        ast.Constant: constant, ast.Name: name, ast.BinOp: binary, ast.UnaryOp: unary, ast.Compare: comparison,
-        ast.Attribute: Subscripts.attribute, ast.Subscript: Subscripts.subscript, ast.Call: Calls.call,
+    _readers: ClassVar[dict[type[ast.expr], Callable[[Any, Any], Value]]] = {
+        ast.Constant: constant,
+        ast.Name: name,
+        ast.BinOp: binary,
+        ast.UnaryOp: unary,
+        ast.Compare: comparison,
+        ast.Attribute: Subscripts.attribute,
+        ast.Subscript: Subscripts.subscript,
+        ast.Call: Calls.call,
     }
 
 

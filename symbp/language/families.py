@@ -54,10 +54,12 @@ def readings(piece: PieceShape, formals: Sequence[sp.Symbol], loops: Sequence[sp
             if not at.free_symbols & set(loops):
                 option += [(formal + (at - c), 1) for formal, c in constants if (at - c).is_Integer]
             options.append(option)
-        choices.append([
-            (SizeMember(member.name, *(value for value, _ in pick)), sum(n for _, n in pick))
-            for pick in itertools.product(*options)
-        ])
+        choices.append(
+            [
+                (SizeMember(member.name, *(value for value, _ in pick)), sum(n for _, n in pick))
+                for pick in itertools.product(*options)
+            ]
+        )
     found: dict[Pattern, int] = {}
     for picks in itertools.islice(itertools.product(*choices), MOST_READINGS):
         mapping: dict[sp.Expr, sp.Expr] = {m: new for m, (new, _) in zip(members, picks, strict=True)}
@@ -65,7 +67,9 @@ def readings(piece: PieceShape, formals: Sequence[sp.Symbol], loops: Sequence[sp
         for end in (rows, cols):
             stray = end.free_symbols & (set(loops) - set(formals))
             if stray:
-                raise Mistake("B003", f"its shape depends on {sorted(map(str, stray))[0]}, which is not among its indices")
+                raise Mistake(
+                    "B003", f"its shape depends on {sorted(map(str, stray))[0]}, which is not among its indices"
+                )
         found.setdefault((rows, cols), sum(n for _, n in picks))
     return found
 
@@ -82,14 +86,17 @@ def pattern(
     index = ", ".join(map(str, formals))
     if not common:
         raise Mistake(
-            "S027", f"the pieces of {name} differ in shape", f"every piece must be a member of one pattern `{name}[{index}]: [.., ..]`"
+            "S027",
+            f"the pieces of {name} differ in shape",
+            f"every piece must be a member of one pattern `{name}[{index}]: [.., ..]`",
         )
     most = max(common.values())
     best = [p for p, n in common.items() if n == most]
     if len(best) > 1:
         ways = " or ".join(f"[{r}, {c}]" for r, c in best[:3])
         raise Mistake(
-            "S028", f"the shape of {name}[{index}] can be read in two ways: {ways}",
+            "S028",
+            f"the shape of {name}[{index}] can be read in two ways: {ways}",
             f"state it on an equation: `{name}[{index}]: [{best[0][0]}, {best[0][1]}] = ...`",
         )
     return best[0]

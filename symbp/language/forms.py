@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
+from typing import Any
 
 from symbp.language.diagnostics import Span
 from symbp.language.lines import Statement
@@ -97,21 +98,23 @@ def place(statement: Statement, node: ast.AST | None) -> Span:
     """Return the place of a syntax node in its file."""
     if node is None or not hasattr(node, "lineno"):
         return statement.span()
-    end = node.end_col_offset if node.end_lineno == node.lineno else None  # type: ignore[attr-defined]
-    return statement.span(node.lineno, node.col_offset, end)
+    row, start, last, end = extent(node)
+    return statement.span(row, start, end if last == row else None)
+
+
+def extent(node: Any) -> tuple[int, int, int, int]:
+    """Return first row, first column, last row and end of a syntax node, as ``ast`` counts them."""
+    return node.lineno, node.col_offset, node.end_lineno, node.end_col_offset
 
 
 def source(statement: Statement, node: ast.AST, longest: int = 60) -> str:
     """Return the text of a syntax node, in one line, shortened if it is long."""
-    rows = statement.text.split("\n")
-    first, last = node.lineno - 1, node.end_lineno - 1  # type: ignore[attr-defined]
-    if first >= len(rows) or last >= len(rows):
+    rows = statement.rows
+    first, start, last, end = extent(node)
+    if last > len(rows):
         return "..."
     if first == last:
-        text = rows[first][node.col_offset : node.end_col_offset]  # type: ignore[attr-defined]
+        text = rows[first - 1][start:end]
     else:
-        text = " ".join(
-            [rows[first][node.col_offset :], *rows[first + 1 : last], rows[last][: node.end_col_offset]]  # type: ignore[attr-defined]
-        )
-        text = " ".join(text.split())
+        text = " ".join(" ".join([rows[first - 1][start:], *rows[first : last - 1], rows[last - 1][:end]]).split())
     return text if len(text) <= longest else text[: longest - 3] + "..."

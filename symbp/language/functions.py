@@ -1,7 +1,7 @@
-"""The operations of the language as Python functions of matrix expressions: ``from symbp.language.functions import tanh``.
+"""The operations of the language as Python functions of matrix expressions.
 
-Every name of the reference is here, for example ``tanh(Z)``, ``sum(A)``, ``softmax(Z, axis=0)``; they do what they
-do in a declaration.
+They are imported by name, ``from symbp.language.functions import tanh``.  Every name of the reference is here, for
+example ``tanh(Z)``, ``sum(A)``, ``softmax(Z, axis=0)``; they do what they do in a declaration.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sympy as sp
 
 from symbp.expr import Node, Ref, as_node, size
 from symbp.language.diagnostics import Mistake, Report
+from symbp.language.lines import Statement
 from symbp.language.operations import OPERATIONS, REQUIRED, Call, Operation, Parameter
 from symbp.language.scope import Scope
 
@@ -23,7 +24,7 @@ class PythonCall(Call):
     """A call from Python: there is no text to quote, and a name is taken for a mask where a mask is wanted."""
 
     def __init__(self) -> None:
-        super().__init__(Scope(Report("", ())), None, ast.Call())  # type: ignore[arg-type]
+        super().__init__(Scope(Report("", ())), Statement("", 1, 1), ast.Call(ast.Name("", ast.Load()), [], []))
 
     def with_argument(self, argument: str) -> str:
         """Return the argument that is missing."""
@@ -63,7 +64,9 @@ def convert(parameter: Parameter, value: Any) -> Any:
     return value
 
 
-def bind_values(name: str, parameters: Sequence[Parameter], given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+def bind_values(
+    name: str, parameters: Sequence[Parameter], given: tuple[Any, ...], named: dict[str, Any]
+) -> dict[str, Any]:
     """Return Python arguments by parameter."""
     rest = list(given)
     bound: dict[str, Any] = {}

@@ -68,8 +68,11 @@ class Law:
             if node.id == "pi":
                 return sp.pi
             raise self.fail(
-                node, "N012", f"{node.id} is no argument of {self.define.name}",
-                did_you_mean(node.id, self.symbols) or "a function sees its arguments and numbers only; hand it over as an argument",
+                node,
+                "N012",
+                f"{node.id} is no argument of {self.define.name}",
+                did_you_mean(node.id, self.symbols)
+                or "a function sees its arguments and numbers only; hand it over as an argument",
             )
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
             inner = self.scalar(node.operand)
@@ -81,7 +84,9 @@ class Law:
         if isinstance(node, ast.Attribute) and source(self.define.statement, node) in ("np.pi", "numpy.pi"):
             return sp.pi
         raise self.fail(
-            node, "O013", f"`{source(self.define.statement, node)}` cannot stand in a scalar function",
+            node,
+            "O013",
+            f"`{source(self.define.statement, node)}` cannot stand in a scalar function",
             "a scalar function is made of its arguments, numbers, + - * / ** and elementwise functions",
         )
 
@@ -110,8 +115,12 @@ class Law:
                 left = raise_scalar(left, right)
             else:
                 raise self.fail(
-                    link, "O013", f"`{source(self.define.statement, link)}` cannot stand in a scalar function",
-                    "a function is applied to each entry: there are no matrices in it" if isinstance(link.op, ast.MatMult) else "",
+                    link,
+                    "O013",
+                    f"`{source(self.define.statement, link)}` cannot stand in a scalar function",
+                    "a function is applied to each entry: there are no matrices in it"
+                    if isinstance(link.op, ast.MatMult)
+                    else "",
                 )
             terms = [left]
         return sp.Add(*terms) if len(terms) > 1 else terms[0]
@@ -119,12 +128,18 @@ class Law:
     def call(self, node: ast.Call) -> sp.Expr:
         """Read ``exp(x)``, ``where(x > 0, a, b)`` or another function of the file."""
         name = node.func.id if isinstance(node.func, ast.Name) else ""
-        if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name) and node.func.value.id in ("np", "numpy"):
+        if (
+            isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+            and node.func.value.id in ("np", "numpy")
+        ):
             name = node.func.attr
         if name not in _NAMES and name not in _EXTRA and name not in self.scope.functions:
             known = [*_NAMES, *_EXTRA, *self.scope.functions]
             raise self.fail(
-                node.func, "O001", f"`{source(self.define.statement, node.func)}` is no scalar function",
+                node.func,
+                "O001",
+                f"`{source(self.define.statement, node.func)}` is no scalar function",
                 did_you_mean(name, known) or "elementwise functions only",
             )
         if name == "where" and len(node.args) == 3 and not node.keywords:
@@ -145,7 +160,7 @@ class Law:
                 raise self.fail(node, "O013", f"{name} is unspecified: it cannot stand in another function")
             if len(arguments) != len(other.orders) or node.keywords:
                 raise self.fail(node, "O003", f"{name} takes {len(other.orders)} argument(s), not {len(arguments)}")
-            return other.law.expr.xreplace(dict(zip(other.law.variables, arguments, strict=True)))  # type: ignore[no-any-return]
+            return other.law.expr.xreplace(dict(zip(other.law.variables, arguments, strict=True)))
         if name in _EXTRA:
             raise self.fail(node, "O003", f"{name} has another number of arguments")
         entry = ELEMENTWISE[_NAMES[name]]
@@ -156,7 +171,11 @@ class Law:
             if keyword.arg not in entry.parameters:
                 raise self.fail(node, "O003", f"{name} has no argument `{keyword.arg}`")
             parameters[keyword.arg] = self.scalar(keyword.value)
-        if len(arguments) < entry.arity or len(given) > len(entry.parameters) or len(parameters) != len(entry.parameters):
+        if (
+            len(arguments) < entry.arity
+            or len(given) > len(entry.parameters)
+            or len(parameters) != len(entry.parameters)
+        ):
             raise self.fail(node, "O003", f"{name} takes {entry.arity} argument(s), not {len(arguments)}")
         result: sp.Expr = entry.law(*arguments[: entry.arity], *(parameters[p] for p in entry.parameters))
         return sp.sympify(result, strict=True)
@@ -164,5 +183,5 @@ class Law:
     def condition(self, node: ast.expr) -> sp.Basic:
         """Read a comparison."""
         if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _RELATIONS:
-            return _RELATIONS[type(node.ops[0])](self.scalar(node.left), self.scalar(node.comparators[0]))  # type: ignore[no-any-return]
+            return _RELATIONS[type(node.ops[0])](self.scalar(node.left), self.scalar(node.comparators[0]))
         raise self.fail(node, "O006", "where wants a comparison", "for example `where(x > 0, x, 0)`")

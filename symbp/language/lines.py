@@ -26,11 +26,28 @@ _BEGINS = re.compile(
     r"\s*(for\s|def\s|assert\s|[A-Za-z_]\w*\s*(\[[^\[\]=]*\])?\s*(=(?!=)|:\s*(input|target|param|const|elementwise)\b))"
 )
 _SUBSTITUTES = {
-    "\u2212": "-", "\u2013": "-", "\u2014": "-", "\u00d7": "@ or *", "\u00b7": "*", "\u2299": "*", "\u2218": "*",
-    "\u22c5": "*", "\u2264": "<=", "\u2265": ">=", "\u2260": "!=", "\u1d40": ".T", "\u22a4": ".T", "\u00b2": "**2",
-    "\u2018": "a straight quote", "\u2019": "a straight quote, or .T", "\u201c": "a straight quote",
-    "\u201d": "a straight quote", "\u00a0": "an ordinary space", "\u03bb": "lam (it prints as the Greek letter)",
-    "\u03c3": "sigma (it prints as the Greek letter)", "\u2211": "sum(... for t in range(1, T+1))",
+    "\u2212": "-",
+    "\u2013": "-",
+    "\u2014": "-",
+    "\u00d7": "@ or *",
+    "\u00b7": "*",
+    "\u2299": "*",
+    "\u2218": "*",
+    "\u22c5": "*",
+    "\u2264": "<=",
+    "\u2265": ">=",
+    "\u2260": "!=",
+    "\u1d40": ".T",
+    "\u22a4": ".T",
+    "\u00b2": "**2",
+    "\u2018": "a straight quote",
+    "\u2019": "a straight quote, or .T",
+    "\u201c": "a straight quote",
+    "\u201d": "a straight quote",
+    "\u00a0": "an ordinary space",
+    "\u03bb": "lam (it prints as the Greek letter)",
+    "\u03c3": "sigma (it prints as the Greek letter)",
+    "\u2211": "sum(... for t in range(1, T+1))",
 }
 
 
@@ -49,13 +66,20 @@ class Statement:
     column: int
     body: list[Statement] = field(default_factory=list)
     broken: bool = False
+    _split: tuple[str, list[str]] = ("", [""])
+
+    @property
+    def rows(self) -> list[str]:
+        """The physical lines of its text."""
+        if self._split[0] is not self.text:
+            self._split = self.text, self.text.split("\n")
+        return self._split[1]
 
     def span(self, row: int = 1, start: int = 0, end: int | None = None) -> Span:
         """Return the place of the characters ``start..end-1`` of the ``row``-th line of the statement's text."""
         offset = self.column if row == 1 else 1
         if end is None:
-            lines = self.text.split("\n")
-            end = len(lines[min(row, len(lines)) - 1].rstrip())
+            end = len(self.rows[min(row, len(self.rows)) - 1].rstrip())
         return Span(self.line + row - 1, offset + start, max(1, end - start))
 
     @property
@@ -110,7 +134,9 @@ def _clean(line: str, number: int, report: Report) -> tuple[str, bool]:
             instead = _SUBSTITUTES.get(char)
             name = f"the character {char!r} (U+{ord(char):04X})" if char.isprintable() else f"U+{ord(char):04X}"
             report.add(
-                "P001", f"{name} outside a comment", Span(number, k + 1),
+                "P001",
+                f"{name} outside a comment",
+                Span(number, k + 1),
                 f"write {instead}" if instead else "outside comments a declaration is ASCII",
             )
         elif not char.isprintable():
@@ -161,7 +187,8 @@ def _one_logical(report: Report, first: int) -> Generator[Statement, None, int]:
                 if not broken:
                     wanted = opened[-1] if opened else None
                     report.add(
-                        "P004", f"`{char}` closes nothing" if wanted is None else f"`{char}` does not close `{wanted[0]}`",
+                        "P004",
+                        f"`{char}` closes nothing" if wanted is None else f"`{char}` does not close `{wanted[0]}`",
                         Span(number, at + 1),
                         "" if wanted is None else f"`{wanted[0]}` was opened at {wanted[1].line}:{wanted[1].column}",
                     )
@@ -188,12 +215,19 @@ def _one_logical(report: Report, first: int) -> Generator[Statement, None, int]:
             break
         following = lines[number - 1] if number <= len(lines) else None
         unclosed = (
-            following is None or size > MOST_STATEMENT or number - first > MOST_LINES_OF_A_STATEMENT
+            following is None
+            or size > MOST_STATEMENT
+            or number - first > MOST_LINES_OF_A_STATEMENT
             or (_BEGINS.match(following) and text.rstrip()[-1:] not in ("", *",([{+-*/@=<>&|:"))
         )
         if opened and unclosed:
             char, span = opened[-1]
-            report.add("P003", f"`{char}` is never closed", span, f"close it with `{ {v: k for k, v in _PAIRS.items()}[char] }`")
+            report.add(
+                "P003",
+                f"`{char}` is never closed",
+                span,
+                f"close it with `{ {v: k for k, v in _PAIRS.items()}[char] }`",
+            )
             if following is None:
                 # Nothing closed it up to the end of the file: read on behind the line where it was opened.
                 keep = span.line - start[0] + 1
@@ -227,7 +261,9 @@ def _scan(code: str, begin: int, number: int, report: Report) -> Iterator[tuple[
             if end < 0:
                 transposed = char == "'" and at > 0 and (code[at - 1].isalnum() or code[at - 1] in ")]_'")
                 report.add(
-                    "P006", "a quote that is never closed", Span(number, at + 1),
+                    "P006",
+                    "a quote that is never closed",
+                    Span(number, at + 1),
                     "the transpose is written `.T`" if transposed else "",
                 )
                 yield None
@@ -269,7 +305,9 @@ def _blocks(flat: list[Statement], report: Report) -> list[Statement]:
         depth, block, header = stack[-1]
         if depth is not None and indent != depth and not statement.broken:
             report.add(
-                "P007", f"indented by {indent} spaces where {depth} are expected", statement.span(),
+                "P007",
+                f"indented by {indent} spaces where {depth} are expected",
+                statement.span(),
                 "lines of one block begin in one column; only `for ...:` and `def ...:` open a block",
             )
         block.append(statement)

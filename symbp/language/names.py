@@ -30,7 +30,7 @@ _WORDS = {
     "NumPy": "np numpy",
 }
 KEYWORDS: dict[str, str] = {word: language for language, words in reversed(_WORDS.items()) for word in words.split()}
-KEYWORDS |= {word: "Python" for word in (*keyword.kwlist, "match", "print")}
+KEYWORDS |= dict.fromkeys((*keyword.kwlist, "match", "print"), "Python")
 """Reserved words of all targets, each with a language that reserves it."""
 
 TUPLE_METHODS = ("index", "count")
@@ -41,7 +41,9 @@ LANGUAGE_WORDS = (*KINDS, "elementwise", "samples", "range", "reversed", "pi")
 
 _ADVICE = {
     "lambda": "write `lam`; it prints as the Greek letter",
-    "in": "write `inp` or `x_in`", "is": "write `is_`... or another name", "as": "write `a_s`",
+    "in": "write `inp` or `x_in`",
+    "is": "write `is_`... or another name",
+    "as": "write `a_s`",
 }
 
 
@@ -52,12 +54,14 @@ def check_name(name: str, reserved: Iterable[str] = ()) -> None:
     """
     if name in KEYWORDS:
         raise Mistake(
-            "N004", f"`{name}` is a reserved word of {KEYWORDS[name]}",
+            "N004",
+            f"`{name}` is a reserved word of {KEYWORDS[name]}",
             _ADVICE.get(name, f"write another name, for example `{name}1` or `{name[:1].upper()}`"),
         )
     if name in TUPLE_METHODS:
         raise Mistake(
-            "N004", f"`{name}` is the name of a method of Python's tuples, which hold the generated fields",
+            "N004",
+            f"`{name}` is the name of a method of Python's tuples, which hold the generated fields",
             f"write another name, for example `{name}s`",
         )
     if name in LANGUAGE_WORDS or name in reserved:
@@ -65,10 +69,13 @@ def check_name(name: str, reserved: Iterable[str] = ()) -> None:
     if name.startswith("_"):
         raise Mistake("N006", f"`{name}` begins with an underscore", "begin a name with a letter")
     if not _IDENTIFIER.match(name):
-        raise Mistake("N006", f"`{name}` is no name", "a name has letters, digits and underscores and begins with a letter")
+        raise Mistake(
+            "N006", f"`{name}` is no name", "a name has letters, digits and underscores and begins with a letter"
+        )
     if len(name) > MOST_LETTERS:
         raise Mistake(
-            "N007", f"`{name[:MOST_LETTERS]}...` has {len(name)} letters; at most {MOST_LETTERS} are allowed",
+            "N007",
+            f"`{name[:MOST_LETTERS]}...` has {len(name)} letters; at most {MOST_LETTERS} are allowed",
             "C compilers tell apart 31 letters, and `_bar` and other suffixes need room",
         )
     if name.endswith("_bar"):

@@ -16,17 +16,46 @@ from typing import Any
 from symbp.expr import Node, Ref
 from symbp.language.diagnostics import Mistake, did_you_mean
 from symbp.language.lines import Statement
-from symbp.language.forms import source
+from symbp.language.forms import extent
 from symbp.language.scope import Scope
 
 KINDS_OF_PARAMETERS = {
-    "A": "matrix", "B": "matrix", "X": "matrix", "x": "matrix", "y": "matrix", "Y": "matrix", "Z": "matrix", "P": "matrix",
-    "Q": "matrix", "M": "matrix",
-    "U": "value", "V": "value", "lo": "value", "hi": "value", "scale": "value", "s": "value",
-    "exponent": "value", "alpha": "scalar", "factor": "scalar", "p": "scalar", "delta": "scalar", "margin": "scalar",
-    "axis": "axis", "keepdims": "flag", "ddof": "integer", "k": "integer", "ord": "order", "order": "order",
-    "shape": "shape", "n": "size", "units": "size", "arrays": "matrices", "activation": "activation", "bias": "order",
-    "kind": "order", "weights": "matrices",
+    "A": "matrix",
+    "B": "matrix",
+    "X": "matrix",
+    "x": "matrix",
+    "y": "matrix",
+    "Y": "matrix",
+    "Z": "matrix",
+    "P": "matrix",
+    "Q": "matrix",
+    "M": "matrix",
+    "U": "value",
+    "V": "value",
+    "lo": "value",
+    "hi": "value",
+    "scale": "value",
+    "s": "value",
+    "exponent": "value",
+    "alpha": "scalar",
+    "factor": "scalar",
+    "p": "scalar",
+    "delta": "scalar",
+    "margin": "scalar",
+    "axis": "axis",
+    "keepdims": "flag",
+    "ddof": "integer",
+    "k": "integer",
+    "ord": "order",
+    "order": "order",
+    "shape": "shape",
+    "n": "size",
+    "units": "size",
+    "arrays": "matrices",
+    "activation": "activation",
+    "bias": "order",
+    "kind": "order",
+    "weights": "matrices",
 }
 """The kind of argument by the name of its parameter.
 
@@ -58,27 +87,18 @@ class Call:
 
     scope: Scope
     statement: Statement
-    node: ast.Call | None
-
-    @property
-    def text(self) -> str:
-        """The call as it is written."""
-        return source(self.statement, self.node, longest=200)
+    node: ast.Call
 
     def with_argument(self, argument: str) -> str:
         """Return the line of the statement with one more argument in this call."""
-        row = self.statement.text.split("\n")[self.node.end_lineno - 1]  # type: ignore[operator]
-        at = self.node.end_col_offset - 1  # type: ignore[operator]
+        _, _, last, end = extent(self.node)
+        row, at = self.statement.rows[last - 1], end - 1
         comma = "" if row[:at].rstrip().endswith(("(", ",")) else ", "
         return (row[:at] + comma + argument + row[at:]).strip()
 
-
     def is_mask(self, ref: Ref) -> bool:
-        """Tell whether a variable has entries 0 and 1 only: by a fact, or because a comparison was assigned to it."""
-        return ref.name in self.scope.masks or bool(self.scope.variables[ref.name].facts & MASK_FACTS)
-
-
-MASK_FACTS = frozenset({"mask", "binary", "one_hot_columns", "one_hot_rows"})
+        """Tell whether a variable is known to have entries 0 and 1 only."""
+        return self.scope.is_mask(ref)
 
 
 @dataclass(frozen=True)
@@ -118,7 +138,9 @@ def parse_signature(signature: str) -> tuple[Parameter, ...]:
         name = name.lstrip("*")
         value: object = REQUIRED
         if default:
-            value = ast.literal_eval(default) if default in ("None", "True", "False", "0", "1") else default.strip("'\"")
+            value = (
+                ast.literal_eval(default) if default in ("None", "True", "False", "0", "1") else default.strip("'\"")
+            )
         found.append(Parameter(name, KINDS_OF_PARAMETERS[name], value, many))
     return tuple(found)
 
@@ -145,13 +167,13 @@ LATER: dict[str, str] = {
         "the linear algebra of a later version": """inv pinv det slogdet logdet logabsdet solve lstsq cholesky chol eig
             eigh eigvals eigvalsh svd qr lu expm sqrtm logm sylvester solve_sylvester matrix_power cond matrix_rank
             solve_triangular null_space multi_dot""",
-        "the tensor operations of a later version": "einsum tensordot matvec vecmat stack block tile repeat roll flip pad "
-        "swapaxes moveaxis expand_dims squeeze broadcast_to split array_split",
+        "the tensor operations of a later version": "einsum tensordot matvec vecmat stack block tile repeat roll flip "
+        "pad swapaxes moveaxis expand_dims squeeze broadcast_to split array_split",
         "the gathers of a later version": """take gather scatter scatter_add take_along_axis embedding choose compress
             select one_hot""",
         "the layers of a later version": """conv conv1d conv2d conv3d convolve correlate conv_transpose max_pool
-            max_pool2d avg_pool average_pool average_pool2d maxpool avgpool batch_norm layer_norm rms_norm group_norm lstm gru
-            rnn attention multi_head_attention im2col""",
+            max_pool2d avg_pool average_pool average_pool2d maxpool avgpool batch_norm layer_norm rms_norm group_norm
+            lstm gru rnn attention multi_head_attention im2col""",
         "a later version": """prod cumprod sort argsort argmax argmin median percentile quantile floor ceil round rint
             mod fmod gamma gammaln lgamma digamma beta betainc erfinv erfc fft ifft rfft logcumsumexp cross searchsorted
             unique nonzero any all isnan isfinite arcsin arccos arctan2 arcsinh arccosh arctanh sinc hypot ldexp""",
@@ -163,16 +185,29 @@ LATER: dict[str, str] = {
 NEVER: dict[str, str] = {
     "array": "a matrix of numbers is declared: `M: const[2, 2] = [[1, 2], [3, 4]]`",
     "asarray": "a matrix of numbers is declared: `M: const[2, 2] = [[1, 2], [3, 4]]`",
-    "random": "draws come from outside: declare an input", "rand": "draws come from outside: declare an input",
-    "randn": "draws come from outside: declare an input", "normal": "draws come from outside: declare an input",
-    "print": "results are printed by `symbp derive`", "eval": "nothing is executed", "exec": "nothing is executed",
-    "open": "nothing is executed", "compile": "nothing is executed", "getattr": "nothing is executed",
-    "setattr": "nothing is executed", "globals": "nothing is executed", "locals": "nothing is executed",
-    "vars": "nothing is executed", "input": "a declaration is written `name: input[n, m]`",
-    "len": "a size has a name: use the one in the shape", "ravel": "1-D arrays are not part of the language; `vec(A)` is a column",
-    "range": "a range stands in `for t in range(1, T+1)`", "float": "numbers need no conversion",
-    "int": "numbers need no conversion", "grad": "symbp derives gradients: `symbp derive FILE`",
-    "inner": "write `sum(x*y)`, or `x @ y.T`", "atleast_2d": "every matrix has rows and columns already",
+    "random": "draws come from outside: declare an input",
+    "rand": "draws come from outside: declare an input",
+    "randn": "draws come from outside: declare an input",
+    "normal": "draws come from outside: declare an input",
+    "print": "results are printed by `symbp derive`",
+    "eval": "nothing is executed",
+    "exec": "nothing is executed",
+    "open": "nothing is executed",
+    "compile": "nothing is executed",
+    "getattr": "nothing is executed",
+    "setattr": "nothing is executed",
+    "globals": "nothing is executed",
+    "locals": "nothing is executed",
+    "vars": "nothing is executed",
+    "input": "a declaration is written `name: input[n, m]`",
+    "len": "a size has a name: use the one in the shape",
+    "ravel": "1-D arrays are not part of the language; `vec(A)` is a column",
+    "range": "a range stands in `for t in range(1, T+1)`",
+    "float": "numbers need no conversion",
+    "int": "numbers need no conversion",
+    "grad": "symbp derives gradients: `symbp derive FILE`",
+    "inner": "write `sum(x*y)`, or `x @ y.T`",
+    "atleast_2d": "every matrix has rows and columns already",
 }
 """Names that are no operations, with what to write instead."""
 
@@ -185,14 +220,14 @@ def unknown_operation(name: str, others: Iterable[str]) -> Mistake:
         return Mistake("O001", f"`{name}` is no operation of the language", NEVER.get(name, "nothing is executed"))
     help = did_you_mean(name, [*OPERATIONS, *others])
     return Mistake(
-        "O001", f"`{name}` is no operation of the language",
-        help or f"a function of your own is written `def {name}(x): return ...`, an unspecified one `{name}: elementwise`",
+        "O001",
+        f"`{name}` is no operation of the language",
+        help
+        or f"a function of your own is written `def {name}(x): return ...`, an unspecified one `{name}: elementwise`",
     )
 
 
-def bind(
-    name: str, parameters: tuple[Parameter, ...], node: ast.Call, first: tuple[Any, ...] = ()
-) -> dict[str, Any]:
+def bind(name: str, parameters: tuple[Parameter, ...], node: ast.Call, first: tuple[Any, ...] = ()) -> dict[str, Any]:
     """Return which argument goes to which parameter: a syntax node, a list of them for ``shape`` and ``*``, or a value.
 
     ``first`` holds values that stand before the written arguments (the matrix of a method).
@@ -221,7 +256,9 @@ def bind(
         assert keyword.arg is not None
         if keyword.arg not in names:
             raise Mistake(
-                "O003", f"{name} has no argument `{keyword.arg}`", did_you_mean(keyword.arg, names) or f"it is written `{signature}`"
+                "O003",
+                f"{name} has no argument `{keyword.arg}`",
+                did_you_mean(keyword.arg, names) or f"it is written `{signature}`",
             )
         if keyword.arg in bound:
             raise Mistake("O003", f"{name}: the argument `{keyword.arg}` is given twice")

@@ -11,9 +11,7 @@ import keyword
 import re
 
 from symbp.language.diagnostics import Report, nearest
-from symbp.language.forms import (
-    Assert, Assign, Broken, Declare, Define, For, Free, Parsed, Samples, place, source,
-)
+from symbp.language.forms import Assert, Assign, Broken, Declare, Define, For, Free, Parsed, Samples, place, source
 from symbp.language.lines import Statement
 from symbp.language.names import KINDS
 
@@ -21,14 +19,31 @@ MOST_NODES = 100_000
 MOST_STATEMENTS = 10_000
 
 _FORBIDDEN_STATEMENTS = {
-    ast.Import: "import", ast.ImportFrom: "import", ast.While: "while", ast.If: "if", ast.With: "with",
-    ast.ClassDef: "class", ast.Try: "try", ast.Raise: "raise", ast.Delete: "del", ast.Global: "global",
-    ast.Nonlocal: "nonlocal", ast.Return: "return", ast.Pass: "pass", ast.Break: "break", ast.Continue: "continue",
-    ast.AsyncFunctionDef: "async def", ast.AsyncFor: "async for", ast.AsyncWith: "async with", ast.Match: "match",
+    ast.Import: "import",
+    ast.ImportFrom: "import",
+    ast.While: "while",
+    ast.If: "if",
+    ast.With: "with",
+    ast.ClassDef: "class",
+    ast.Try: "try",
+    ast.Raise: "raise",
+    ast.Delete: "del",
+    ast.Global: "global",
+    ast.Nonlocal: "nonlocal",
+    ast.Return: "return",
+    ast.Pass: "pass",
+    ast.Break: "break",
+    ast.Continue: "continue",
+    ast.AsyncFunctionDef: "async def",
+    ast.AsyncFor: "async for",
+    ast.AsyncWith: "async with",
+    ast.Match: "match",
 }
 _INSTEAD = {
-    "if": "a choice by entries is `where(M, A, B)`", "while": "a loop is `for t in range(1, T+1):`",
-    "import": "operations need no import; `np.` before a name is allowed", "pass": "delete it",
+    "if": "a choice by entries is `where(M, A, B)`",
+    "while": "a loop is `for t in range(1, T+1):`",
+    "import": "operations need no import; `np.` before a name is allowed",
+    "pass": "delete it",
 }
 _GUESS = re.compile(r"\s*(?:def\s+([A-Za-z_]\w*)|([A-Za-z_]\w*)\s*(?:\[[^\]=]*\])?\s*[:=])")
 _KIND_FIRST = re.compile(r"(input|target|param|const)\s+([A-Za-z_]\w*)\s*(\[.*\])?\s*$")
@@ -87,7 +102,9 @@ class Parser:
         body = [] if statement.text.startswith("def") else self.all(statement.body)
         return Broken(statement, guess.group(1) or guess.group(2) if guess else "", (), None, body)
 
-    def error(self, code: str, message: str, statement: Statement, node: ast.AST | None = None, help: str = "") -> Broken:
+    def error(
+        self, code: str, message: str, statement: Statement, node: ast.AST | None = None, help: str = ""
+    ) -> Broken:
         """Report an error at a node (or at the whole statement)."""
         self.report.add(code, message, place(statement, node), help)
         return self.broken(statement)
@@ -100,14 +117,18 @@ class Parser:
                 for match in _WORD.finditer(text):
                     if match.group() == "lambda":
                         self.report.add(
-                            "N003", "`lambda` is a reserved word of Python", statement.span(row, match.start(), match.end()),
+                            "N003",
+                            "`lambda` is a reserved word of Python",
+                            statement.span(row, match.start(), match.end()),
                             "write `lam`; it prints as the Greek letter",
                         )
                         return False
             digits = _DIGITS.search(text)
             if digits:
                 self.report.add(
-                    "L005", "a number of more than 400 digits", statement.span(row, digits.start(), digits.end()),
+                    "L005",
+                    "a number of more than 400 digits",
+                    statement.span(row, digits.start(), digits.end()),
                     "the language is exact; numbers of this size are declared: `s: input`",
                 )
                 return False
@@ -117,12 +138,17 @@ class Parser:
             rest = statement.text[first.end() :].strip()
             if rest[:1] in (":", "=", "[") and rest[:2] != "==" and rest != ":":
                 self.report.add(
-                    "N004", f"`{word}` is a reserved word of Python", statement.span(1, 0, first.end()),
+                    "N004",
+                    f"`{word}` is a reserved word of Python",
+                    statement.span(1, 0, first.end()),
                     f"write another name, for example `{word}1`",
                 )
             else:
                 self.report.add(
-                    "P010", f"`{word}` is not part of the language", statement.span(1, 0, first.end()), _INSTEAD.get(word, "")
+                    "P010",
+                    f"`{word}` is not part of the language",
+                    statement.span(1, 0, first.end()),
+                    _INSTEAD.get(word, ""),
                 )
             return False
         return True
@@ -162,7 +188,9 @@ class Parser:
         if len(body) != 1 or not body[0].text.startswith("return") or body[0].broken:
             if not any(s.broken for s in body) and body:
                 self.report.add(
-                    "P014", "a function has one statement, `return ...`", body[0].span(),
+                    "P014",
+                    "a function has one statement, `return ...`",
+                    body[0].span(),
                     "write the expression in one piece: def f(x): return x/(1 + exp(-x))",
                 )
             return ""
@@ -186,14 +214,24 @@ class Parser:
         kind_first = _KIND_FIRST.match(text)
         if kind_first:
             kind, name, shape = kind_first.groups()
-            self.report.add("P011", "a declaration begins with its name", statement.span(), f"write `{name}: {kind}{shape or '[n, m]'}`")
+            self.report.add(
+                "P011",
+                "a declaration begins with its name",
+                statement.span(),
+                f"write `{name}: {kind}{shape or '[n, m]'}`",
+            )
         elif message.startswith("only single target"):
             self.report.add("P011", "one name for each declaration", span, "separate declarations by `;` or by lines")
         elif "decimal literal" in message or "imaginary literal" in message:
-            self.report.add("P009", "a number and a name without an operator", span, "write the operator, for example `2*X`")
-        elif message.startswith("cannot assign to") or message.startswith("illegal target"):
             self.report.add(
-                "P012", "the left side of `=` is not a name", span, "write `name = expression` or `name[t] = expression`"
+                "P009", "a number and a name without an operator", span, "write the operator, for example `2*X`"
+            )
+        elif message.startswith(("cannot assign to", "illegal target")):
+            self.report.add(
+                "P012",
+                "the left side of `=` is not a name",
+                span,
+                "write `name = expression` or `name[t] = expression`",
             )
         else:
             help = ""
@@ -203,7 +241,7 @@ class Parser:
             if ending:
                 said = f"an expression is missing behind `{ending.group(1)}`"
                 span = statement.span(len(rows), len(rows[-1].rstrip()) - len(ending.group(1)), len(rows[-1].rstrip()))
-            elif re.search(r"[\w\])]$", before) and re.match(r"[A-Za-z0-9_(]", after) or "forgot a comma" in message:
+            elif (re.search(r"[\w\])]$", before) and re.match(r"[A-Za-z0-9_(]", after)) or "forgot a comma" in message:
                 said = "an operator is missing between two expressions"
                 help = "`@` is the matrix product, `*` the entrywise product"
             elif message == "expected ':'":
@@ -214,15 +252,23 @@ class Parser:
         """Refuse what Python has and the language does not."""
         if isinstance(node, ast.AugAssign):
             return self.error(
-                "P013", "a name is assigned once; there is no `+=`", statement, None,
+                "P013",
+                "a name is assigned once; there is no `+=`",
+                statement,
+                None,
                 "give the new value a new name, or add up with `sum(E[t] for t in range(1, T+1))`",
             )
         if isinstance(node, ast.Expr):
             value = node.value
             if isinstance(value, ast.Compare) and isinstance(value.ops[0], ast.Eq):
-                return self.error("P012", "`==` compares; an equation is written with `=`", statement, None, "write `name = ...`")
+                return self.error(
+                    "P012", "`==` compares; an equation is written with `=`", statement, None, "write `name = ...`"
+                )
             return self.error(
-                "P010", "an expression alone says nothing", statement, None,
+                "P010",
+                "an expression alone says nothing",
+                statement,
+                None,
                 "write `name = expression`, or `name: input[n, m]` to declare a name",
             )
         word = _FORBIDDEN_STATEMENTS.get(type(node), type(node).__name__.lower())
@@ -237,7 +283,9 @@ class Parser:
             inside = target.slice
             subscripts = tuple(inside.elts) if isinstance(inside, ast.Tuple) else (inside,)
             if any(isinstance(s, (ast.Slice, ast.Starred)) for s in subscripts):
-                self.error("P012", "a part of a matrix cannot be assigned", statement, target, "build it with vstack or hstack")
+                self.error(
+                    "P012", "a part of a matrix cannot be assigned", statement, target, "build it with vstack or hstack"
+                )
                 return None
             return target.value.id, subscripts
         if isinstance(target, (ast.Tuple, ast.List)):
@@ -256,10 +304,16 @@ class Parser:
         """Read ``def f(x): return ...``."""
         a = node.args
         if a.vararg or a.kwarg or a.kwonlyargs or a.defaults or a.kw_defaults or node.decorator_list or node.returns:
-            return self.error("P014", "a function has plain arguments only", statement, None, "def f(x): return x/(1 + exp(-x))")
+            return self.error(
+                "P014", "a function has plain arguments only", statement, None, "def f(x): return x/(1 + exp(-x))"
+            )
         if len(node.body) != 1 or not isinstance(node.body[0], ast.Return) or node.body[0].value is None:
             return self.error(
-                "P014", "a function has one statement, `return ...`", statement, None, "def f(x): return x/(1 + exp(-x))"
+                "P014",
+                "a function has one statement, `return ...`",
+                statement,
+                None,
+                "def f(x): return x/(1 + exp(-x))",
             )
         names = tuple(x.arg for x in (*a.posonlyargs, *a.args))
         if not names or len(set(names)) != len(names):
@@ -277,7 +331,10 @@ class Parser:
         kind = value.value if isinstance(value, ast.Subscript) else value
         if isinstance(kind, ast.Name) and kind.id in KINDS:
             return self.error(
-                "P011", "a declaration has a colon", statement, node.targets[0],
+                "P011",
+                "a declaration has a colon",
+                statement,
+                node.targets[0],
                 f"write `{source(statement, node.targets[0])}: {source(statement, value)}`",
             )
         return Assign(statement, head[0], head[1], node.targets[0], value)
@@ -293,7 +350,9 @@ class Parser:
             return Samples(statement, name, (), node.target, note)
         if isinstance(note, ast.Name) and note.id == "elementwise":
             if subscripts or node.value:
-                return self.error("P011", "a free function has no index and no value", statement, None, f"write `{name}: elementwise`")
+                return self.error(
+                    "P011", "a free function has no index and no value", statement, None, f"write `{name}: elementwise`"
+                )
             return Free(statement, name, (), node.target)
         if isinstance(note, (ast.List, ast.Tuple)):
             return Assign(statement, name, subscripts, node.target, node.value, tuple(note.elts))
@@ -310,18 +369,28 @@ class Parser:
         if isinstance(kind, ast.Call) and isinstance(kind.func, ast.Name) and kind.func.id in KINDS:
             inside = ", ".join(source(statement, a) for a in kind.args)
             return self.error(
-                "P011", "a shape stands in square brackets", statement, kind, f"write `{name}: {kind.func.id}[{inside}]`"
+                "P011",
+                "a shape stands in square brackets",
+                statement,
+                kind,
+                f"write `{name}: {kind.func.id}[{inside}]`",
             )
         if not isinstance(kind, ast.Name):
             return self.error(
-                "P011", "behind the colon of a declaration stands input, target, param, const or a shape", statement, note,
+                "P011",
+                "behind the colon of a declaration stands input, target, param, const or a shape",
+                statement,
+                note,
                 f"if this is an equation, write `{source(statement, node.target)} = ...`",
             )
         if kind.id not in KINDS:
             return self.unknown_kind(statement, node, kind)
         if node.value is not None and kind.id != "const":
             return self.error(
-                "P011", "only a const has its value in the file", statement, node.value,
+                "P011",
+                "only a const has its value in the file",
+                statement,
+                node.value,
                 f"write `{name}: const{'' if shape is None else '[...]'} = ...`, or leave the value out",
             )
         return Declare(statement, name, subscripts, node.target, kind.id, shape, tuple(facts), node.value)
@@ -329,12 +398,29 @@ class Parser:
     def unknown_kind(self, statement: Statement, node: ast.AnnAssign, kind: ast.Name) -> Broken:
         """Say what may stand behind the colon."""
         meant = {
-            "parameter": "param", "params": "param", "weight": "param", "weights": "param", "bias": "param",
-            "variable": "param", "inputs": "input", "data": "input", "output": "target", "label": "target",
-            "labels": "target", "targets": "target", "constant": "const", "scalar": "input", "function": "elementwise",
+            "parameter": "param",
+            "params": "param",
+            "weight": "param",
+            "weights": "param",
+            "bias": "param",
+            "variable": "param",
+            "inputs": "input",
+            "data": "input",
+            "output": "target",
+            "label": "target",
+            "labels": "target",
+            "targets": "target",
+            "constant": "const",
+            "scalar": "input",
+            "function": "elementwise",
         }
         wanted = meant.get(kind.id.lower()) or nearest(kind.id, (*KINDS, "elementwise"))
-        help = f"did you mean `{wanted}`?" if wanted else (
-            f"declarations are input, target, param, const; an equation is written `{source(statement, node.target)} = ...`"
+        help = (
+            f"did you mean `{wanted}`?"
+            if wanted
+            else (
+                "declarations are input, target, param, const; an equation is written "
+                f"`{source(statement, node.target)} = ...`"
+            )
         )
         return self.error("P011", f"`{kind.id}` is no kind of declaration", statement, kind, help)

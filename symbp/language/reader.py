@@ -8,27 +8,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import sympy as sp
 
-from symbp.expr import Node, Ref, ShapeError, Zero, as_node, broadcast, refs, same_size, shape_text
+from symbp.expr import Node, Ref, Zero, as_node, broadcast, refs, same_size, shape_text
 from symbp.language.arithmetic import is_mask
 from symbp.language.declarations import Declarations
 from symbp.language.diagnostics import DeclarationError, Diagnostic, Mistake, Report, Span, Stop
 from symbp.language.expressions import Expressions
 from symbp.language.families import PieceShape, pattern
 from symbp.language.lines import MOST_CHARACTERS, split_lines, statements
-from symbp.language.operations import Call, parse_signature
+from symbp.language.operations import parse_signature
 from symbp.language.forms import Assign, For, Parsed, place, source
 from symbp.language.parsing import Parser
 from symbp.language.scope import Head, Private, Scope
 from symbp.language.writing import EquationWriter, LayerEntry
 from symbp.layers import LAYERS
-from symbp.program import (
-    Equation, Loop, Problem, Program, ProgramError, Statement, Var, check, fresh_name, index_box,
-)
+from symbp.program import Equation, Loop, Problem, Program, ProgramError, Statement, Var, check, fresh_name, index_box
 
 LAYER_TABLE: dict[str, LayerEntry] = {
     name: LayerEntry(name, parse_signature(entry.signature), entry.write) for name, entry in LAYERS.items()
@@ -145,7 +143,9 @@ class Reader:
                 except Stop:
                     out += self.stand_in(p, loops)
                 except RecursionError:
-                    self.report.add("L002", "the expression is nested too deep", p.statement.span(), "give a part of it a name")
+                    self.report.add(
+                        "L002", "the expression is nested too deep", p.statement.span(), "give a part of it a name"
+                    )
                     out += self.stand_in(p, loops)
                 self.scope.later.pop(p.name, None)
         return tuple(out)
@@ -184,11 +184,15 @@ class Reader:
             raise Stop
         if stated is not None and not (same_size(stated[0], value.rows) and same_size(stated[1], value.cols)):
             raise reader.fail(
-                p.value, "S010", f"{p.name} is stated as {shape_text(stated)} but its right side is {shape_text(value.shape)}"
+                p.value,
+                "S010",
+                f"{p.name} is stated as {shape_text(stated)} but its right side is {shape_text(value.shape)}",
             )
         if p.name == "loss" and not value.is_scalar_shape:
             raise reader.fail(
-                p.value, "S026", f"the loss is 1 x 1, but its right side is {shape_text(value.shape)}",
+                p.value,
+                "S026",
+                f"the loss is 1 x 1, but its right side is {shape_text(value.shape)}",
                 "add up the entries: `loss = sum(...)`",
             )
         target = self.target(p, reader, subscripts, stated or value.shape, loops)
@@ -196,10 +200,13 @@ class Reader:
             var = scope.variables[target.name]
             inside = ", ".join(map(str, var.indices))
             raise reader.fail(
-                p.value, "S010", f"{target.label} is {shape_text(target.shape)} but its right side is {shape_text(value.shape)}",
-                f"by its other pieces, {target.name}[{inside}] is {shape_text(var.shape)}", shape_text(value.shape),
+                p.value,
+                "S010",
+                f"{target.label} is {shape_text(target.shape)} but its right side is {shape_text(value.shape)}",
+                f"by its other pieces, {target.name}[{inside}] is {shape_text(var.shape)}",
+                shape_text(value.shape),
             )
-        if is_mask(value, Call(scope, p.statement, None).is_mask):
+        if is_mask(value, scope.is_mask):
             scope.masks.add(target.name)
         return [*writer.equations, self.keep(p, target, value, True)]
 
@@ -219,7 +226,7 @@ class Reader:
                 target = scope.member(p.name, subscripts)
                 return [self.keep(p, target, Zero(*target.shape), False)]
             if p.shape is not None and p.name not in scope.poisoned:
-                shape = reader.shapes.shape(p.shape, p.target or p.statement)  # type: ignore[arg-type]
+                shape = reader.shapes.shape(p.shape, p.target)
                 target = self.target(p, reader, subscripts, shape, loops)
                 return [self.keep(p, target, Zero(*shape), False)]
         except (Stop, ValueError):
@@ -227,7 +234,9 @@ class Reader:
         scope.poisoned.add(p.name)
         return []
 
-    def may_assign(self, p: Assign, reader: Expressions, subscripts: tuple[sp.Expr, ...], loops: tuple[Head, ...]) -> None:
+    def may_assign(
+        self, p: Assign, reader: Expressions, subscripts: tuple[sp.Expr, ...], loops: tuple[Head, ...]
+    ) -> None:
         """Refuse a second value, an equation for a declared name, an index that is lacking."""
         scope, name = self.scope, p.name
         at = p.target or p.value
@@ -238,32 +247,52 @@ class Reader:
             raise reader.fail(at, "N002", f"{name} is a function of this file")
         if name == "loss" and loops:
             raise reader.fail(
-                at, "B003", f"the loss is assigned once for every {loops[-1].name}",
-                f"name the terms `E[{loops[-1].name}] = ...` and write `loss = sum(E[{loops[-1].name}] for ... )` behind the loop",
+                at,
+                "B003",
+                f"the loss is assigned once for every {loops[-1].name}",
+                f"name the terms `E[{loops[-1].name}] = ...`; behind the loop write "
+                f"`loss = sum(E[{loops[-1].name}] for {loops[-1].name} in range(...))`",
             )
         var = scope.variables.get(name)
-        if not p.subscripts and not loops:
-            if var is not None and name not in scope.private:
-                how = "declared" if var.declared else "assigned"
-                raise reader.fail(at, "B002", f"{name} is {how} already", "a name has one equation: choose another name")
+        if not p.subscripts and not loops and var is not None and name not in scope.private:
+            how = "declared" if var.declared else "assigned"
+            raise reader.fail(at, "B002", f"{name} is {how} already", "a name has one equation: choose another name")
         if not p.subscripts and loops and var is not None and name not in scope.private:
-            raise reader.fail(at, "B002", f"{name} is {'declared' if var.declared else 'assigned'} already, outside of the loop")
+            raise reader.fail(
+                at, "B002", f"{name} is {'declared' if var.declared else 'assigned'} already, outside of the loop"
+            )
         if not p.subscripts and loops and scope.private_here(name) is not None:
-            raise reader.fail(at, "B002", f"{name} is assigned already in this iteration", "a name has one equation: choose another name")
+            raise reader.fail(
+                at,
+                "B002",
+                f"{name} is assigned already in this iteration",
+                "a name has one equation: choose another name",
+            )
         if subscripts and index_box(subscripts, {h.symbol: (h.lo, h.hi) for h in loops}) is None:
             raise reader.fail(
-                at, "B004", f"{source(p.statement, at)}: an index must be a loop index plus or minus a constant, or free of loop indices"
+                at,
+                "B004",
+                f"{source(p.statement, at)}: an index must be a loop index plus or minus a constant, or free of loop "
+                "indices",
             )
         used = {s for i in subscripts for s in i.free_symbols}
         lacking = [h.name for h in loops if p.subscripts and h.symbol not in used]
         if lacking:
             inside = ", ".join([*map(str, subscripts), *lacking])
             raise reader.fail(
-                at, "B003", f"{name} is assigned once for every {lacking[0]}", f"write `{name}[{inside}] = ...`, or move it out of the loop"
+                at,
+                "B003",
+                f"{name} is assigned once for every {lacking[0]}",
+                f"write `{name}[{inside}] = ...`, or move it out of the loop",
             )
 
     def target(
-        self, p: Assign, reader: Expressions, subscripts: tuple[sp.Expr, ...], shape: tuple[sp.Expr, sp.Expr], loops: tuple[Head, ...]
+        self,
+        p: Assign,
+        reader: Expressions,
+        subscripts: tuple[sp.Expr, ...],
+        shape: tuple[sp.Expr, sp.Expr],
+        loops: tuple[Head, ...],
     ) -> Ref:
         """Return the left side, making the variable if it is new."""
         scope, name = self.scope, p.name
@@ -291,14 +320,22 @@ class Reader:
         computed = {n: v for n, v in scope.variables.items() if not v.declared}
         samples = scope.samples if scope.samples is not None else find_samples(declared.values())
         return Program(
-            {**declared, **computed}, body, outputs_of({**declared, **computed}, body), samples,  # type: ignore[arg-type]
-            tuple(scope.bounds.items()), tuple(self.declarations.definitions), dict(scope.functions), self.name,
+            {**declared, **computed},
+            body,
+            outputs_of({**declared, **computed}, body),
+            samples,
+            tuple(scope.bounds.items()),
+            tuple(self.declarations.definitions),
+            dict(scope.functions),
+            self.name,
         )
 
     def finish(self, program: Program) -> None:
         """Check the program and translate what is wrong with it."""
         if not self.report.found and not program.body:
-            self.report.add("P016", "nothing is computed", Span(1, 1), "write an equation, for example `loss = sum(X**2)`")
+            self.report.add(
+                "P016", "nothing is computed", Span(1, 1), "write an equation, for example `loss = sum(X**2)`"
+            )
             return
         try:
             check(program)
@@ -339,7 +376,7 @@ def private_name(scope: Scope, name: str, shape: tuple[sp.Expr, sp.Expr], loops:
 
 
 def find_samples(declared: Iterable[Var]) -> sp.Expr | None:
-    """Return the one size that every target shares with an input and no parameter has; None if there is no such size."""
+    """Return the one size that every target shares with an input and that no parameter has; None if there is none."""
     variables = list(declared)
     inputs = [v for v in variables if v.kind == "input" and not v.scalar]
     targets = [v for v in variables if v.kind == "target" and not v.scalar]

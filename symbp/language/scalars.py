@@ -59,7 +59,9 @@ def _terms(value: sp.Expr) -> int:
     else:
         result = sum(inner)
     if result > MOST_TERMS:
-        raise Mistake("L005", f"a scalar with more than {MOST_TERMS} terms", "give a part of it a name, as a declared scalar")
+        raise Mistake(
+            "L005", f"a scalar with more than {MOST_TERMS} terms", "give a part of it a name, as a declared scalar"
+        )
     return result
 
 
@@ -100,18 +102,23 @@ def raise_scalar(base: sp.Expr, exponent: sp.Expr) -> sp.Expr:
             raise Mistake("L005", "a root of a number with too many digits", _HUGE)
         if base.is_zero and exponent.is_negative:
             raise Mistake("O011", "a division by zero")
-    elif isinstance(exponent, sp.Rational) and _terms(base) > 1:
-        if exponent.is_Integer and _terms(base) ** min(abs(int(exponent)), 64) > MOST_TERMS:
-            raise Mistake("L005", f"a power with more than {MOST_TERMS} terms", "give the base a name, as a declared scalar")
+    elif isinstance(exponent, sp.Integer) and _terms(base) ** min(abs(int(exponent)), 64) > MOST_TERMS:
+        raise Mistake(
+            "L005", f"a power with more than {MOST_TERMS} terms", "give the base a name, as a declared scalar"
+        )
     if isinstance(exponent, sp.Integer) and abs(exponent) > MOST_BITS:
         raise Mistake("L005", f"the exponent {_short(exponent)} is too large", _HUGE)
-    return checked(base**exponent)  # type: ignore[arg-type]
+    return checked(base**exponent)
 
 
 def apply_scalar(name: str, value: sp.Expr) -> sp.Expr:
     """Return an elementwise function of the table applied to a scalar."""
     if name not in SCALAR_FUNCTIONS:
-        raise Mistake("O012", f"`{name}` of a number or a size is not part of the language", "compute the number and write it down")
+        raise Mistake(
+            "O012",
+            f"`{name}` of a number or a size is not part of the language",
+            "compute the number and write it down",
+        )
     return checked(sp.sympify(ELEMENTWISE[name].law(value), strict=True))
 
 

@@ -12,6 +12,9 @@ from symbp.language.diagnostics import Mistake, Report, Span, did_you_mean
 from symbp.program import Var
 
 
+MASK_FACTS = frozenset({"mask", "binary", "one_hot_columns", "one_hot_rows"})
+
+
 @dataclass(frozen=True)
 class Head:
     """A loop around a statement, or a summation index: ``serial`` tells apart loops with equal indices."""
@@ -76,6 +79,10 @@ class Scope:
         """Add a variable."""
         self.variables[var.name] = var
 
+    def is_mask(self, ref: Ref) -> bool:
+        """Tell whether a variable has entries 0 and 1 only: by a fact, or because a comparison was assigned to it."""
+        return ref.name in self.masks or bool(self.variables[ref.name].facts & MASK_FACTS)
+
     def private_here(self, name: str) -> Private | None:
         """Return the private name that can be read here, if there is one."""
         for entry in self.private.get(name, ()):
@@ -88,19 +95,20 @@ class Scope:
         if name in self.later:
             help = f"it is assigned in line {self.later[name]}"
             if name in self.families:
-                help += f"; declare its first member, or state its shape: `{name}[{self.families[name]}]: [.., ..] = ...`"
+                help += (
+                    f"; declare its first member, or state its shape: `{name}[{self.families[name]}]: [.., ..] = ...`"
+                )
             return Mistake("B001", f"{name} is read before it is assigned", help)
         elsewhere = self.private.get(name)
         if elsewhere:
             around = elsewhere[0].loops[-1]
             return Mistake(
-                "N009", f"{name} is private to the loop over {around.name} in line {around.line}",
+                "N009",
+                f"{name} is private to the loop over {around.name} in line {around.line}",
                 f"give it the index: `{name}[{', '.join(h.name for h in elsewhere[0].loops)}] = ...`",
             )
         known = [*self.variables, *self.sizes, *self.size_families, *self.functions, *self.later, *operations]
-        return Mistake(
-            "N001", f"{name} is not declared", did_you_mean(name, known) or "declare it, or assign it above",
-        )
+        return Mistake("N001", f"{name} is not declared", did_you_mean(name, known) or "declare it, or assign it above")
 
     def extremes(self, value: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
         """Return the least and the largest value of an affine index expression over the loops around."""

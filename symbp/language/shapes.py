@@ -23,7 +23,7 @@ class Shapes:
     def __init__(self, scope: Scope, statement: Statement) -> None:
         self.scope, self.statement = scope, statement
 
-    def fail(self, node: ast.AST, code: str, message: str, help: str = "", label: str = "") -> Stop:
+    def fail(self, node: ast.AST | None, code: str, message: str, help: str = "", label: str = "") -> Stop:
         """Report an error at a node; the result is to be raised."""
         self.scope.report.add(code, message, place(self.statement, node), help, label)
         return Stop()
@@ -40,26 +40,36 @@ class Shapes:
             raise self.fail(node, "S021", f"a size is an integer of at least 1, not {value}")
         if not value.is_integer:
             raise self.fail(
-                node, "S022", f"{source(self.statement, node)} is no polynomial of sizes",
+                node,
+                "S022",
+                f"{source(self.statement, node)} is no polynomial of sizes",
                 "give it a name and state its equation: `assert d == k*heads`, then write k",
             )
         names = sorted(s.name for s in value.free_symbols)
         raise self.fail(
-            node, "S021", f"{source(self.statement, node)} cannot be shown to be at least 1",
+            node,
+            "S021",
+            f"{source(self.statement, node)} cannot be shown to be at least 1",
             f"state a bound such as `assert {names[0] if names else 'n'} >= 2`",
         )
 
-    def shape(self, nodes: tuple[ast.expr, ...], at: ast.AST, example: str = "name: input") -> tuple[sp.Expr, sp.Expr]:
+    def shape(
+        self, nodes: tuple[ast.expr, ...], at: ast.AST | None, example: str = "name: input"
+    ) -> tuple[sp.Expr, sp.Expr]:
         """Return rows and columns; one size alone, or three, is refused with the line that is meant."""
         if len(nodes) != 2:
             inside = [source(self.statement, n) for n in nodes]
             if len(nodes) == 1:
                 raise self.fail(
-                    at, "S020", "1-D arrays are not part of the language: a shape has rows and columns",
+                    at,
+                    "S020",
+                    "1-D arrays are not part of the language: a shape has rows and columns",
                     f"write `{example}[{inside[0]}, 1]` for a column, `{example}[1, {inside[0]}]` for a row",
                 )
             raise self.fail(
-                at, "S020", f"a shape has rows and columns, not {len(nodes)} sizes",
+                at,
+                "S020",
+                f"a shape has rows and columns, not {len(nodes)} sizes",
                 "a third size becomes the index of a family: `for t in range(1, T+1): X[t]: input[n, m]`",
             )
         found, failed = [], False
@@ -108,12 +118,14 @@ class Shapes:
             if isinstance(node.op, (ast.Div, ast.FloorDiv)):
                 text = source(self.statement, node)
                 raise Mistake(
-                    "S022", f"{text} is no polynomial of sizes",
+                    "S022",
+                    f"{text} is no polynomial of sizes",
                     f"give it a name and state its equation: `assert {source(self.statement, node.left)} == "
                     f"k*{source(self.statement, node.right)}`, then write k",
                 )
         raise Mistake(
-            "S023", f"`{source(self.statement, node)}` is no size" + (" and no index" if indices else ""),
+            "S023",
+            f"`{source(self.statement, node)}` is no size" + (" and no index" if indices else ""),
             "sizes and indices are made of names, integers, + - * and **",
         )
 
@@ -123,7 +135,9 @@ class Shapes:
         if head is not None:
             if not indices:
                 raise Mistake(
-                    "S024", f"a size cannot be the loop index {name}", f"sizes that change with {name} are written n[{name}]"
+                    "S024",
+                    f"a size cannot be the loop index {name}",
+                    f"sizes that change with {name} are written n[{name}]",
                 )
             return head.symbol
         if name in scope.sizes:
@@ -144,7 +158,7 @@ class Shapes:
         inside = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         if len(inside) != self.scope.size_families[name]:
             raise Mistake("B005", f"the size {name} has {self.scope.size_families[name]} indices, not {len(inside)}")
-        return SizeMember(name, *(expanded(self._scalar(i, True)) for i in inside))  # type: ignore[arg-type]
+        return SizeMember(name, *(expanded(self._scalar(i, True)) for i in inside))
 
     # -- indices and ranges ---------------------------------------------------------------------------------
     def index(self, node: ast.expr) -> sp.Expr:
@@ -168,18 +182,27 @@ class Shapes:
         is_range = isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id == "range"
         if not is_range:
             raise self.fail(
-                node, "P015", f"a loop runs over a range, not over `{source(self.statement, node)}`",
+                node,
+                "P015",
+                f"a loop runs over a range, not over `{source(self.statement, node)}`",
                 f"write `for {name} in range(1, T+1):`",
             )
         assert isinstance(inner, ast.Call)
         if inner.keywords or not 1 <= len(inner.args) <= 3:
-            raise self.fail(inner, "P015", "range takes one, two or three numbers", "range(first, last + 1), range(last, first - 1, -1)")
+            raise self.fail(
+                inner,
+                "P015",
+                "range takes one, two or three numbers",
+                "range(first, last + 1), range(last, first - 1, -1)",
+            )
         values = [self.bound(a) for a in inner.args]
         down = False
         if len(values) == 3:
             step = values[2]
             if step not in (1, -1):
-                raise self.fail(inner.args[2], "B008", f"a loop has step 1 or -1, not {step}", "write the index as `t + c`")
+                raise self.fail(
+                    inner.args[2], "B008", f"a loop has step 1 or -1, not {step}", "write the index as `t + c`"
+                )
             down = step == -1
         first = sp.S.Zero if len(values) == 1 else values[0]
         stop = values[0] if len(values) == 1 else values[1]
@@ -192,11 +215,15 @@ class Shapes:
         inside = [h.name for h in self.scope.heads if value.has(h.symbol)]
         if inside:
             raise self.fail(
-                node, "B008", f"the ends of a range depend on the loop index {inside[0]}",
+                node,
+                "B008",
+                f"the ends of a range depend on the loop index {inside[0]}",
                 "ranges are boxes: their ends are made of sizes and integers only",
             )
         if affine(value) is None:
-            raise self.fail(node, "B008", "the ends of a range are sizes and integers of degree 1", "give the product a name")
+            raise self.fail(
+                node, "B008", "the ends of a range are sizes and integers of degree 1", "give the product a name"
+            )
         return value
 
 

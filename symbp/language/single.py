@@ -15,7 +15,10 @@ _SHAPE = re.compile(r"([A-Za-z_]\w*)\s*(\[[^\]]*\])?\s*((?:&\s*\w+(?:\[\w+\])?\s
 
 
 def read_expression(
-    expression: str, shapes: str | Mapping[str, Sequence[object]], wrt: str | Sequence[str] = (), filename: str = "<expression>"
+    expression: str,
+    shapes: str | Mapping[str, Sequence[object]],
+    wrt: str | Sequence[str] = (),
+    filename: str = "<expression>",
 ) -> Program:
     """Return the program of one expression; the names in ``wrt`` are its parameters, the other ones inputs.
 
@@ -24,7 +27,8 @@ def read_expression(
                 or a mapping from names to ``(rows, columns)``, ``()`` for a scalar.
     wrt:        names, as a list or as a text with commas or spaces between them.
 
-    The result is called ``loss`` where it is 1 x 1, else ``value`` (``result`` if that name is taken).  Raises ``DeclarationError``.
+    The result is called ``loss`` where it is 1 x 1, else ``value`` (``result`` if that name is taken).
+    Raises ``DeclarationError``.
     """
     wanted = re.split(r"[\s,]+", wrt.strip()) if isinstance(wrt, str) else list(wrt)
     wanted = [w for w in wanted if w]
@@ -34,12 +38,18 @@ def read_expression(
         declared = {name: f"[{', '.join(map(str, shape))}]" if shape else "" for name, shape in shapes.items()}
     missing = [w for w in wanted if w not in declared]
     if missing:
-        raise DeclarationError([
-            Diagnostic(
-                "N001", f"{missing[0]} has no shape", filename, 1, 1,
-                help=did_you_mean(missing[0], declared) or f"state it: `--shapes '{missing[0]}[n, m] ...'`",
-            )
-        ])
+        raise DeclarationError(
+            [
+                Diagnostic(
+                    "N001",
+                    f"{missing[0]} has no shape",
+                    filename,
+                    1,
+                    1,
+                    help=did_you_mean(missing[0], declared) or f"state it: `--shapes '{missing[0]}[n, m] ...'`",
+                )
+            ]
+        )
     result = next(n for n in ("value", "result", "outcome") if n not in declared)
     lines = [f"{name}: {'param' if name in wanted else 'input'}{shape}" for name, shape in declared.items()]
     one_line = " ".join(expression.split("\n"))
@@ -68,11 +78,20 @@ def _parse(shapes: str, filename: str) -> dict[str, str]:
         match = _SHAPE.match(shapes, position)
         if match is None or match.group(1) in found:
             message = "not understood" if match is None else f"{match.group(1)} has two shapes"
-            raise DeclarationError([
-                Diagnostic(
-                    "P011", message, filename, 1, position + 1, 1, shapes, help="shapes are written `A[n,d] x[d,1] s`",
-                )
-            ])
+            raise DeclarationError(
+                [
+                    Diagnostic(
+                        "P011",
+                        message,
+                        filename,
+                        1,
+                        position + 1,
+                        1,
+                        shapes,
+                        help="shapes are written `A[n,d] x[d,1] s`",
+                    )
+                ]
+            )
         found[match.group(1)] = f"{match.group(2) or ''} {match.group(3)}".rstrip()
         position = match.end()
     return found
@@ -88,4 +107,6 @@ def renamed(program: Program, old: str, new: str) -> Program:
     variables = {name: v for name, v in program.variables.items() if name != old}
     variables[new] = Var(new, *target.shape)
     outputs = tuple(new if name == old else name for name in program.outputs)
-    return program.replace(variables=variables, body=(*program.body[:-1], replace(last, target=target)), outputs=outputs)
+    return program.replace(
+        variables=variables, body=(*program.body[:-1], replace(last, target=target)), outputs=outputs
+    )

@@ -30,7 +30,7 @@ class Subscripts(Terms):
             if self.is_scalar(value) or links % 2 == 0:
                 return value
             c, body = split_coefficient(value)
-            return scaled(c, T(body))  # type: ignore[arg-type]
+            return scaled(c, T(body))
         prefix = numpy_name(node)
         if prefix == "pi":
             return sp.pi
@@ -39,11 +39,23 @@ class Subscripts(Terms):
         if prefix in ("inf", "nan", "newaxis"):
             raise self.fail(node, "O007", f"`{prefix}` is not part of the language", "numbers are finite and exact")
         if node.attr in ("t", "H", "transpose", "mT"):
-            raise self.fail(node, "O008", f"`.{node.attr}` is not part of the language", f"write {source(self.statement, node.value)}.T")
+            raise self.fail(
+                node,
+                "O008",
+                f"`.{node.attr}` is not part of the language",
+                f"write {source(self.statement, node.value)}.T",
+            )
         if node.attr == "shape":
-            raise self.fail(node, "O008", "a shape has two sizes: which one?", f"write {source(self.statement, node)}[0]")
+            raise self.fail(
+                node, "O008", "a shape has two sizes: which one?", f"write {source(self.statement, node)}[0]"
+            )
         help = did_you_mean(node.attr, [name for name, op in OPERATIONS.items() if op.method])
-        raise self.fail(node, "O008", f"`.{node.attr}` is not part of the language", help or "matrices have `.T` and methods such as `.sum()`")
+        raise self.fail(
+            node,
+            "O008",
+            f"`.{node.attr}` is not part of the language",
+            help or "matrices have `.T` and methods such as `.sum()`",
+        )
 
     def subscript(self, node: ast.Subscript) -> Value:
         inside = list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
@@ -67,11 +79,16 @@ class Subscripts(Terms):
         if any(isinstance(i, ast.Slice) for i in inside):
             of = ", ".join(str(i) for i in var.indices)
             raise self.fail(
-                node, "S031", f"{name} is a family: a slice is taken of a member", f"write {name}[{of}][..., ...] with a `:`".replace("..., ...", "0:k, :")
+                node,
+                "S031",
+                f"{name} is a family: a slice is taken of a member",
+                f"write {name}[{of}][..., ...] with a `:`".replace("..., ...", "0:k, :"),
             )
         if len(inside) != len(var.indices):
             raise self.fail(
-                node, "B005", f"{name} has {len(var.indices)} {'index' if len(var.indices) == 1 else 'indices'}, not {len(inside)}",
+                node,
+                "B005",
+                f"{name} has {len(var.indices)} {'index' if len(var.indices) == 1 else 'indices'}, not {len(inside)}",
                 f"write {name}[{', '.join(str(i) for i in var.indices)}]",
             )
         found = []
@@ -95,13 +112,17 @@ class Subscripts(Terms):
         written = [source(self.statement, i) if not isinstance(i, ast.Slice) else ":" for i in inside]
         if len(inside) == 1 and not slices[0]:
             raise self.fail(
-                node, "S031", f"{text} is a matrix of shape {shape_text(value.shape)}, not a family: it takes two subscripts",
+                node,
+                "S031",
+                f"{text} is a matrix of shape {shape_text(value.shape)}, not a family: it takes two subscripts",
                 f"a row is {text}[{one_wide(written[0])}, :], a column {text}[:, {one_wide(written[0])}]",
             )
         if any(slices) and not all(slices):
             fixed = [w if s else one_wide(w) for w, s in zip(written, slices, strict=True)]
             raise self.fail(
-                node, "S020", "a subscript without `:` gives a 1-D array, which is not part of the language",
+                node,
+                "S020",
+                "a subscript without `:` gives a 1-D array, which is not part of the language",
                 f"write {text}[{', '.join(fixed)}]",
             )
         ends: list[sp.Expr] = []
@@ -127,15 +148,17 @@ class Subscripts(Terms):
         scope = self.scope
         low, _ = scope.extremes(first)
         _, high = scope.extremes(stop)
-        span = expanded(stop - first)
+        span: sp.Expr = expanded(stop - first)
         if not (scope.proves_at_least(low, 0) and scope.proves_at_least(extent - high, 0)):
             raise self.fail(
-                node, "S030", f"the slice {first}:{stop} cannot be shown to lie within 0..{extent}",
+                node,
+                "S030",
+                f"the slice {first}:{stop} cannot be shown to lie within 0..{extent}",
                 "state a bound such as `assert n >= 3`, or write the last end as the size",
             )
         if not scope.proves_at_least(span, 1):
             raise self.fail(node, "S030", f"the slice {first}:{stop} cannot be shown to have an entry")
-        if any(span.has(h.symbol) for h in scope.heads):
+        if span.free_symbols & {h.symbol for h in scope.heads}:
             raise self.fail(node, "S024", f"the slice {first}:{stop} has a size that depends on a loop index")
         return [first, stop]
 
@@ -144,4 +167,8 @@ def one_wide(written: str) -> str:
     """Return the slice that holds one index: ``0:1``, ``k:k+1``, ``-1:``."""
     if written == "-1":
         return "-1:"
-    return f"{written}:{int(written) + 1}" if written.lstrip("-").isdigit() and len(written) < 9 else f"{written}:{written}+1"
+    return (
+        f"{written}:{int(written) + 1}"
+        if written.lstrip("-").isdigit() and len(written) < 9
+        else f"{written}:{written}+1"
+    )

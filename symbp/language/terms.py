@@ -13,7 +13,7 @@ from symbp.language.arithmetic import split_coefficient
 from symbp.language.diagnostics import Mistake, Stop
 from symbp.language.forms import place
 from symbp.language.lines import Statement
-from symbp.language.operations import Call, Parameter
+from symbp.language.operations import Parameter
 from symbp.language.scalars import Value, checked
 from symbp.language.scope import Scope
 from symbp.language.shapes import Shapes
@@ -38,7 +38,11 @@ class Terms:
     """The common part of the readers of expressions: one statement in its scope."""
 
     def __init__(
-        self, scope: Scope, statement: Statement, layers: Mapping[str, Layer] | None = None, write_layer: WriteLayer | None = None
+        self,
+        scope: Scope,
+        statement: Statement,
+        layers: Mapping[str, Layer] | None = None,
+        write_layer: WriteLayer | None = None,
     ) -> None:
         self.scope, self.statement = scope, statement
         self.shapes = Shapes(scope, statement)
@@ -50,7 +54,7 @@ class Terms:
         """Return a matrix or an exact scalar; raise ``Stop`` after reporting what is wrong."""
         raise NotImplementedError
 
-    def fail(self, node: ast.AST, code: str, message: str, help: str = "", label: str = "") -> Stop:
+    def fail(self, node: ast.AST | None, code: str, message: str, help: str = "", label: str = "") -> Stop:
         """Report an error at a node; the result is to be raised."""
         return self.shapes.fail(node, code, message, help, label)
 
@@ -100,9 +104,6 @@ class Terms:
         if isinstance(value, Node):
             return value
         raise self.fail(node, "O004", f"{what} wants a matrix, not the number {value}")
-
-    def _call_of(self, node: ast.AST) -> Call:
-        return Call(self.scope, self.statement, node)  # type: ignore[arg-type]
 
 
 def checked_value(value: Value) -> Value:

@@ -38,9 +38,7 @@ class EquationWriter:
         """Write one layer and return its value."""
         for parameter in entry.parameters:
             value = arguments.get(parameter.name)
-            if isinstance(value, str) and parameter.kind == "scalar":
-                arguments[parameter.name] = sp.Integer(value)
-            elif isinstance(value, int) and parameter.kind == "scalar":
+            if parameter.kind == "scalar" and isinstance(value, (str, int)):
                 arguments[parameter.name] = sp.Integer(value)
             elif value == "linear" and parameter.kind == "activation":
                 arguments[parameter.name] = lambda A, axis: A

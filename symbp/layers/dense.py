@@ -6,13 +6,27 @@ from collections.abc import Callable
 
 import sympy as sp
 
-from symbp.expr import Embed, MatMul, Node, Ones, Reshape, ShapeError, add, expanded, is_one, plus, same_size, scaled, shape_text
+from symbp.expr import (
+    Embed,
+    MatMul,
+    Node,
+    Ones,
+    Reshape,
+    ShapeError,
+    add,
+    expanded,
+    is_one,
+    plus,
+    same_size,
+    scaled,
+    shape_text,
+)
 from symbp.layers.registry import Writer, layer
 
 
 @layer(
     "dense(X, units, activation=linear, bias='separate')",
-    "activation(W @ X + b), or activation(X @ W + b) where samples are rows; bias 'separate', 'folded' into W, or 'none'",
+    "activation(W @ X + b), or activation(X @ W + b) where samples are rows; bias 'separate', 'folded' or 'none'",
 )
 def dense(writer: Writer, X: Node, units: sp.Expr, activation: Callable[[Node, int], Node], bias: str) -> Node:
     """Return a fully connected layer.

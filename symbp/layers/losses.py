@@ -8,8 +8,22 @@ from __future__ import annotations
 import sympy as sp
 
 from symbp.expr import (
-    Function, Hadamard, LogSumExp, Node, ShapeError, apply, broadcast, compare, plus, power, same_size, scaled,
-    shape_text, times, total, where,
+    Function,
+    Hadamard,
+    LogSumExp,
+    Node,
+    ShapeError,
+    apply,
+    broadcast,
+    compare,
+    plus,
+    power,
+    same_size,
+    scaled,
+    shape_text,
+    times,
+    total,
+    where,
 )
 from symbp.layers.registry import Writer, layer
 

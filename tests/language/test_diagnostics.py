@@ -33,11 +33,18 @@ def test_a_diagnostic_is_printed_as_the_design_says() -> None:
 
 def test_the_margin_is_as_wide_as_the_number() -> None:
     rendered = str(errors("X: input[n, m]\n" + "\n" * 98 + "Z = X @ X\n"))
-    assert rendered.split("\n")[1:4] == ["    --> mine.net:100:5", " 100 | Z = X @ X", "     |     ^^^^^ (n x m) @ (n x m)"]
+    assert rendered.split("\n")[1:4] == [
+        "    --> mine.net:100:5",
+        " 100 | Z = X @ X",
+        "     |     ^^^^^ (n x m) @ (n x m)",
+    ]
 
 
 def test_a_read_outside_of_the_boxes_is_said_in_symbols() -> None:
-    text = "X: input[h, m]; W: param[h, h]\nfor t in range(0, T+1):\n    H[t] = W @ X\nfor t in range(1, T+1):\n    G[t] = H[t+1]\n"
+    text = (
+        "X: input[h, m]; W: param[h, h]\nfor t in range(0, T+1):\n"
+        "    H[t] = W @ X\nfor t in range(1, T+1):\n    G[t] = H[t+1]\n"
+    )
     (found,) = errors(text).diagnostics
     assert (found.code, found.line, found.column, found.length) == ("B001", 5, 12, 6)
     assert re.fullmatch(r"H\[T \+ 1\] is read \(t = T\) but (H is )?defined only for t = 0\.\.T", found.message)
@@ -46,8 +53,15 @@ def test_a_read_outside_of_the_boxes_is_said_in_symbols() -> None:
 def test_a_diagnostic_as_a_dictionary() -> None:
     (found,) = errors("X: input[n, m]\nloss = sum(x)\n").diagnostics
     assert found.json() == {
-        "code": "N001", "message": "x is not declared", "file": "mine.net", "line": 2, "column": 12, "length": 1,
-        "source": "loss = sum(x)", "label": "", "help": "did you mean `X`?",
+        "code": "N001",
+        "message": "x is not declared",
+        "file": "mine.net",
+        "line": 2,
+        "column": 12,
+        "length": 1,
+        "source": "loss = sum(x)",
+        "label": "",
+        "help": "did you mean `X`?",
     }
 
 
@@ -88,19 +102,30 @@ def test_every_code_that_occurs_is_registered_and_every_registered_code_occurs()
         if path.name == "codes.py":
             continue
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"[A-Z]\d{3}", node.value):
+            if (
+                isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and re.fullmatch(r"[A-Z]\d{3}", node.value)
+            ):
                 used.add(node.value)
     assert used == set(CODES)
 
 
 def test_nothing_of_a_text_reaches_an_interpreter() -> None:
     forbidden = {"eval", "exec", "sympify", "parse_expr", "lambdify", "compile", "__import__"}
-    for path in [*Path(symbp.language.__file__).parent.glob("*.py"), *(Path(symbp.language.__file__).parents[1] / "layers").glob("*.py")]:
+    for path in [
+        *Path(symbp.language.__file__).parent.glob("*.py"),
+        *(Path(symbp.language.__file__).parents[1] / "layers").glob("*.py"),
+    ]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
                 strict = any(k.arg == "strict" for k in node.keywords)
-                assert name not in forbidden or (name == "sympify" and strict) or (name == "compile" and "re." in ast.unparse(node.func))
+                assert (
+                    name not in forbidden
+                    or (name == "sympify" and strict)
+                    or (name == "compile" and "re." in ast.unparse(node.func))
+                )
 
 
 def test_a_diagnostic_without_source_has_no_caret() -> None:

@@ -30,7 +30,11 @@ def codes(text: str) -> list[str]:
 
 
 def test_the_first_member_says_what_all_look_like() -> None:
-    var = family("A[0]: input[n[0], m]\nW: param[3, 3]\nfor l in range(1, L+1):\n    V[l]: param[n[l], n[l-1]]\n    A[l] = V[l] @ A[l-1]\nloss = sum(A[L])\n", "A")
+    var = family(
+        "A[0]: input[n[0], m]\nW: param[3, 3]\nfor l in range(1, L+1):\n"
+        "    V[l]: param[n[l], n[l-1]]\n    A[l] = V[l] @ A[l-1]\nloss = sum(A[L])\n",
+        "A",
+    )
     assert (var.shape, var.indices) == ((n(l), m), (l,))
 
 
@@ -39,24 +43,40 @@ def test_a_constant_away_from_the_index_moves_along() -> None:
 
 
 def test_a_loop_index_is_turned_around() -> None:
-    assert family("for l in range(1, L+1):\n    A[L+1-l]: input[n[l], m]\nloss = sum(A[1])\n", "A").shape == (n(L + 1 - l), m)
+    assert family("for l in range(1, L+1):\n    A[L+1-l]: input[n[l], m]\nloss = sum(A[1])\n", "A").shape == (
+        n(L + 1 - l),
+        m,
+    )
     assert family("for l in range(1, L+1):\n    A[l-1]: input[n[l], m]\nloss = sum(A[0])\n", "A").shape == (n(l + 1), m)
 
 
 def test_other_pieces_decide_between_readings() -> None:
-    text = "for l in range(1, L+1):\n    H[l, 0]: input[n[l], m]\nfor t in range(1, T+1):\n    H[0, t]: input[n[0], m]\nloss = sum(H[1, 0])\n"
+    text = (
+        "for l in range(1, L+1):\n    H[l, 0]: input[n[l], m]\n"
+        "for t in range(1, T+1):\n    H[0, t]: input[n[0], m]\nloss = sum(H[1, 0])\n"
+    )
     assert family(text, "H").shape == (n(l), m)
 
 
 def test_the_last_member_may_be_the_declared_one() -> None:
-    text = "G[L+1]: input[n[L+1], m]\nfor l in range(L, 0, -1):\n    V[l]: param[n[l], n[l+1]]\n    G[l] = V[l] @ G[l+1]\nloss = sum(G[1])\n"
+    text = (
+        "G[L+1]: input[n[L+1], m]\nfor l in range(L, 0, -1):\n"
+        "    V[l]: param[n[l], n[l+1]]\n    G[l] = V[l] @ G[l+1]\nloss = sum(G[1])\n"
+    )
     assert family(text, "G").shape == (n(l), m)
 
 
 def test_a_computed_family_is_generalised_too() -> None:
-    text = "for l in range(1, L+1):\n    W[l]: param[n[l], n[l-1]]\nfor l in range(1, L+1):\n    Q[l] = W[l].T\nloss = sum(Q[L])\n"
+    text = (
+        "for l in range(1, L+1):\n    W[l]: param[n[l], n[l-1]]\n"
+        "for l in range(1, L+1):\n    Q[l] = W[l].T\nloss = sum(Q[L])\n"
+    )
     assert family(text, "Q").shape == (n(l - 1), n(l))
-    assert family("X: input[n[0], m]\nA[0] = X\nfor l in range(1, L+1):\n    W[l]: param[n[l], n[l-1]]\n    A[l] = W[l] @ A[l-1]\nloss = sum(A[L])\n", "A").shape == (n(l), m)
+    assert family(
+        "X: input[n[0], m]\nA[0] = X\nfor l in range(1, L+1):\n"
+        "    W[l]: param[n[l], n[l-1]]\n    A[l] = W[l] @ A[l-1]\nloss = sum(A[L])\n",
+        "A",
+    ).shape == (n(l), m)
 
 
 def test_what_can_be_read_in_two_ways_is_stated() -> None:
@@ -70,7 +90,10 @@ def test_what_can_be_read_in_two_ways_is_stated() -> None:
 def test_a_stated_shape_is_a_declaration() -> None:
     text = "X: input[h, m]\nW: param[h, h]\nfor t in range(1, T+1):\n    H[t]: [h, m] = W @ H[t-1]\nloss = sum(H[T])\n"
     assert codes(text) == ["B001"]  # the shape is known, the member 0 is not
-    fine = "X: input[h, m]\nW: param[h, h]\nH[0] = X\nfor t in range(1, T+1):\n    H[t]: [h, m] = W @ H[t-1]\nloss = sum(H[T])\n"
+    fine = (
+        "X: input[h, m]\nW: param[h, h]\nH[0] = X\nfor t in range(1, T+1):\n"
+        "    H[t]: [h, m] = W @ H[t-1]\nloss = sum(H[T])\n"
+    )
     assert family(fine, "H").shape == (size("h"), m)
     assert codes("X: input[h, m]\nfor t in range(1, T+1):\n    H[t]: [m, m] = X\nloss = sum(H[T])\n") == ["S010"]
     alone = "X: input[n, m]\nfor t in range(1, T+1):\n    Z[t]: [n, m]\n    Z[t] = X\nloss = sum(Z[1])\n"
@@ -87,7 +110,9 @@ def test_a_piece_that_does_not_fit_names_the_shape_of_the_others() -> None:
 
 
 def test_boxes_of_declarations() -> None:
-    var = family("for k in range(-2, 1):\n    H[k]: input[h, m]\nH[1]: input[h, m]\nloss = sum(H[-2]) + sum(H[1])\n", "H")
+    var = family(
+        "for k in range(-2, 1):\n    H[k]: input[h, m]\nH[1]: input[h, m]\nloss = sum(H[-2]) + sum(H[1])\n", "H"
+    )
     assert [[(side.lows, side.highs) for side in box.sides] for box in var.boxes] == [[((-2,), (0,))], [((1,), (1,))]]
 
 

@@ -18,8 +18,8 @@ T = "for t in range(1, T+1):\n"
 CASES: list[tuple[str, str]] = [
     # -- what would run code if it were evaluated
     ("O008", V + "Z = __import__('os').system('touch CANARY')"),
-    ("O001", V + "Z = eval('open(\"CANARY\", \"w\")')"),
-    ("O001", V + "Z = exec('open(\"CANARY\", \"w\")')"),
+    ("O001", V + 'Z = eval(\'open("CANARY", "w")\')'),
+    ("O001", V + 'Z = exec(\'open("CANARY", "w")\')'),
     ("O001", V + "Z = open('CANARY', 'w')"),
     ("O001", V + "Z = compile('1', '', 'eval')"),
     ("O001", V + "Z = getattr(X, 'T')"),
@@ -32,7 +32,7 @@ CASES: list[tuple[str, str]] = [
     ("N003", V + "Z = (lambda: 1)()"),
     ("O007", V + "Z = [c for c in (1).__class__.__bases__]"),
     ("O007", V + "Z = {open('CANARY', 'w')}"),
-    ("O007", V + "Z = f'{open(\"CANARY\", \"w\")}'"),
+    ("O007", V + 'Z = f\'{open("CANARY", "w")}\''),
     ("O007", V + "Z = (Q := open('CANARY', 'w'))"),
     ("P010", "import os\nX: input[n, m]\nloss = sum(X)"),
     ("P010", "from os import system\nX: input[n, m]\nloss = sum(X)"),
@@ -79,7 +79,7 @@ CASES: list[tuple[str, str]] = [
     ("P002", R + T + "\tH[t] = W @ H[t-1]"),
     ("P005", V + "Z = X \\ Y"),
     ("P006", V + "Z = X'"),
-    ("P006", V + "Z = \"X"),
+    ("P006", V + 'Z = "X'),
     ("P006", V + "Z = W'X'Y'"),
     # -- brackets and nesting
     ("P003", V + "Z = W @ (X"),
@@ -397,9 +397,18 @@ CASES: list[tuple[str, str]] = [
     ("L005", V + "Z = ((((n+m+1)**9)**9)**9)**9 * X"),
     ("L005", "X: input[(n+m+k+1)**60, m]\nloss = sum(X)"),
     ("L005", "X: input[" + "+".join(f"n{k}" for k in range(100)) + ", m]\nloss = sum(X)"),
-    ("L005", V + "def f(x): return " + "*".join(["(x+1)"] * 3) + "\n"
-             + "".join(f"def f{k}(x): return {'f' if k == 0 else f'f{k - 1}'}(x) + exp({'f' if k == 0 else f'f{k - 1}'}(x)*x)\n" for k in range(20))
-             + "Z = f19(X)"),
+    (
+        "L005",
+        V
+        + "def f(x): return "
+        + "*".join(["(x+1)"] * 3)
+        + "\n"
+        + "".join(
+            f"def f{k}(x): return {'f' if k == 0 else f'f{k - 1}'}(x) + exp({'f' if k == 0 else f'f{k - 1}'}(x)*x)\n"
+            for k in range(20)
+        )
+        + "Z = f19(X)",
+    ),
     ("L004", "X: input[n, m]\n" + "".join(f"A{k} = X\n" for k in range(10_001))),
     ("L004", "X: input[n, m]\n" + "".join(f"A{k} = X\n" for k in range(5_001))),
     ("L001", "#" * 1_000_001),
@@ -441,11 +450,20 @@ def test_a_bad_declaration_gives_a_diagnostic_with_a_place(
 
 
 def test_all_errors_of_a_file_are_found() -> None:
-    text = V + "A1 = W @ Q\nA2 = X @ W\nA3 = tahn(X)\nA4 = (X\nA5 = X + W\nfor t in range(1, T+1):\n    B[t] = foo(X)\nA6 = A1 + Q2\n"
+    text = (
+        V + "A1 = W @ Q\nA2 = X @ W\nA3 = tahn(X)\nA4 = (X\nA5 = X + W\n"
+        "for t in range(1, T+1):\n    B[t] = foo(X)\nA6 = A1 + Q2\n"
+    )
     with pytest.raises(DeclarationError) as caught:
         read_text(text)
     assert [(d.code, d.line) for d in caught.value.diagnostics] == [
-        ("N001", 5), ("S001", 6), ("O001", 7), ("P003", 8), ("S002", 9), ("O001", 11), ("N001", 12),
+        ("N001", 5),
+        ("S001", 6),
+        ("O001", 7),
+        ("P003", 8),
+        ("S002", 9),
+        ("O001", 11),
+        ("N001", 12),
     ]
 
 

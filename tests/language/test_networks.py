@@ -16,8 +16,22 @@ PATHS = sorted(Path(symbp.networks.__file__).parent.glob("*.net"))
 def test_the_networks_that_the_documents_name_are_there() -> None:
     names = {path.stem for path in PATHS}
     assert names >= {
-        "xor", "iris", "digits", "mlp", "deep", "rnn", "delayed", "bidirectional", "stacked", "last_step", "logistic",
-        "regression", "residual", "lstm", "dag", "dropout",
+        "xor",
+        "iris",
+        "digits",
+        "mlp",
+        "deep",
+        "rnn",
+        "delayed",
+        "bidirectional",
+        "stacked",
+        "last_step",
+        "logistic",
+        "regression",
+        "residual",
+        "lstm",
+        "dag",
+        "dropout",
     }
 
 

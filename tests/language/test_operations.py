@@ -23,7 +23,15 @@ def data() -> dict[str, Any]:
     """Return one array for each name of SHAPES."""
     rng = np.random.default_rng(1)
     shapes = {
-        "A": (4, 3), "B": (4, 3), "S": (4, 4), "C": (3, 2), "x": (4, 1), "y": (4, 1), "r": (1, 3), "K": (2, 2), "s": (1, 1),
+        "A": (4, 3),
+        "B": (4, 3),
+        "S": (4, 4),
+        "C": (3, 2),
+        "x": (4, 1),
+        "y": (4, 1),
+        "r": (1, 3),
+        "K": (2, 2),
+        "s": (1, 1),
     }
     found = {name: rng.normal(size=shape) for name, shape in shapes.items()}
     return found | {"P": rng.uniform(0.5, 2, size=(4, 3)), "M": (rng.random((4, 3)) > 0.5).astype(float)}
@@ -234,7 +242,10 @@ def test_every_operation_of_the_table_is_tried() -> None:
 def test_python_functions_do_what_the_text_does() -> None:
     A = read_expression("A", "A[n,m]").variables["A"]()
     assert functions.tanh(A) == read_expression("tanh(A)", "A[n,m]").body[-1].value
-    assert functions.sum(A, axis=0, keepdims=True) == read_expression("sum(A, axis=0, keepdims=True)", "A[n,m]").body[-1].value
+    assert (
+        functions.sum(A, axis=0, keepdims=True)
+        == read_expression("sum(A, axis=0, keepdims=True)", "A[n,m]").body[-1].value
+    )
     assert functions.where(A > 0, A, 0.1) == read_expression("where(A > 0, A, 0.1)", "A[n,m]").body[-1].value
     assert functions.vstack([A, A]) == read_expression("vstack([A, A])", "A[n,m]").body[-1].value
     assert functions.leaky_relu(A, 0.2) == read_expression("leaky_relu(A, 0.2)", "A[n,m]").body[-1].value
@@ -243,7 +254,7 @@ def test_python_functions_do_what_the_text_does() -> None:
     with pytest.raises(TypeError, match="axis"):
         functions.softmax(A)
     with pytest.raises(AttributeError):
-        functions.conv2d  # noqa: B018
+        functions.conv2d
 
 
 def test_later_and_never_are_no_operations() -> None:

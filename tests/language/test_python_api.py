@@ -36,7 +36,9 @@ def test_sequential_is_the_text() -> None:
     program = Sequential(
         [Dense(16, tanh), Dropout("1/2"), Dense(3)], loss=softmax_cross_entropy, inputs=4, facts=["one_hot_columns"]
     )
-    same(program, read_text("""
+    same(
+        program,
+        read_text("""
 X: input[4, m]
 Y: target[3, m] & one_hot_columns
 M2: input[16, m] & mask
@@ -45,12 +47,15 @@ A1 = dense(X, 16, tanh)
 D2 = dropout(A1, M2, 1/2)
 Z3 = dense(D2, 3)
 loss = softmax_cross_entropy(Z3, Y)
-"""))
+"""),
+    )
     assert program.samples == size("m")
 
 
 def test_sequential_with_samples_as_rows_and_names_of_sizes() -> None:
-    program = Sequential([Dense("n1", "relu", bias="folded"), Dense("n2", bias="none")], "mean_squared_error", samples="k", rows=True)
+    program = Sequential(
+        [Dense("n1", "relu", bias="folded"), Dense("n2", bias="none")], "mean_squared_error", samples="k", rows=True
+    )
     n0, n1, n2, k = sizes("n0, n1 n2 k")
     shapes = {v.name: v.shape for v in program.variables.values()}
     assert shapes["X"] == (k, n0)
@@ -76,7 +81,9 @@ def test_operators_make_the_program_of_the_text() -> None:
     net["Z"] = W @ X + b
     net["A"] = where(net["Z"] > 0, net["Z"], 0.1)
     net["loss"] = sum((net["A"] - Y) ** 2) / (2 * m) + lam * sum(W**2)
-    same(net.program(), read_text("""
+    same(
+        net.program(),
+        read_text("""
 X: input[n0, m]
 Y: target[n1, m] & binary
 W: param[n1, n0]; b: param[n1, 1]
@@ -84,7 +91,8 @@ lam: input
 Z = W @ X + b
 A = where(Z > 0, Z, 0.1)
 loss = sum((A - Y)**2) / (2*m) + lam*sum(W**2)
-"""))
+"""),
+    )
 
 
 def test_loops_and_families() -> None:
@@ -99,7 +107,9 @@ def test_loops_and_families() -> None:
     with net.loop("t", 1, T, down=True) as t:
         net["G", t] = 2 * net["H", t]
     net["loss"] = net.sum(sum(net["G", t]), t, 1, T)
-    same(net.program(), read_text("""
+    same(
+        net.program(),
+        read_text("""
 H[0]: input[h, m]
 W: param[h, h]
 for t in range(1, T+1):
@@ -109,7 +119,8 @@ for t in range(1, T+1):
 for t in range(T, 0, -1):
     G[t] = 2*H[t]
 loss = sum(sum(G[t]) for t in range(1, T+1))
-"""))
+"""),
+    )
 
 
 def test_any_depth() -> None:
@@ -124,7 +135,9 @@ def test_any_depth() -> None:
         net["Z", l] = W @ net["A", l - 1] + b
         net["A", l] = sigma(net["Z", l])
     net["loss"] = sum((net["A", L] - Y) ** 2) / (2 * m)
-    same(net.program(), read_text("""
+    same(
+        net.program(),
+        read_text("""
 sigma: elementwise
 A[0]: input[n[0], m]
 Y: target[n[L], m]
@@ -134,7 +147,8 @@ for l in range(1, L+1):
     Z[l] = W[l] @ A[l-1] + b[l]
     A[l] = sigma(Z[l])
 loss = sum((A[L] - Y)**2) / (2*m)
-"""))
+"""),
+    )
 
 
 def test_layers_from_python() -> None:
@@ -143,14 +157,17 @@ def test_layers_from_python() -> None:
     A1 = net.write("A1", "dense", X, "n1", "tanh", bias="folded")
     Z2 = net.write("Z2", "dense", A1, "n2")
     net.write("loss", sigmoid_cross_entropy, Z2, Y)
-    same(net.program(), read_text("""
+    same(
+        net.program(),
+        read_text("""
 X: input[4, m]
 Y: target[n2, m]
 samples: m
 A1 = dense(X, n1, tanh, bias='folded')
 Z2 = dense(A1, n2)
 loss = sigmoid_cross_entropy(Z2, Y)
-"""))
+"""),
+    )
 
 
 def test_a_function_with_a_law() -> None:
@@ -179,14 +196,22 @@ def test_python_errors_have_names() -> None:
 
 def test_an_expression_without_a_file() -> None:
     program = read_expression("sum((A@x-b)**2)", "A[n,d] x[d,1] b[n,1]", wrt="x")
-    same(program.replace(name="network"), read_text("A: input[n,d]\nx: param[d,1]\nb: input[n,1]\nloss = sum((A@x-b)**2)\n"))
+    same(
+        program.replace(name="network"),
+        read_text("A: input[n,d]\nx: param[d,1]\nb: input[n,1]\nloss = sum((A@x-b)**2)\n"),
+    )
 
 
-@pytest.mark.parametrize("shapes", ["A[n,d], x[d,1], s", "A[n, d] x[d, 1] s", "A [n,d]; x[d,1]; s", {"A": ("n", "d"), "x": ("d", 1), "s": ()}])
+@pytest.mark.parametrize(
+    "shapes",
+    ["A[n,d], x[d,1], s", "A[n, d] x[d, 1] s", "A [n,d]; x[d,1]; s", {"A": ("n", "d"), "x": ("d", 1), "s": ()}],
+)
 def test_shapes_may_be_written_in_several_ways(shapes: str) -> None:
     program = read_expression("s*A @ x", shapes, wrt=["A", "x"])
     assert [(v.name, v.kind, v.scalar) for v in program.declared()] == [
-        ("A", "param", False), ("x", "param", False), ("s", "input", True),
+        ("A", "param", False),
+        ("x", "param", False),
+        ("s", "input", True),
     ]
     assert program.outputs == ("value",)
 
@@ -211,7 +236,9 @@ def test_facts_in_shapes() -> None:
         ("", "x[n,1]", "", "P009", 1),
     ],
 )
-def test_errors_of_an_expression_have_their_place_in_it(expression: str, shapes: str, wrt: str, code: str, column: int) -> None:
+def test_errors_of_an_expression_have_their_place_in_it(
+    expression: str, shapes: str, wrt: str, code: str, column: int
+) -> None:
     with pytest.raises(DeclarationError) as caught:
         read_expression(expression, shapes, wrt)
     (found,) = caught.value.diagnostics

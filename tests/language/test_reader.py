@@ -70,7 +70,7 @@ def test_lines_are_joined_by_brackets_and_backslashes_and_split_by_semicolons() 
 
 
 def test_a_hash_in_quotes_is_no_comment() -> None:
-    assert value("Z = reshape(X, (m, n), order='F')  # 'F'") == value("Z = reshape(X, (m, n), order=\"F\")")
+    assert value("Z = reshape(X, (m, n), order='F')  # 'F'") == value('Z = reshape(X, (m, n), order="F")')
 
 
 def test_places_are_right_in_joined_lines() -> None:
@@ -90,8 +90,12 @@ def test_declarations_have_kind_shape_and_facts() -> None:
     )
     v = program.variables
     assert [(x.name, x.kind, x.shape, x.scalar) for x in program.declared()] == [
-        ("X", "input", (n, m), False), ("Y", "target", (k, m), False), ("W", "param", (k, n), False),
-        ("S", "const", (n, n), False), ("lam", "input", (1, 1), True), ("ids", "input", (1, m), False),
+        ("X", "input", (n, m), False),
+        ("Y", "target", (k, m), False),
+        ("W", "param", (k, n), False),
+        ("S", "const", (n, n), False),
+        ("lam", "input", (1, 1), True),
+        ("ids", "input", (1, m), False),
     ]
     assert v["Y"].facts == {"one_hot_columns", "columns_sum_to_one"}  # the implied fact is there too
     assert v["S"].facts == {"symmetric", "positive"}
@@ -99,7 +103,9 @@ def test_declarations_have_kind_shape_and_facts() -> None:
 
 
 def test_a_const_may_have_its_value_in_the_file() -> None:
-    program = read_text("M: const[2, 3] = [[1, -0.5, 1/3],\n  [0, 1e-2, 2]]\nN: const = [[7]]\na: const = 0.1\nZ = a*M + N\n")
+    program = read_text(
+        "M: const[2, 3] = [[1, -0.5, 1/3],\n  [0, 1e-2, 2]]\nN: const = [[7]]\na: const = 0.1\nZ = a*M + N\n"
+    )
     half = sp.Rational(1, 2)
     assert program.variables["M"].value == ((1, -half, sp.Rational(1, 3)), (0, sp.Rational(1, 100), 2))
     assert program.variables["N"].value == ((7,),)
@@ -176,7 +182,8 @@ def test_a_scalar_is_multiplied_not_matrix_multiplied() -> None:
 
 def test_functions_of_the_file() -> None:
     program = read_text(
-        "X: input[n, m]\nsigma: elementwise\ndef f(x): return x/(1 + exp(-x))\ndef g(x, y):\n    return where(x > 0, f(x), y)**2\n"
+        "X: input[n, m]\nsigma: elementwise\ndef f(x): return x/(1 + exp(-x))\n"
+        "def g(x, y):\n    return where(x > 0, f(x), y)**2\n"
         "Z = g(sigma(X), X)\n"
     )
     assert program.functions["sigma"].is_free
@@ -191,7 +198,11 @@ def test_functions_of_the_file() -> None:
 
 
 def test_a_function_may_use_table_functions_and_parameters() -> None:
-    law = read_text("X: input[n, m]\ndef f(x): return leaky_relu(x, 0.2) + np.maximum(x, 0.5) + square(x)*pi\nZ = f(X)\n").functions["f"].law
+    law = (
+        read_text("X: input[n, m]\ndef f(x): return leaky_relu(x, 0.2) + np.maximum(x, 0.5) + square(x)*pi\nZ = f(X)\n")
+        .functions["f"]
+        .law
+    )
     assert law(2) == 2 + 2 + 4 * sp.pi
     assert law(-1) == -sp.Rational(1, 5) + sp.Rational(1, 2) + sp.pi
 
@@ -212,7 +223,8 @@ def test_outputs_are_the_loss_and_what_nobody_reads() -> None:
 
 def test_a_number_is_an_equation_too() -> None:
     assert equations(read_text("X: input[n, m]\nc = 1/(2*m)\nZ: [n, m] = 3\n")) == {
-        "c": "Scale(Ones(1, 1), 1/(2*m))", "Z": "Scale(Ones(n, m), 3)",
+        "c": "Scale(Ones(1, 1), 1/(2*m))",
+        "Z": "Scale(Ones(n, m), 3)",
     }
 
 
@@ -233,8 +245,12 @@ def test_loops_go_up_and_down() -> None:
 
 
 def test_a_loop_in_one_line() -> None:
-    a = read_text("for t in range(1, T+1): X[t]: input[n, m]; Z[t] = 2*X[t]\nloss = sum(sum(Z[t]) for t in range(1, T+1))\n")
-    b = read_text("for t in range(1, T+1):\n  X[t]: input[n, m]\n  Z[t] = 2*X[t]\nloss = sum(sum(Z[t]) for t in range(1, T+1))\n")
+    a = read_text(
+        "for t in range(1, T+1): X[t]: input[n, m]; Z[t] = 2*X[t]\nloss = sum(sum(Z[t]) for t in range(1, T+1))\n"
+    )
+    b = read_text(
+        "for t in range(1, T+1):\n  X[t]: input[n, m]\n  Z[t] = 2*X[t]\nloss = sum(sum(Z[t]) for t in range(1, T+1))\n"
+    )
     assert equations(a) == equations(b)
     assert a.variables == b.variables
 
@@ -300,7 +316,11 @@ def test_reading_is_linear_and_fast() -> None:
     def net(layers: int) -> str:
         lines = ["X: input[n0, m]", f"Y: target[n{layers}, m]", "A0 = X"]
         for k in range(1, layers + 1):
-            lines += [f"W{k}: param[n{k}, n{k - 1}]; b{k}: param[n{k}, 1]", f"Z{k} = W{k} @ A{k - 1} + b{k}", f"A{k} = tanh(Z{k})"]
+            lines += [
+                f"W{k}: param[n{k}, n{k - 1}]; b{k}: param[n{k}, 1]",
+                f"Z{k} = W{k} @ A{k - 1} + b{k}",
+                f"A{k} = tanh(Z{k})",
+            ]
         return "\n".join([*lines, f"loss = sum((A{layers} - Y)**2)/(2*m)"])
 
     start = time.perf_counter()
@@ -310,5 +330,7 @@ def test_reading_is_linear_and_fast() -> None:
 
 
 def test_a_function_is_a_value_of_its_own() -> None:
-    assert read_text("f: elementwise\nX: input[n, m]\nZ = f(X)\n").functions["f"] == Function("f", (), (0,), sp.core.symbol.Str("free"))
+    assert read_text("f: elementwise\nX: input[n, m]\nZ = f(X)\n").functions["f"] == Function(
+        "f", (), (0,), sp.core.symbol.Str("free")
+    )
     assert isinstance(read_text("X: input[n, m]\nZ = X\n").sites[0].equation.value, Ref)

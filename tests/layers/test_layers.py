@@ -27,11 +27,16 @@ def equations(program: Program) -> dict[str, str]:
 def test_dense_names_its_parts_after_the_left_side() -> None:
     program = read_text("X: input[n0, m]\nA1 = dense(X, n1, tanh)\nZ2 = dense(A1, 3)\nloss = sum(Z2)\n")
     assert equations(program) == {
-        "Z_A1": "Add(MatMul(W_A1, X), MatMul(b_A1, Ones(1, m)))", "A1": "Map(Z_A1, tanh)",
-        "Z2": "Add(MatMul(W_Z2, A1), MatMul(b_Z2, Ones(1, m)))", "loss": "MatMul(Ones(1, 3), Z2, Ones(m, 1))",
+        "Z_A1": "Add(MatMul(W_A1, X), MatMul(b_A1, Ones(1, m)))",
+        "A1": "Map(Z_A1, tanh)",
+        "Z2": "Add(MatMul(W_Z2, A1), MatMul(b_Z2, Ones(1, m)))",
+        "loss": "MatMul(Ones(1, 3), Z2, Ones(m, 1))",
     }
     assert {v.name: v.shape for v in program.parameters} == {
-        "W_A1": (n1, n0), "b_A1": (n1, 1), "W_Z2": (3, n1), "b_Z2": (3, 1),
+        "W_A1": (n1, n0),
+        "b_A1": (n1, 1),
+        "W_Z2": (3, n1),
+        "b_Z2": (3, 1),
     }
     assert list(program.variables)[:5] == ["X", "W_A1", "b_A1", "W_Z2", "b_Z2"]  # declared ones first
 
@@ -74,7 +79,9 @@ def test_a_layer_stands_inside_an_expression() -> None:
 
 
 def test_a_layer_in_a_loop_has_parameters_for_each_iteration() -> None:
-    program = read_text("A[0]: input[n[0], m]\nfor l in range(1, L+1):\n    A[l] = dense(A[l-1], n[l], tanh)\nloss = sum(A[L])\n")
+    program = read_text(
+        "A[0]: input[n[0], m]\nfor l in range(1, L+1):\n    A[l] = dense(A[l-1], n[l], tanh)\nloss = sum(A[L])\n"
+    )
     assert equations(program)["Z_A[l]"] == "Add(MatMul(W_A[l], A[l - 1]), MatMul(b_A[l], Ones(1, m)))"
     W = program.variables["W_A"]
     assert str(W.shape) == "(n[l], n[l - 1])"
@@ -95,8 +102,14 @@ def _data() -> dict[str, Any]:
     e = np.exp(rng.normal(size=(3, 4)))
     f = np.exp(rng.normal(size=(3, 4)))
     return {
-        "A": rng.normal(size=(3, 4)), "Y": rng.uniform(size=(3, 4)), "P": e / e.sum(axis=0), "Q": f / f.sum(axis=0),
-        "S": np.sign(rng.normal(size=(3, 4))), "W": rng.normal(size=(2, 3)), "V": rng.normal(size=(2, 2)), "lam": np.array([[0.3]]),
+        "A": rng.normal(size=(3, 4)),
+        "Y": rng.uniform(size=(3, 4)),
+        "P": e / e.sum(axis=0),
+        "Q": f / f.sum(axis=0),
+        "S": np.sign(rng.normal(size=(3, 4))),
+        "W": rng.normal(size=(2, 3)),
+        "V": rng.normal(size=(2, 2)),
+        "lam": np.array([[0.3]]),
     }
 
 
@@ -110,7 +123,10 @@ LOSSES: list[tuple[str, Callable[[dict[str, Any]], Any]]] = [
     ("sum_of_squares(A, Y, 1/2)", lambda d: np.sum((d["A"] - d["Y"]) ** 2) / 2),
     ("sum_of_squares(A, Y, factor=1/(2*m))", lambda d: np.sum((d["A"] - d["Y"]) ** 2) / 8),
     ("cross_entropy(P, Y)", lambda d: -np.sum(d["Y"] * np.log(d["P"])) / 4),
-    ("cross_entropy(P, Y, kind='binary')", lambda d: -np.sum(d["Y"] * np.log(d["P"]) + (1 - d["Y"]) * np.log(1 - d["P"])) / 4),
+    (
+        "cross_entropy(P, Y, kind='binary')",
+        lambda d: -np.sum(d["Y"] * np.log(d["P"]) + (1 - d["Y"]) * np.log(1 - d["P"])) / 4,
+    ),
     ("softmax_cross_entropy(A, Y)", lambda d: -np.sum(d["Y"] * (d["A"] - np.log(np.exp(d["A"]).sum(axis=0)))) / 4),
     ("sigmoid_cross_entropy(A, Y)", lambda d: np.sum(np.log1p(np.exp(d["A"])) - d["Y"] * d["A"]) / 4),
     ("huber(A, Y)", lambda d: _huber(d["A"] - d["Y"], 1.0)),
@@ -150,7 +166,9 @@ def test_no_overflow_in_the_losses_of_logits() -> None:
     given = _data() | {"A": 1e3 * np.sign(_data()["A"])}
     for name in ("softmax_cross_entropy", "sigmoid_cross_entropy"):
         with np.errstate(over="raise", invalid="raise"):
-            assert np.isfinite(value_of(evaluate(read_text(f"{HEAD}loss = {name}(A, Y)\n"), given, {"k": 3, "m": 4}), "loss"))
+            assert np.isfinite(
+                value_of(evaluate(read_text(f"{HEAD}loss = {name}(A, Y)\n"), given, {"k": 3, "m": 4}), "loss")
+            )
 
 
 def test_every_layer_is_registered_with_a_signature_that_is_read() -> None:
@@ -164,10 +182,19 @@ def test_every_layer_is_registered_with_a_signature_that_is_read() -> None:
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        ("A = dense(X)", "O003"), ("A = dense(X, 0)", "S021"), ("A = dense(X, n1, foo)", "O005"), ("A = dense(2, n1)", "O004"),
-        ("A = dense(X, n1, bias='what')", "O005"), ("A = dropout(X, X, 1)", "O005"), ("loss = huber(X, X.T)", "S002"),
-        ("loss = l2(2)", "O003"), ("A = np.dense(X, 3)", "O001"), ("W_A = X; A = dense(X, 3)", "N002"),
-        ("A = dense(X, n1, units=3)", "O003"), ("A = dense", "O008"), ("loss = sum_of_squares(X, X, X)", "O005"),
+        ("A = dense(X)", "O003"),
+        ("A = dense(X, 0)", "S021"),
+        ("A = dense(X, n1, foo)", "O005"),
+        ("A = dense(2, n1)", "O004"),
+        ("A = dense(X, n1, bias='what')", "O005"),
+        ("A = dropout(X, X, 1)", "O005"),
+        ("loss = huber(X, X.T)", "S002"),
+        ("loss = l2(2)", "O003"),
+        ("A = np.dense(X, 3)", "O001"),
+        ("W_A = X; A = dense(X, 3)", "N002"),
+        ("A = dense(X, n1, units=3)", "O003"),
+        ("A = dense", "O008"),
+        ("loss = sum_of_squares(X, X, X)", "O005"),
     ],
 )
 def test_errors_of_layers_have_a_place(text: str, code: str) -> None:
