@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from symbp.verify.normal_form.indices import Index, Symbol, of, substitute, variables
+from symbp.verify.normal_form.indices import Index, Symbol, of, scaled, substitute, variables
 from symbp.verify.normal_form.terms import Algebra, Atom, BudgetExceeded, Exponent, Poly, Term
 
 Factors = dict[Atom, Exponent]
@@ -132,6 +132,8 @@ def _signature(algebra: Algebra, atom: Atom, view: Mapping[Symbol, Index]) -> An
     args: tuple[Any, ...] = tuple(substitute(a, view) for a in atom.args)
     if atom.head == "ref" and algebra.symmetric(atom.name):
         args = (*args[:-2], *sorted(args[-2:]))
+    if atom.head == "delta":
+        args = (min(args[0], substitute(scaled(atom.args[0], -1), view)),)
     end = substitute(atom.binder[1], view) if atom.binder else ()
     return (1, (atom.head, atom.name, args, [_poly_signature(algebra, p, view) for p in atom.inner], end))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import sympy as sp
 
-from symbp.expr import AxisNode, Map, Node, Ref, refs
+from symbp.expr import AxisNode, Hadamard, Map, MatMul, Node, Ones, Ref, Scale, SMul, Transpose, is_one, refs
 from symbp.verify.normal_form.entries import Entries, place
 from symbp.verify.normal_form.indices import Index, Symbol, minus, of, plus, scaled, substitute, variables
 from symbp.verify.normal_form.terms import Atom, Poly, Product, Products
@@ -40,23 +40,33 @@ class Definition:
     zero_outside: bool = False
 
     @property
-    def is_result(self) -> bool:
-        """Tell whether it is one non-linear operation on variables: what the naming pass gives a name."""
-        values = [p.value for p in self.pieces]
-        return all(isinstance(v, Map | AxisNode) and all(isinstance(o, Ref) for o in v.operands) for v in values)
+    def is_short(self) -> bool:
+        """Tell whether it is one product of entries: functions of variables, no sums."""
+        return all(_is_product(p.value) for p in self.pieces)
+
+
+def _is_product(value: Node) -> bool:
+    if isinstance(value, Ref | Ones):
+        return True
+    if isinstance(value, AxisNode):
+        return isinstance(value.operands[0], Ref)
+    if isinstance(value, MatMul) and not all(is_one(a.cols) for a in value.operands[:-1]):
+        return False
+    products = Map | MatMul | Hadamard | SMul | Scale | Transpose
+    return isinstance(value, products) and all(map(_is_product, value.operands))
 
 
 Definitions = Mapping[str, Definition]
 
 
-def results(definitions: Definitions) -> frozenset[str]:
-    """Return the names whose replacement costs nothing: messages and results of non-linear operations."""
-    return _acyclic(definitions, [n for n, d in definitions.items() if d.zero_outside or d.is_result])
+def short(definitions: Definitions) -> frozenset[str]:
+    """Return the names whose replacement costs little: messages, and products of functions of other names."""
+    return _acyclic(definitions, [n for n, d in definitions.items() if d.zero_outside or d.is_short])
 
 
 def replaceable(definitions: Definitions) -> frozenset[str]:
     """Return as many names as can be replaced without running in a circle, the cheap ones first."""
-    return _acyclic(definitions, [*sorted(results(definitions)), *definitions])
+    return _acyclic(definitions, [*sorted(short(definitions)), *definitions])
 
 
 def _acyclic(definitions: Definitions, names: Sequence[str]) -> frozenset[str]:

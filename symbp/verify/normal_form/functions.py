@@ -16,7 +16,7 @@ from sympy.core.function import AppliedUndef
 from sympy.core.relational import Relational
 
 from symbp.expr import Function, SizeMember
-from symbp.verify.normal_form.indices import Index, Symbol
+from symbp.verify.normal_form.indices import ZERO, Index, Symbol
 from symbp.verify.normal_form.terms import Algebra, Atom, Exponent, Poly, Product, Products, Term, Unsupported, whole
 from symbp.verify.scalars import UnknownOperation, arguments, scalar_law
 
@@ -47,9 +47,9 @@ def primitive(
 ) -> tuple[Fraction, dict[Atom, Exponent], Poly]:
     """Split off the content: ``poly == c * atoms * rest`` with c > 0 and atoms that all terms share.
 
-    With ``positive_only`` just atoms that are known to be positive are taken, with ``roots`` also fractional powers,
-    which are not negative (but may be 0, so a mask must keep them).  Exponentials are taken so that the largest
-    exponent left is 0, other atoms so that the smallest is.
+    With ``positive_only`` just atoms that are known to be positive are taken, with ``roots`` also 0/1 factors and
+    fractional powers, which are not negative (but may be 0, so a comparison must keep them).  Exponentials are taken
+    so that the largest exponent left is 0, other atoms so that the smallest is.
     """
     coefficients = list(poly.terms.values())
     content = Fraction(
@@ -59,7 +59,7 @@ def primitive(
     tables = [_free_factors(t) for t in poly.terms]
     for atom in {a for table in tables for a in table}:
         root = roots and len(poly.terms) == 1 and atom.head == "pow" and Fraction(tables[0][atom]).denominator > 1
-        if positive_only and not (root or algebra.positive(atom)):
+        if positive_only and not (root or (roots and algebra.is_mask(atom)) or algebra.positive(atom)):
             continue
         exponents = [table.get(atom, 0) for table in tables]
         e = max(exponents) if atom.head == "exp" and len(exponents) > 1 else min(exponents)
@@ -75,7 +75,10 @@ def primitive(
             else:
                 factors.pop(atom, None)
         rest[algebra.canonical(dict(term.bound), factors)] = c / content
-    return content, shared, algebra.poly(rest)
+    poly = algebra.poly(rest)
+    if any(a.head == "pow" for a in shared):
+        poly = algebra.close(algebra.open(poly))
+    return content, shared, poly
 
 
 def _free_factors(term: Term) -> dict[Atom, Exponent]:
@@ -122,7 +125,7 @@ def power(algebra: Algebra, poly: Poly, exponent: Exponent) -> Products:
     if natural:
         if orientation(rest) < 0:
             rest = algebra.negated(rest)
-            result = algebra.scaled(result, (-1) ** int(exponent))
+            result = algebra.scaled(result, -1 if exponent % 2 else 1)
     else:
         magnitude = _square_root(algebra, rest)
         if magnitude is not None and isinstance(whole(2 * exponent), int):
@@ -187,6 +190,8 @@ def logarithm(algebra: Algebra, poly: Poly) -> Products:
 
 
 def _log_of_atom(algebra: Algebra, atom: Atom) -> Products:
+    if algebra.is_mask(atom):
+        return []
     if atom.head == "exp":
         return algebra.open(atom.inner[0])
     if atom.head == "pow":
@@ -293,6 +298,8 @@ def along_axis(
     What does not depend on that index is dropped (softmax, argmax) or comes out (log-sum-exp).
     """
     symbol, last = binder
+    if last == ZERO:
+        return algebra.open(argument, {symbol: ZERO}) if head == "lse" else algebra.constant(1)
     if algebra.explicit and head in ("softmax", "lse"):
         total = algebra.close(algebra.sum(exponential(algebra, argument), [binder]))
         if head == "lse":
@@ -410,7 +417,10 @@ def scalar(algebra: Algebra, law: sp.Basic, values: Mapping[sp.Symbol, Poly]) ->
         result, left = [], algebra.constant(1)
         for branch, condition in law.args:
             chosen = _truth(algebra, condition, values)
-            result += algebra.times(scalar(algebra, branch, values), algebra.freshened(left), algebra.freshened(chosen))
+            mask = close(algebra.multiply(algebra.freshened(left), algebra.freshened(chosen)))
+            # A branch that is never taken need not be defined.
+            if mask.terms:
+                result += algebra.multiply(scalar(algebra, branch, values), algebra.open(mask))
             left = algebra.multiply(left, algebra.constant(1) + algebra.scaled(chosen, -1))
         return algebra.open(close(result))
     if isinstance(law, sp.Function) and len(law.args) == 1 and not isinstance(law, AppliedUndef):

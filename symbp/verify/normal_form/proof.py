@@ -12,7 +12,7 @@ import sympy as sp
 
 from symbp.expr import Node, Ref, same_size, shape_text
 from symbp.program import Program, Site
-from symbp.verify.normal_form.definitions import Definition, LoopRange, Piece, Unfolding, replaceable, results
+from symbp.verify.normal_form.definitions import Definition, LoopRange, Piece, Unfolding, replaceable, short
 from symbp.verify.normal_form.entries import Entries
 from symbp.verify.normal_form.indices import (
     ZERO, Index, Symbol, minus, number, of, plus, variables,
@@ -111,13 +111,13 @@ def prove_zero(
 ) -> Proof:
     """Try to prove that an entry (i, j) vanishes for all sizes.
 
-    Tried in turn: names as they are; messages and results of non-linear operations replaced by what they stand for;
-    all names replaced; and the same with softmax, log-sum-exp and tanh written in exponentials.
+    Tried in turn: names as they are; messages and the names of mere products replaced by what they stand for; all
+    names replaced; and the same with softmax, log-sum-exp and tanh written in exponentials.
     """
     start = time.perf_counter()
     residuals: list[tuple[int, str]] = []
     problem = ""
-    levels = {frozenset[str](): None, results(context.definitions): None, replaceable(context.definitions): None}
+    levels = {frozenset[str](): None, short(context.definitions): None, replaceable(context.definitions): None}
     for explicit in (False, True):
         left = context.budget.seconds - (time.perf_counter() - start)
         algebra = context.algebra(explicit, max(left, 0.0))

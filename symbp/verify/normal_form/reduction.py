@@ -53,8 +53,8 @@ def masks(algebra: Algebra, p: Product) -> Products | None:
     changed = False
     factors: dict[Atom, Exponent] = {}
     for atom, e in p.factors.items():
-        if e > 1 and algebra.is_mask(atom):
-            factors[atom], changed = 1, True
+        if e not in (1, -1) and algebra.is_mask(atom):
+            factors[atom], changed = (1 if e > 0 else -1), True
         elif isinstance(e, int) and e != 1 and atom.head == "ref" and "signs" in algebra.facts.get(atom.name, ()):
             changed = True
             if e % 2:
@@ -155,6 +155,11 @@ def indicators(algebra: Algebra, p: Product) -> Products | None:
             return [rest]
         if algebra.follows(minus(number(-1), index), rest.factors):
             return []
+        opposite = algebra.indicator(scaled(index, -1))
+        if opposite in rest.factors:
+            return [with_atoms(algebra, without(rest, opposite), algebra.delta(index))]
+        if algebra.not_negative(scaled(index, -1)):
+            return [with_atoms(algebra, rest, algebra.delta(index))]
         found = _tightened(algebra, rest, index)
         if found is not None:
             return found
@@ -310,6 +315,9 @@ def cancellations(algebra: Algebra, p: Product) -> Products | None:
         if leading is None or poly.constant() is not None:
             continue
         term, coefficient = leading
+        if atom.head == "pow" and not algebra.positive(atom) and any(algebra.is_mask(a) for a, _ in term.factors):
+            # The mask may guard the point at which the denominator is zero.
+            continue
         quotient = divide(algebra, without(p, atom), term)
         if quotient is None:
             continue

@@ -240,6 +240,8 @@ class Algebra:
         """Return the one atom with this structure."""
         if head == "ref" and args[-2] > args[-1] and self.symmetric(name):
             args = (*args[:-2], args[-1], args[-2])
+        elif head == "delta" and args[0] and args[0][-1][1] < 0:
+            args = (scaled(args[0], -1),)
         key = (head, name, args, inner, binder)
         found = self._atoms.get(key)
         if found is None:
@@ -279,21 +281,23 @@ class Algebra:
         """Tell whether an index is proved to be at least 0 where the given deltas and indicators are 1."""
         if self.not_negative(index):
             return True
-        mapping: dict[Symbol, Index] = {}
-        known: list[Index] = []
+        together: dict[Symbol, Index] = {}
+        equal: list[dict[Symbol, Index]] = []
         for atom in given:
-            if atom.head == "ge":
-                known.append(atom.args[0])
-            elif atom.head == "delta":
+            if atom.head == "ge" and self.not_negative(minus(index, atom.args[0])):
+                return True
+            if atom.head == "delta":
                 for symbol in sorted(variables(atom.args[0]), reverse=True):
                     image = solved_for(atom.args[0], symbol)
-                    if image is not None and symbol not in mapping and variables(image).isdisjoint({*mapping, symbol}):
-                        mapping[symbol] = image
-                        break
-        if any(self.not_negative(minus(index, k)) for k in known):
-            return True
-        if not mapping:
-            return False
+                    if image is not None:
+                        equal.append({symbol: image})
+                        if variables(image).isdisjoint({*together, symbol}):
+                            together.setdefault(symbol, image)
+        if len(together) > 1:
+            equal.append(together)
+        return any(self._follows(index, mapping) for mapping in equal)
+
+    def _follows(self, index: Index, mapping: Mapping[Symbol, Index]) -> bool:
         index = substitute(index, mapping)
         ranges: dict[Symbol, Range] = {}
         for s in self._reached(index):
@@ -383,8 +387,6 @@ class Algebra:
 
     def delta(self, index: Index) -> Atom:
         """Return the Kronecker delta: 1 where the index is 0, 0 elsewhere."""
-        if index and index[-1][1] < 0:
-            index = scaled(index, -1)
         return self.atom("delta", "", (index,))
 
     def indicator(self, index: Index) -> Atom:
@@ -443,6 +445,10 @@ class Algebra:
                 factors[atom] = exponent
                 continue
             total = old + exponent
+            if (old < 0) != (exponent < 0) and self.is_mask(atom):
+                # M/M is 1 where it is defined, and 0 where M guards it (``where(M, 1/M, 0)``): M in both cases.
+                factors[atom] = 1
+                continue
             if (old < 0) != (exponent < 0) and not self.nonzero(atom):
                 self.assume(atom, "!= 0")
             if total == 0:
@@ -556,8 +562,6 @@ class Algebra:
 
     def _moved(self, atom: Atom, mapping: Mapping[Symbol, Index]) -> Atom:
         args = tuple(substitute(a, mapping) for a in atom.args)
-        if atom.head == "delta":
-            return self.delta(args[0])
         return self.atom(atom.head, atom.name, args)
 
     def _renamed(self, atom: Atom, mapping: Mapping[Symbol, Index]) -> Atom | None:

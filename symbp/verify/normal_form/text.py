@@ -17,7 +17,7 @@ class Speller:
 
     def __init__(self, algebra: Algebra, names: Mapping[Symbol, str]) -> None:
         self.algebra = algebra
-        self.names = {**{v: s.name for s, v in algebra.loop_indices.items()}, **names}
+        self.names: dict[Symbol, str] = {**{v: s.name for s, v in algebra.loop_indices.items()}, **names}
 
     def name(self, symbol: Symbol) -> str:
         """Return the name of an index or a size."""
@@ -66,6 +66,8 @@ class Speller:
         front = "*".join(above) or ("1" if below or not rest else "")
         if below:
             front += "/" + (below[0] if len(below) == 1 else f"({'*'.join(below)})")
+        if sums and not rest:
+            rest, front = [front], ""
         body = " ".join([*sums, *rest])
         return f"{front} * {body}" if front and body else front or body
 
