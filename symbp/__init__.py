@@ -1,11 +1,11 @@
 """symbp: backpropagation in matrix form, derived step by step, generated as code, checked by independent witnesses.
 
-    import symbp
+import symbp
 
-    network = symbp.read("mlp.net")
-    derivation = symbp.derive(network)
-    files = symbp.generate(derivation, target="numpy")
-    verdicts = symbp.verify(network)
+network = symbp.read("mlp.net")
+derivation = symbp.derive(network)
+files = symbp.generate(derivation, target="numpy")
+verdicts = symbp.verify(network)
 """
 
 from __future__ import annotations
@@ -23,16 +23,36 @@ if TYPE_CHECKING:
 
 # SymPy takes half a second to import: names are loaded when they are first used, so that --help answers at once.
 _HOME = {
-    "derive": "symbp.pipeline", "generate": "symbp.pipeline", "verify": "symbp.pipeline",
-    "read": "symbp.language", "read_expression": "symbp.language", "Sequential": "symbp.language",
-    "Dense": "symbp.language", "Dropout": "symbp.language", "Model": "symbp.language",
-    "Program": "symbp.program", "Derivation": "symbp.derivation", "Result": "symbp.derivation",
+    "derive": "symbp.pipeline",
+    "generate": "symbp.pipeline",
+    "verify": "symbp.pipeline",
+    "read": "symbp.language",
+    "read_expression": "symbp.language",
+    "Sequential": "symbp.language",
+    "Dense": "symbp.language",
+    "Dropout": "symbp.language",
+    "Model": "symbp.language",
+    "Program": "symbp.program",
+    "Derivation": "symbp.derivation",
+    "Result": "symbp.derivation",
     "Step": "symbp.derivation",
 }
 
 __all__ = [
-    "Dense", "Derivation", "Dropout", "Model", "Program", "Result", "Sequential", "Step", "__version__", "derive",
-    "generate", "read", "read_expression", "verify",
+    "Dense",
+    "Derivation",
+    "Dropout",
+    "Model",
+    "Program",
+    "Result",
+    "Sequential",
+    "Step",
+    "__version__",
+    "derive",
+    "generate",
+    "read",
+    "read_expression",
+    "verify",
 ]
 
 

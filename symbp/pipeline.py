@@ -41,7 +41,11 @@ def program_of(source: Source, samples: Samples | None = None, weights: Weights 
 
 
 def derive(
-    source: Source, wrt: Iterable[str] | None = None, *, samples: Samples | None = None, weights: Weights | None = None,
+    source: Source,
+    wrt: Iterable[str] | None = None,
+    *,
+    samples: Samples | None = None,
+    weights: Weights | None = None,
 ) -> Derivation:
     """Derive the backward pass of a declared network, in matrix form and for all sizes.
 
@@ -56,8 +60,13 @@ def derive(
 
 
 def generate(
-    source: Source | Derivation, target: str = "numpy", *, name: str = "network", sizes: Mapping[str, int] | None = None,
-    dtype: str = "float64", templates: Path | None = None,
+    source: Source | Derivation,
+    target: str = "numpy",
+    *,
+    name: str = "network",
+    sizes: Mapping[str, int] | None = None,
+    dtype: str = "float64",
+    templates: Path | None = None,
 ) -> dict[str, str]:
     """Generate a standalone module that trains, as ``{file name: text}``.
 

@@ -15,8 +15,25 @@ from typing import Literal
 import sympy as sp
 
 from symbp.expr import (
-    Bounds, Box, Function, Interval, Map, Node, Ref, SizeMember, SumOver, affine, at_most, evaluate_size, refs,
-    same_size, shape_text, shift, size_atoms, uncovered, walk,
+    Bounds,
+    Box,
+    Function,
+    Interval,
+    Map,
+    Node,
+    Ref,
+    SizeMember,
+    SumOver,
+    affine,
+    at_most,
+    evaluate_size,
+    refs,
+    same_size,
+    shape_text,
+    shift,
+    size_atoms,
+    uncovered,
+    walk,
 )
 
 Kind = Literal["input", "target", "param", "const", "value", "adjoint", "tangent", "message"]
@@ -82,7 +99,7 @@ class Var:
 
 def substitute(value: sp.Expr, mapping: Mapping[sp.Expr, sp.Expr]) -> sp.Expr:
     """Return a size or an index expression with indices replaced simultaneously."""
-    return value.xreplace(dict(mapping)) if mapping else value  # type: ignore[no-any-return]
+    return value.xreplace(dict(mapping)) if mapping else value
 
 
 @dataclass(frozen=True)
@@ -245,9 +262,7 @@ class Program:
         return tuple(seen)
 
 
-def _sites(
-    body: Sequence[Statement], around: tuple[Loop, ...] = (), path: tuple[int, ...] = ()
-) -> Iterator[Site]:
+def _sites(body: Sequence[Statement], around: tuple[Loop, ...] = (), path: tuple[int, ...] = ()) -> Iterator[Site]:
     for k, statement in enumerate(body):
         if isinstance(statement, Loop):
             yield from _sites(statement.body, (*around, statement), (*path, k))
@@ -263,7 +278,9 @@ def loops(body: Sequence[Statement]) -> Iterator[Loop]:
             yield from loops(statement.body)
 
 
-def map_equations(body: Sequence[Statement], change: Callable[[Equation], Sequence[Statement]]) -> tuple[Statement, ...]:
+def map_equations(
+    body: Sequence[Statement], change: Callable[[Equation], Sequence[Statement]]
+) -> tuple[Statement, ...]:
     """Return the body with each equation replaced by the statements that ``change`` gives; empty loops vanish."""
     out: list[Statement] = []
     for statement in body:
@@ -292,7 +309,7 @@ def index_step(value: sp.Expr, bound: Iterable[sp.Symbol]) -> tuple[sp.Symbol | 
     if len(used) > 1 or abs(used[0][1]) != 1:
         return None
     symbol, sign = used[0]
-    return symbol, sign, value - sign * symbol  # type: ignore[return-value]
+    return symbol, sign, value - sign * symbol
 
 
 def index_box(indices: Sequence[sp.Expr], ranges: Mapping[sp.Symbol, tuple[sp.Expr, sp.Expr]]) -> Box | None:
@@ -384,7 +401,7 @@ def _shape_problems(program: Program, site: Site) -> list[Problem]:
         problems.append(
             Problem(
                 "S010",
-                f"{target.label} is {shape_text(target.shape)} but its right side is {shape_text(equation.value.shape)}",
+                f"{target.label} is {shape_text(target.shape)} but is given {shape_text(equation.value.shape)}",
                 equation,
             )
         )
@@ -397,19 +414,28 @@ def _shape_problems(program: Program, site: Site) -> list[Problem]:
         if known is None:
             problems.append(Problem("N001", f"{ref.name} is read but is not a variable of the program", equation, ref))
         elif len(known.indices) != len(ref.indices):
-            problems.append(Problem("B005", f"{ref.name} has {len(known.indices)} indices, not {len(ref.indices)}", equation, ref))
+            problems.append(
+                Problem("B005", f"{ref.name} has {len(known.indices)} indices, not {len(ref.indices)}", equation, ref)
+            )
         elif index_box(ref.indices, bound) is None:
             problems.append(
                 Problem(
-                    "B004", f"{ref.label}: an index must be a loop index plus or minus a constant, or free of loop indices",
-                    equation, ref,
+                    "B004",
+                    f"{ref.label}: an index must be a loop index plus or minus a constant, or free of loop indices",
+                    equation,
+                    ref,
                 )
             )
         else:
             expected = known(*ref.indices)
             if expected is not ref and not (same_size(expected.rows, ref.rows) and same_size(expected.cols, ref.cols)):
                 problems.append(
-                    Problem("S010", f"{ref.label} is used as {shape_text(ref.shape)} but is {shape_text(expected.shape)}", equation, ref)
+                    Problem(
+                        "S010",
+                        f"{ref.label} is used as {shape_text(ref.shape)} but is {shape_text(expected.shape)}",
+                        equation,
+                        ref,
+                    )
                 )
     return problems
 
@@ -424,21 +450,27 @@ def _overlaps(program: Program, name: str, pieces: Sequence[Piece], bounds: Boun
             if lacking:
                 problems.append(
                     Problem(
-                        "B003", f"{piece.site.target.label} is assigned once for every {lacking[0]}: give it the index",
+                        "B003",
+                        f"{piece.site.target.label} is assigned once for every {lacking[0]}: give it the index",
                         piece.site.equation,
                     )
                 )
         if not piece.box.sides:
             if by_key:
-                problems.append(Problem("B002", f"{name} is assigned twice", piece.site.equation if piece.site else None))
+                problems.append(
+                    Problem("B002", f"{name} is assigned twice", piece.site.equation if piece.site else None)
+                )
             by_key[()] = piece
     if pieces and pieces[0].box.sides:
         for a, b in itertools.combinations(pieces, 2):
             if not a.box.meet(b.box).empty(bounds):
                 later = b.site or a.site
                 problems.append(
-                    Problem("B002", f"two pieces of {name} overlap: {box_text(a.box)} and {box_text(b.box)}",
-                            later.equation if later else None)
+                    Problem(
+                        "B002",
+                        f"two pieces of {name} overlap: {box_text(a.box)} and {box_text(b.box)}",
+                        later.equation if later else None,
+                    )
                 )
     return problems
 
@@ -471,8 +503,8 @@ def boxes_text(boxes: Sequence[Box]) -> str:
 def _earlier(definition: Site, reader: Site, ref: Ref, bounds: Bounds) -> bool | None:
     """Tell whether each member that ``ref`` reads was defined earlier by ``definition``; None: not proved."""
     common = 0
-    for a, b in zip(definition.loops, reader.loops, strict=False):
-        if a is not b or definition.path[: common + 1] != reader.path[: common + 1]:
+    for outer, other in zip(definition.loops, reader.loops, strict=False):
+        if outer is not other or definition.path[: common + 1] != reader.path[: common + 1]:
             break
         common += 1
     ranges = site_ranges(reader)
@@ -525,7 +557,12 @@ def _left(box: Box, pieces: Sequence[Piece], bounds: Bounds) -> list[Box]:
 
 
 def _explain(
-    program: Program, site: Site, ref: Ref, around: tuple[SumOver, ...], box: Box, pieces: Sequence[Piece],
+    program: Program,
+    site: Site,
+    ref: Ref,
+    around: tuple[SumOver, ...],
+    box: Box,
+    pieces: Sequence[Piece],
     late: Sequence[Piece],
 ) -> Problem:
     """Say what is wrong with a read, with the smallest counterexample that a search of small sizes finds."""
@@ -536,8 +573,11 @@ def _explain(
         return Problem("B001", f"{ref.name} is read {what}", site.equation, ref)
     if example is None:
         return Problem(
-            "B007", f"{ref.label} cannot be shown to be defined earlier for all sizes (it is defined for {where})",
-            site.equation, ref, help="state a bound such as `assert T >= 3`",
+            "B007",
+            f"{ref.label} cannot be shown to be defined earlier for all sizes (it is defined for {where})",
+            site.equation,
+            ref,
+            help="state a bound such as `assert T >= 3`",
         )
     sizes, at, member = example
     when = ", ".join(f"{k} = {v}" for k, v in {**sizes, **at}.items())
@@ -554,12 +594,17 @@ def _explain(
         label = f"{ref.name}[{', '.join(map(str, symbolic))}]"
         where_said = ", ".join(f"{i} = {e}" for i, e in said)
         return Problem(
-            "B001", f"{label} is read ({where_said}) but {ref.name} is defined only for "
-            f"{', '.join(map(str, ref_index_names(program, ref)))} = {where}", site.equation, ref,
+            "B001",
+            f"{label} is read ({where_said}) but {ref.name} is defined only for "
+            f"{', '.join(map(str, ref_index_names(program, ref)))} = {where}",
+            site.equation,
+            ref,
             help=f"for example with {when}",
         )
     reason = "is defined later" if late else f"is defined only for {where}"
-    return Problem("B001", f"{ref.name}[{', '.join(map(str, member))}] is read at {when} but {reason}", site.equation, ref)
+    return Problem(
+        "B001", f"{ref.name}[{', '.join(map(str, member))}] is read at {when} but {reason}", site.equation, ref
+    )
 
 
 def ref_index_names(program: Program, ref: Ref) -> tuple[sp.Symbol, ...]:
@@ -583,7 +628,7 @@ def counterexample(
         return None
     starts = [program.bounds.get(s, 1) for s in names]
     for values in itertools.product(*(range(a, a + largest) for a in starts)):
-        sizes = {s.name: v for s, v in zip(names, values, strict=True)}  # type: ignore[attr-defined]
+        sizes = {s.name: v for s, v in zip(names, values, strict=True)}
         bad = _run(program, sizes, site, ref, around)
         if bad is not None:
             return sizes, *bad
@@ -599,7 +644,9 @@ def _run(
             members: set[tuple[int, ...]] = set()
             for box in var.boxes:
                 sides = [
-                    range(max(evaluate_size(x, sizes) for x in s.lows), min(evaluate_size(x, sizes) for x in s.highs) + 1)
+                    range(
+                        max(evaluate_size(x, sizes) for x in s.lows), min(evaluate_size(x, sizes) for x in s.highs) + 1
+                    )
                     for s in box.sides
                 ]
                 members |= set(itertools.product(*sides))
@@ -608,7 +655,9 @@ def _run(
     def visit(body: Sequence[Statement], at: dict[str, int]) -> tuple[dict[str, int], tuple[int, ...]] | None:
         for statement in body:
             if isinstance(statement, Loop):
-                steps: Iterable[int] = range(evaluate_size(statement.lo, sizes, at), evaluate_size(statement.hi, sizes, at) + 1)
+                steps: Iterable[int] = range(
+                    evaluate_size(statement.lo, sizes, at), evaluate_size(statement.hi, sizes, at) + 1
+                )
                 for value in reversed(list(steps)) if statement.down else steps:
                     bad = visit(statement.body, {**at, statement.index.name: value})
                     if bad is not None:
@@ -616,7 +665,10 @@ def _run(
                 continue
             if statement is site.equation:
                 spans = [
-                    [(s.bound.name, v) for v in range(evaluate_size(s.ends[0], sizes, at), evaluate_size(s.ends[1], sizes, at) + 1)]
+                    [
+                        (s.bound.name, v)
+                        for v in range(evaluate_size(s.ends[0], sizes, at), evaluate_size(s.ends[1], sizes, at) + 1)
+                    ]
                     for s in around
                 ]
                 for choice in itertools.product(*spans):
@@ -658,7 +710,9 @@ def shifted(statement: Statement, mapping: dict[sp.Expr, sp.Expr]) -> Statement:
     if isinstance(statement, Loop):
         inner = {k: v for k, v in mapping.items() if k != statement.index}
         return replace(
-            statement, lo=substitute(statement.lo, mapping), hi=substitute(statement.hi, mapping),
+            statement,
+            lo=substitute(statement.lo, mapping),
+            hi=substitute(statement.hi, mapping),
             body=tuple(shifted(s, inner) for s in statement.body),
         )
     target = shift(statement.target, mapping)

@@ -44,8 +44,11 @@ def test_the_sentence_of_the_design() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "code"),
     [
-        ("H[t-1]", "H[t]", "B001"), ("H[t-1]", "H[t+1]", "B001"), ("H[T]", "H[T+1]", "B001"),
-        ("H[0]: input", "H[1]: input", "B002"), ("range(1, T+1):", "range(0, T+1):", "B002"),
+        ("H[t-1]", "H[t]", "B001"),
+        ("H[t-1]", "H[t+1]", "B001"),
+        ("H[T]", "H[T+1]", "B001"),
+        ("H[0]: input", "H[1]: input", "B002"),
+        ("range(1, T+1):", "range(0, T+1):", "B002"),
     ],
 )
 def test_bad_orders_and_boxes(old: str, new: str, code: str) -> None:

@@ -18,7 +18,14 @@ from symbp.derivation import Step, Term
 from symbp.expr import Map, Node, Ones, Ref, SumOver, Zero, add, refs, scaled
 from symbp.ops import called, has_rule, rule, slope
 from symbp.program import (
-    Equation, Loop, Origin, Program, Site, Statement, Var, fresh_name,
+    Equation,
+    Loop,
+    Origin,
+    Program,
+    Site,
+    Statement,
+    Var,
+    fresh_name,
 )
 
 
@@ -51,7 +58,10 @@ class Adjoint:
 
 
 def adjoint(
-    program: Program, output: str = "loss", wrt: Iterable[str] | None = None, seed: Node | None = None,
+    program: Program,
+    output: str = "loss",
+    wrt: Iterable[str] | None = None,
+    seed: Node | None = None,
 ) -> Adjoint:
     """Return the program followed by the adjoints of the variables ``wrt`` depends through.
 
@@ -81,7 +91,11 @@ class _Mirror:
             if name in self.active or name in self.wrt:
                 var = program.variables[name]
                 bar = Var(
-                    fresh_name(f"{name}_bar", self.variables), var.rows, var.cols, var.indices, "adjoint",
+                    fresh_name(f"{name}_bar", self.variables),
+                    var.rows,
+                    var.cols,
+                    var.indices,
+                    "adjoint",
                     origin=Origin("adjoint", name),
                 )
                 self.bars[name] = self.variables[bar.name] = bar
@@ -170,7 +184,7 @@ class _Mirror:
             message.value = _summed(message, used)
             here = [d for d in definitions if d.target is message.ref and _same_loops(d, message.site)]
             if not var.indices:
-                key = (definitions[0].path if definitions else (-1,))
+                key = definitions[0].path if definitions else (-1,)
                 self.direct.setdefault((name, key), []).append(message)
             elif here:
                 self.direct.setdefault((name, here[0].path), []).append(message)
@@ -183,8 +197,13 @@ class _Mirror:
         """Write the messages of one read (in several equations of one iteration) into a family."""
         first = group[0]
         family = Var(
-            fresh_name(f"M_{var.name}", self.variables), var.rows, var.cols, var.indices, "message",
-            origin=Origin("message", var.name), zero_outside=True,
+            fresh_name(f"M_{var.name}", self.variables),
+            var.rows,
+            var.cols,
+            var.indices,
+            "message",
+            origin=Origin("message", var.name),
+            zero_outside=True,
         )
         self.variables[family.name] = family
         for message in group:
@@ -259,8 +278,16 @@ class _Mirror:
         if "symmetric" in self.program.variables[ref.name].facts:
             projected = scaled(sp.Rational(1, 2), add(value, value.T))
             self.steps.append(
-                Step("rewrite", "projection on symmetric matrices", target, value, projected,
-                     condition=f"{ref.name} is symmetric", source="F0.5", loops=around)
+                Step(
+                    "rewrite",
+                    "projection on symmetric matrices",
+                    target,
+                    value,
+                    projected,
+                    condition=f"{ref.name} is symmetric",
+                    source="F0.5",
+                    loops=around,
+                )
             )
             value = projected
         self.steps.append(Step("collect", "sum of messages", target, value, target, loops=around))
@@ -314,7 +341,8 @@ def _join(statements: list[Statement], new: Statement) -> None:
     """Append a statement, into the loop before it when both loops are the same."""
     last = statements[-1] if statements else None
     if (
-        isinstance(last, Loop) and isinstance(new, Loop)
+        isinstance(last, Loop)
+        and isinstance(new, Loop)
         and (last.index, last.lo, last.hi, last.down) == (new.index, new.lo, new.hi, new.down)
     ):
         statements[-1] = last.with_body((*last.body, *new.body))
@@ -337,10 +365,10 @@ def _sum_ids(message: _Message) -> tuple[object, ...]:
 def _summed(message: _Message, used: set[sp.Basic]) -> Node:
     """Return the message summed over every index around the read that the read lacks."""
     value = message.value
-    around = [(loop.index, loop.lo, loop.hi) for loop in message.site.loops] + [(s.bound, *s.ends) for s in message.sums]
+    around = [(loop.index, loop.lo, loop.hi) for loop in message.site.loops] + [
+        (s.bound, *s.ends) for s in message.sums
+    ]
     for symbol, low, high in reversed(around):
         if symbol not in used:
             value = SumOver(value, symbol, low, high)
     return value
-
-

@@ -22,8 +22,10 @@ Samples = Literal["rows", "columns"]
 Weights = Literal["in_out", "out_in"]
 
 TURNED_FACTS = {
-    "columns_sum_to_one": "rows_sum_to_one", "rows_sum_to_one": "columns_sum_to_one",
-    "one_hot_columns": "one_hot_rows", "one_hot_rows": "one_hot_columns",
+    "columns_sum_to_one": "rows_sum_to_one",
+    "rows_sum_to_one": "columns_sum_to_one",
+    "one_hot_columns": "one_hot_rows",
+    "one_hot_rows": "one_hot_columns",
 }
 
 
@@ -37,11 +39,9 @@ def sample_size(program: Program) -> sp.Symbol:
         return program.samples
     inputs = [v for v in program.declared("input") if not v.scalar]
     targets = program.declared("target")
-    shared = {
-        s for v in inputs for s in v.shape if s.is_Symbol and any(s in t.shape for t in targets)
-    }
+    shared = {s for v in inputs for s in v.shape if s.is_Symbol and any(s in t.shape for t in targets)}
     if len(shared) == 1:
-        return shared.pop()  # type: ignore[return-value]
+        return shared.pop()
     seen = ", ".join(sorted(map(str, shared))) or "none"
     raise ConversionError(f"which size counts samples? inputs and targets share: {seen}; write `samples: m`")
 
@@ -75,7 +75,7 @@ def turn(program: Program, names: Iterable[str]) -> Program:
         return [replace(equation, target=target, value=rewrite(value, "contract", context))]
 
     variables = {n: _turned(v) if n in turned else v for n, v in program.variables.items()}
-    return check(program.replace(variables=variables, body=map_equations(program.body, change)))  # type: ignore[arg-type]
+    return check(program.replace(variables=variables, body=map_equations(program.body, change)))
 
 
 def upright(node: Node) -> Node:

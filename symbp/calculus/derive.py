@@ -11,13 +11,31 @@ from symbp.calculus.adjoint import Adjoint, adjoint
 from symbp.calculus.identities import Context, Phase
 from symbp.calculus.naming import definitions, name_parts
 from symbp.calculus.readable import (
-    Editor, drop_dead, forget_names, pattern_of, peel, place_adjoints, place_messages, resolve, tidy_changed,
+    Editor,
+    drop_dead,
+    forget_names,
+    pattern_of,
+    peel,
+    place_adjoints,
+    place_messages,
+    resolve,
+    tidy_changed,
 )
 from symbp.calculus.rewriting import rewrite, tidy
 from symbp.derivation import Derivation, Range, Result, Step
 from symbp.expr import Node, Ref, SumOver, at_most, refs, transform, uncovered, walk
 from symbp.program import (
-    Equation, Loop, Origin, Program, Site, check, index_box, index_step, map_equations, reads_of, site_ranges,
+    Equation,
+    Loop,
+    Origin,
+    Program,
+    Site,
+    check,
+    index_box,
+    index_step,
+    map_equations,
+    reads_of,
+    site_ranges,
 )
 
 
@@ -36,8 +54,15 @@ def recognise(program: Program) -> tuple[Program, list[Step]]:
 
         def record(entry: object, before: Node, after: Node) -> None:
             uses.append(
-                Step("recognise", entry.name, equation.target, before, after,  # type: ignore[attr-defined]
-                     condition=entry.condition, source=entry.source)  # type: ignore[attr-defined]
+                Step(
+                    "recognise",
+                    entry.name,
+                    equation.target,
+                    before,
+                    after,  # type: ignore[attr-defined]
+                    condition=entry.condition,
+                    source=entry.source,
+                )  # type: ignore[attr-defined]
             )
 
         value = rewrite(equation.value, "forward", context, record)
@@ -46,7 +71,7 @@ def recognise(program: Program) -> tuple[Program, list[Step]]:
             return [equation]
         return [Equation(equation.target, value, equation.line, equation.note)]
 
-    return program.replace(body=map_equations(program.body, change)), steps  # type: ignore[arg-type]
+    return program.replace(body=map_equations(program.body, change)), steps
 
 
 def prepare(program: Program) -> tuple[Program, list[Step]]:
@@ -79,7 +104,11 @@ def derive(program: Program, wrt: Iterable[str] | None = None, output: str | Non
     forward_length = _forward_length(readable)
     forward = readable.replace(
         body=readable.body[:forward_length],
-        variables={n: v for n, v in readable.variables.items() if v.kind not in ("adjoint", "message") and not n.endswith("_seed")},
+        variables={
+            n: v
+            for n, v in readable.variables.items()
+            if v.kind not in ("adjoint", "message") and not n.endswith("_seed")
+        },
     )
     check(readable)
     gradients = {n: raw.names[n] for n in wanted}
@@ -144,7 +173,9 @@ def number(program: Program, first: int, raw: Adjoint) -> tuple[Result, ...]:
     results: list[Result] = []
     for site in program.sites:
         var = program.variables[site.target.name]
-        if site.path[0] < first or var.kind == "message" and pattern_of(program.pieces[var.name], site.target) is not None:
+        if site.path[0] < first or (
+            var.kind == "message" and pattern_of(program.pieces[var.name], site.target) is not None
+        ):
             continue
         value, notes = _spoken(program, site)
         origin = var.origin or Origin("adjoint", site.target.name)
@@ -155,7 +186,7 @@ def number(program: Program, first: int, raw: Adjoint) -> tuple[Result, ...]:
 
 
 def _heard(raw: Adjoint, name: str) -> list[str]:
-    """Return the reasons of the messages to a variable; one handed on by a part without a name of its own counts for it."""
+    """Return the reasons of the messages to a variable; a part without a name of its own hands on what it heard."""
     found: list[str] = []
     for reason, reader in raw.reasons.get(name, ()):
         origin = raw.program.variables[reader].origin
@@ -204,7 +235,9 @@ def _boundaries(
     if box is None or not uncovered(box, [p.box for p in pieces], bounds):
         return []
     steps = [index_step(i, ranges) for i in ref.indices]
-    formal = program.variables[ref.name](*(s[0] if s and s[0] is not None else i for s, i in zip(steps, ref.indices, strict=True)))
+    formal = program.variables[ref.name](
+        *(s[0] if s and s[0] is not None else i for s, i in zip(steps, ref.indices, strict=True))
+    )
     found = []
     for k, step in enumerate(steps):
         if step is None or step[0] is None:

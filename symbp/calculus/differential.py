@@ -91,8 +91,13 @@ def influencing(program: Program, outputs: Iterable[str]) -> set[str]:
 def tangent_variable(var: Var, taken: Iterable[str], given: bool) -> Var:
     """Return the variable that holds the tangent of ``var``: an input if it is ``given``, else zero by default."""
     return Var(
-        fresh_name(f"d_{var.name}", taken), var.rows, var.cols, var.indices, "input" if given else "tangent",
-        boxes=var.boxes if given else (), origin=Origin("tangent", var.name),
+        fresh_name(f"d_{var.name}", taken),
+        var.rows,
+        var.cols,
+        var.indices,
+        "input" if given else "tangent",
+        boxes=var.boxes if given else (),
+        origin=Origin("tangent", var.name),
         zero_outside=not given and bool(var.indices),
     )
 
@@ -128,7 +133,16 @@ def differential(program: Program, wrt: Iterable[str] | None = None) -> tuple[Pr
                 moved = tangents[statement.target.name](*statement.target.indices)
                 if value is not None:
                     out.append(Equation(moved, value, statement.line, "differential"))
-                    steps.append(Step("differential", rule_name(statement.value), statement.target, statement.value, value, loops=around))
+                    steps.append(
+                        Step(
+                            "differential",
+                            rule_name(statement.value),
+                            statement.target,
+                            statement.value,
+                            value,
+                            loops=around,
+                        )
+                    )
                 elif not statement.target.indices:
                     tangents.pop(statement.target.name)
                     variables.pop(moved.name)

@@ -15,14 +15,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 import sympy as sp
 
 from symbp.expr import (
-    Add, Constant, Diag, DiagOf, Embed, Eye, Function, Hadamard, LogSumExp, Map, MatMul, Node, Ones, Ref, Reshape,
-    Scale, Slice, SMul, Softmax, SumOver, T, Transpose, Where, Zero, add, expanded, had, is_one, matmul, same_size,
-    scaled, sum_axis,
+    Add,
+    Constant,
+    Diag,
+    DiagOf,
+    Embed,
+    Eye,
+    Function,
+    Hadamard,
+    LogSumExp,
+    Map,
+    MatMul,
+    Node,
+    Ones,
+    Ref,
+    Reshape,
+    Scale,
+    Slice,
+    SMul,
+    Softmax,
+    SumOver,
+    T,
+    Transpose,
+    Where,
+    Zero,
+    add,
+    expanded,
+    had,
+    is_one,
+    matmul,
+    same_size,
+    scaled,
+    sum_axis,
 )
 from symbp.ops import has_rule, rule, slope
 
@@ -104,7 +134,11 @@ def _definition(node: Node, context: Context) -> Node:
 
 
 @identity(
-    "log of softmax", "forward", Map, says="log(softmax Z) -> Z - 1 lse(Z)", source="F1.4",
+    "log of softmax",
+    "forward",
+    Map,
+    says="log(softmax Z) -> Z - 1 lse(Z)",
+    source="F1.4",
 )
 def _log_softmax(node: Node, context: Context) -> Node | None:
     inner = _function(node, "log")
@@ -118,7 +152,10 @@ def _log_softmax(node: Node, context: Context) -> Node | None:
 
 
 @identity(
-    "log of sigmoid", "forward", Map, says="log sigmoid(Z) -> Z - softplus(Z);  log(1 - sigmoid(Z)) -> -softplus(Z)",
+    "log of sigmoid",
+    "forward",
+    Map,
+    says="log sigmoid(Z) -> Z - softplus(Z);  log(1 - sigmoid(Z)) -> -softplus(Z)",
     source="F1.4",
 )
 def _log_sigmoid(node: Node, context: Context) -> Node | None:
@@ -167,8 +204,20 @@ def _numbers_out(node: Node) -> tuple[sp.Expr, list[Node]] | None:
 
 
 @identity(
-    "coefficient in front", "contract", MatMul, Hadamard, SMul, Transpose, Diag, DiagOf, Slice, Embed, Reshape, SumOver,
-    says="(cA)B -> c(AB)", detail=True,
+    "coefficient in front",
+    "contract",
+    MatMul,
+    Hadamard,
+    SMul,
+    Transpose,
+    Diag,
+    DiagOf,
+    Slice,
+    Embed,
+    Reshape,
+    SumOver,
+    says="(cA)B -> c(AB)",
+    detail=True,
 )
 def _coefficient_out(node: Node, context: Context) -> Node | None:
     found = _numbers_out(node)
@@ -200,8 +249,24 @@ def _scalar_out(node: Node, context: Context) -> Node | None:
     return None
 
 
-@identity("zero", "contract", Add, MatMul, Hadamard, SMul, Transpose, Where, Diag, DiagOf, Slice, Embed, Reshape, SumOver,
-          says="0 A -> 0; A + 0 -> A", detail=True)
+@identity(
+    "zero",
+    "contract",
+    Add,
+    MatMul,
+    Hadamard,
+    SMul,
+    Transpose,
+    Where,
+    Diag,
+    DiagOf,
+    Slice,
+    Embed,
+    Reshape,
+    SumOver,
+    says="0 A -> 0; A + 0 -> A",
+    detail=True,
+)
 def _zero(node: Node, context: Context) -> Node | None:
     if isinstance(node, Add):
         kept = [t for t in node.operands if not isinstance(t, Zero)]
@@ -219,7 +284,10 @@ def _single(node: Node, context: Context) -> Node | None:
 
 
 @identity(
-    "transpose of a product", "contract", Transpose, says="(AB)^T -> B^T A^T; (A + B)^T -> A^T + B^T; A^TT -> A",
+    "transpose of a product",
+    "contract",
+    Transpose,
+    says="(AB)^T -> B^T A^T; (A + B)^T -> A^T + B^T; A^TT -> A",
     detail=True,
 )
 def _transpose(node: Node, context: Context) -> Node | None:
@@ -251,7 +319,7 @@ def _eye(node: Node, context: Context) -> Node | None:
 @identity("ones", "contract", MatMul, says="1^T 1 -> n; 1 1 1^T -> ones")
 def _ones_product(node: Node, context: Context) -> Node | None:
     factors = list(node.operands)
-    for k, (a, b) in enumerate(zip(factors, factors[1:], strict=False)):
+    for k, (a, b) in enumerate(pairwise(factors)):
         if isinstance(a, Ones) and isinstance(b, Ones):
             inner = a.cols
             merged = Ones(a.rows, b.cols)
@@ -297,7 +365,11 @@ def _exponent(node: Node) -> tuple[Node, sp.Expr]:
 
 
 @identity(
-    "powers", "contract", Hadamard, says="A o recip(A) -> 1; recip(A) o recip(A) -> A^-2", condition="no zero entry",
+    "powers",
+    "contract",
+    Hadamard,
+    says="A o recip(A) -> 1; recip(A) o recip(A) -> A^-2",
+    condition="no zero entry",
 )
 def _powers(node: Node, context: Context) -> Node | None:
     parts = [_exponent(f) for f in node.operands]
@@ -311,7 +383,11 @@ def _powers(node: Node, context: Context) -> Node | None:
 
 
 @identity(
-    "cancel under a sum", "contract", Hadamard, says="A o (B + recip(A) o C) -> A o B + C", condition="no zero entry",
+    "cancel under a sum",
+    "contract",
+    Hadamard,
+    says="A o (B + recip(A) o C) -> A o B + C",
+    condition="no zero entry",
 )
 def _cancel(node: Node, context: Context) -> Node | None:
     for k, f in enumerate(node.operands):
@@ -345,8 +421,15 @@ def _diagonal(node: Node, context: Context) -> Node | None:
     return None
 
 
-@identity("block of a block", "contract", Slice, Embed, Reshape, says="a block that is everything; a reshape to the same shape",
-          detail=True)
+@identity(
+    "block of a block",
+    "contract",
+    Slice,
+    Embed,
+    Reshape,
+    says="a block that is everything; a reshape to the same shape",
+    detail=True,
+)
 def _whole(node: Node, context: Context) -> Node | None:
     A = node.operands[0]
     same = same_size(node.rows, A.rows) and same_size(node.cols, A.cols)
@@ -384,7 +467,9 @@ def _like_terms(node: Node, context: Context) -> Node | None:
         for t in node.operands:
             c, body = _term(t)
             spread += [scaled(c, u) for u in body.operands] if isinstance(body, Add) else [t]
-        return Add(*spread)
+        # A bracket is opened only when something in it meets its like outside.
+        if len({term_key(_term(t)[1]) for t in spread}) < len(spread):
+            return Add(*spread)
     totals: dict[object, tuple[sp.Expr, Node]] = {}
     for t in node.operands:
         c, body = _term(t)
@@ -419,7 +504,7 @@ def _sums_to_one(node: Node, axis: int, context: Context) -> bool:
 @identity("column sums", "facts", MatMul, says="1^T Y -> 1^T; Y 1 -> 1", condition="the columns (rows) of Y sum to one")
 def _column_sums(node: Node, context: Context) -> Node | None:
     factors = node.operands
-    for k, (a, b) in enumerate(zip(factors, factors[1:], strict=False)):
+    for k, (a, b) in enumerate(pairwise(factors)):
         if isinstance(a, Ones) and _sums_to_one(b, 0, context):
             return matmul(*factors[:k], Ones(a.rows, b.cols), *factors[k + 2 :])
         if isinstance(b, Ones) and _sums_to_one(a, 1, context):
@@ -477,7 +562,7 @@ def _is_spread(node: Node) -> tuple[Node, int] | None:
 @identity("broadcast through a sum", "collect", MatMul, says="1^T (A o 1v) -> (1^T A) o v")
 def _broadcast_sum(node: Node, context: Context) -> Node | None:
     factors = node.operands
-    for k, (a, b) in enumerate(zip(factors, factors[1:], strict=False)):
+    for k, (a, b) in enumerate(pairwise(factors)):
         for ones_, body, axis in ((a, b, 0), (b, a, 1)):
             if not (isinstance(ones_, Ones) and isinstance(body, Hadamard)):
                 continue
@@ -504,7 +589,10 @@ def _common_coefficient(node: Node, context: Context) -> Node | None:
         common, ratios = sp.S.NegativeOne, [-c for c, _ in terms]
     else:
         ratios = [c for c, _ in terms]
-    order = sorted(range(len(terms)), key=lambda k: bool(ratios[0].could_extract_minus_sign() and ratios[k].could_extract_minus_sign()))
+    order = sorted(
+        range(len(terms)),
+        key=lambda k: bool(ratios[0].could_extract_minus_sign() and ratios[k].could_extract_minus_sign()),
+    )
     if common == 1 and order == list(range(len(terms))):
         return None
     return scaled(common, Add(*(scaled(ratios[k], terms[k][1]) for k in order)))
@@ -536,5 +624,3 @@ def _common_factor(node: Node, context: Context) -> Node | None:
 def identities(phase: Phase) -> list[Identity]:
     """Return the identities of a phase, in order."""
     return [i for i in IDENTITIES if i.phase == phase]
-
-

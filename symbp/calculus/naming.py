@@ -57,7 +57,9 @@ class _Namer:
         self.steps: list[Step] = []
         self.scopes: list[dict[Node, Ref]] = [{}]
         self.outside: list[list[Statement]] = []
-        self.assigned = {loop: frozenset(s.target.name for s in program.sites if loop in s.loops) for loop in loops(program.body)}
+        self.assigned = {
+            loop: frozenset(s.target.name for s in program.sites if loop in s.loops) for loop in loops(program.body)
+        }
 
     def block(self, body: tuple[Statement, ...], around: tuple[Loop, ...]) -> tuple[Statement, ...]:
         out: list[Statement] = []
@@ -88,11 +90,15 @@ class _Namer:
             if has_rule(part):
                 if is_nonlinear(part):
                     operands = [
-                        o if isinstance(o, Ref) or is_constant(o) else self.name(o, "argument", equation, around, before)
+                        o
+                        if isinstance(o, Ref) or is_constant(o)
+                        else self.name(o, "argument", equation, around, before)
                         for o in operands
                     ]
                 elif sum(not is_constant(o) for o in operands) > 1 and rule(part).differential is None:
-                    operands = [o if is_light(o) else self.name(o, "argument", equation, around, before) for o in operands]
+                    operands = [
+                        o if is_light(o) else self.name(o, "argument", equation, around, before) for o in operands
+                    ]
             same = all(a is b for a, b in zip(operands, part.operands, strict=True))
             now = part if same else part.rebuild(*operands)
             whole = root and part is node
@@ -107,7 +113,7 @@ class _Namer:
         self.scopes.append({})
         self.outside.append(before)
         self.assigned.setdefault(loop, frozenset())
-        body = self.expression(node.args[0], equation, (*around, loop), inside)  # type: ignore[arg-type]
+        body = self.expression(node.args[0], equation, (*around, loop), inside)
         self.outside.pop()
         self.scopes.pop()
         if inside:

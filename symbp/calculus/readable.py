@@ -18,18 +18,46 @@ from symbp.calculus.naming import is_light
 from symbp.calculus.rewriting import tidy
 from symbp.derivation import Step
 from symbp.expr import (
-    Add, Hadamard, Node, Ref, Scale, SMul, Transpose, Where, Zero, at_most, expanded, refs, shift, transform,
-    uncovered, walk,
+    Add,
+    Hadamard,
+    Node,
+    Ref,
+    Scale,
+    SMul,
+    Transpose,
+    Where,
+    Zero,
+    at_most,
+    expanded,
+    refs,
+    shift,
+    transform,
+    uncovered,
+    walk,
 )
 from symbp.program import (
-    Equation, Loop, Piece, Program, Site, Statement, index_box, index_step, reads_of, shifted, site_ranges,
+    Equation,
+    Loop,
+    Piece,
+    Program,
+    Site,
+    Statement,
+    index_box,
+    index_step,
+    reads_of,
+    shifted,
+    site_ranges,
 )
 
 Path = tuple[int, ...]
 
 
-def resolve(program: Program, ref: Ref, ranges: Mapping[sp.Symbol, tuple[sp.Expr, sp.Expr]],
-            values: Mapping[Path, Node] | None = None) -> Node | None:
+def resolve(
+    program: Program,
+    ref: Ref,
+    ranges: Mapping[sp.Symbol, tuple[sp.Expr, sp.Expr]],
+    values: Mapping[Path, Node] | None = None,
+) -> Node | None:
     """Return what a member stands for, as one expression for all index values in ``ranges``; None if there is none.
 
     A member of a family that is zero outside and is defined nowhere in the range stands for zero.
@@ -110,7 +138,7 @@ class Editor:
 
     def reads(self, name: str) -> list[tuple[Path, Ref, Mapping[sp.Symbol, tuple[sp.Expr, sp.Expr]]]]:
         """Return the distinct reads of a name, with the ranges of the indices around each."""
-        found = []
+        found: list[tuple[Path, Ref, Mapping[sp.Symbol, tuple[sp.Expr, sp.Expr]]]] = []
         for path in self.readers.get(name, ()):
             if path in self.gone:
                 continue
@@ -279,7 +307,10 @@ def place_adjoints(editor: Editor, wanted: set[str]) -> None:
         if not light:
             if len(reads) > len(sites):
                 continue
-            if any(_open_uses(editor.values[path])[ref] != 1 or _uses(editor.values[path], ref) != 1 for path, ref, _ in reads):
+            if any(
+                _open_uses(editor.values[path])[ref] != 1 or _uses(editor.values[path], ref) != 1
+                for path, ref, _ in reads
+            ):
                 continue
         editor.inline(name)
 
@@ -342,8 +373,16 @@ def forget_names(editor: Editor, first: int, steps: list[Step]) -> None:
             for path, old in before.items():
                 site = editor.sites[path]
                 steps.append(
-                    Step("rewrite", "definition", site.target, old, editor.values[path],
-                         condition=f"the definition of {name}", loops=site.loops, detail=True)
+                    Step(
+                        "rewrite",
+                        "definition",
+                        site.target,
+                        old,
+                        editor.values[path],
+                        condition=f"the definition of {name}",
+                        loops=site.loops,
+                        detail=True,
+                    )
                 )
 
 
@@ -367,6 +406,13 @@ def drop_dead(program: Program, first: int, wanted: set[str]) -> Program:
 
 
 __all__ = [
-    "Editor", "drop_dead", "forget_names", "pattern_of", "peel", "place_adjoints", "place_messages", "resolve",
+    "Editor",
+    "drop_dead",
+    "forget_names",
+    "pattern_of",
+    "peel",
+    "place_adjoints",
+    "place_messages",
+    "resolve",
     "tidy_changed",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 
 from symbp.calculus.identities import Context, Identity, Phase, identities
 from symbp.derivation import Step
@@ -20,7 +20,7 @@ class DoesNotEnd(RuntimeError):
     """A phase that did not come to an end: an identity does not lower its measure."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def _by_node(phase: Phase) -> dict[type[Node], tuple[Identity, ...]]:
     table: dict[type[Node], list[Identity]] = {}
     for entry in identities(phase):
@@ -69,7 +69,11 @@ PHASES: tuple[Phase, ...] = ("contract", "facts", "fold", "contract", "collect")
 
 
 def tidy(
-    node: Node, context: Context, target: Ref, loops: tuple[Loop, ...] = (), steps: list[Step] | None = None,
+    node: Node,
+    context: Context,
+    target: Ref,
+    loops: tuple[Loop, ...] = (),
+    steps: list[Step] | None = None,
     phases: tuple[Phase, ...] = PHASES,
 ) -> Node:
     """Return the readable form of the right side of ``target``; each use of an identity is added to ``steps``."""
@@ -77,8 +81,17 @@ def tidy(
     def record(entry: Identity, before: Node, after: Node) -> None:
         if steps is not None:
             steps.append(
-                Step("rewrite", entry.name, target, before, after, condition=entry.condition, source=entry.source,
-                     loops=loops, detail=entry.detail)
+                Step(
+                    "rewrite",
+                    entry.name,
+                    target,
+                    before,
+                    after,
+                    condition=entry.condition,
+                    source=entry.source,
+                    loops=loops,
+                    detail=entry.detail,
+                )
             )
 
     for phase in phases:

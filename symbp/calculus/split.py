@@ -11,7 +11,21 @@ from typing import Literal
 import sympy as sp
 
 from symbp.expr import (
-    Add, AxisNode, Constant, Hadamard, Kron, MatMul, Node, Ref, Reshape, Scale, SMul, SumOver, add, has_size, scaled,
+    Add,
+    AxisNode,
+    Constant,
+    Hadamard,
+    Kron,
+    MatMul,
+    Node,
+    Ref,
+    Reshape,
+    Scale,
+    SMul,
+    SumOver,
+    add,
+    has_size,
+    scaled,
     walk,
 )
 from symbp.ops import has_rule, rule
@@ -127,7 +141,12 @@ def split_loss(program: Program, output: str = "loss") -> Split:
         elif way == "sum":
             sums.append((coefficient, term))
         else:
-            return Split(sp.S.One, value, None, f"the samples are mixed in {output}" if way == "mixed" else "a term of the loss is no sum over samples")
+            return Split(
+                sp.S.One,
+                value,
+                None,
+                f"the samples are mixed in {output}" if way == "mixed" else "a term of the loss is no sum over samples",
+            )
     if not sums:
         return Split(sp.S.One, None, add(*rest) if rest else None)
     factor = sums[0][0]
@@ -142,7 +161,11 @@ def split_loss(program: Program, output: str = "loss") -> Split:
     else:
         factor = sizes
     sign = -number if positive else number
-    return Split(factor, add(*(scaled(sign * r, t) for r, (_, t) in zip(ratios, sums, strict=True))), add(*rest) if rest else None)
+    return Split(
+        factor,
+        add(*(scaled(sign * r, t) for r, (_, t) in zip(ratios, sums, strict=True))),
+        add(*rest) if rest else None,
+    )
 
 
 def _terms(coefficient: sp.Expr, node: Node) -> list[tuple[sp.Expr, Node]]:
@@ -162,7 +185,12 @@ def _counts(node: Node, m: sp.Symbol) -> bool:
 
 def part_program(program: Program, value: Node, output: str = "loss") -> Program:
     """Return the program with another value for its loss: one part of a split."""
-    def change(equation: Equation) -> list[Equation]:
-        return [Equation(equation.target, value, equation.line, equation.note)] if equation.target.name == output else [equation]
 
-    return program.replace(body=map_equations(program.body, change))  # type: ignore[arg-type]
+    def change(equation: Equation) -> list[Equation]:
+        return (
+            [Equation(equation.target, value, equation.line, equation.note)]
+            if equation.target.name == output
+            else [equation]
+        )
+
+    return program.replace(body=map_equations(program.body, change))

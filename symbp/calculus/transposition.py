@@ -95,7 +95,9 @@ def _reason(node: Node, slot: int) -> str:
         return ""
     others = [o for k, o in enumerate(node.operands) if k != slot]
     if others and all(isinstance(o, Ones) for o in others):
-        spreads = op.batch != "reversed" or (len(others) == 1 and is_one(others[0].rows if slot == 0 else others[0].cols))
+        spreads = op.batch != "reversed" or (
+            len(others) == 1 and is_one(others[0].rows if slot == 0 else others[0].cols)
+        )
         return "broadcast \N{RIGHTWARDS ARROW} sum" if spreads else "sum \N{RIGHTWARDS ARROW} broadcast"
     if len(node.operands) == 2 and op.batch == "reversed":
         return f"{op.reason}, {'left' if slot == 0 else 'right'} factor"

@@ -12,7 +12,8 @@ product, a 1 in a shape is broadcast by an explicit product with ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from itertools import pairwise
+from typing import Any, ClassVar, TypeAlias
 from weakref import WeakValueDictionary
 
 import sympy as sp
@@ -21,7 +22,7 @@ from sympy.matrices.expressions.matexpr import MatrixExpr
 
 from symbp.expr.sizes import Size, expanded, is_one, same_size
 
-Shape = tuple[Size, Size]
+Shape: TypeAlias = tuple[Size, Size]
 
 
 class ShapeError(ValueError):
@@ -96,7 +97,7 @@ class Node(MatrixExpr):
     @property
     def operands(self) -> tuple[Node, ...]:
         """The matrix operands, in order."""
-        return self.args if self.arity is None else self.args[: self.arity]  # type: ignore[return-value]
+        return self.args if self.arity is None else self.args[: self.arity]
 
     @property
     def parameters(self) -> tuple[sp.Basic, ...]:
@@ -161,16 +162,16 @@ class Node(MatrixExpr):
     def __pow__(self, exponent: Any) -> Node:
         return power(self, exponent)
 
-    def __gt__(self, other: Any) -> Node:  # type: ignore[override]
+    def __gt__(self, other: Any) -> Node:
         return compare(">", self, other)
 
-    def __ge__(self, other: Any) -> Node:  # type: ignore[override]
+    def __ge__(self, other: Any) -> Node:
         return compare(">=", self, other)
 
-    def __lt__(self, other: Any) -> Node:  # type: ignore[override]
+    def __lt__(self, other: Any) -> Node:
         return compare("<", self, other)
 
-    def __le__(self, other: Any) -> Node:  # type: ignore[override]
+    def __le__(self, other: Any) -> Node:
         return compare("<=", self, other)
 
     # -- printing: the text form is here, notation and LaTeX are in ``render`` -------------------------------
@@ -242,12 +243,12 @@ class Ref(Node):
     @property
     def name(self) -> str:
         """The variable's or the family's name."""
-        return self.args[0].name  # type: ignore[attr-defined, no-any-return]
+        return self.args[0].name
 
     @property
     def indices(self) -> tuple[sp.Expr, ...]:
         """The member's indices; empty for a plain variable."""
-        return self.args[3:]  # type: ignore[return-value]
+        return self.args[3:]
 
     @property
     def label(self) -> str:
@@ -268,7 +269,7 @@ class Ones(Constant):
 
     @classmethod
     def _infer(cls, *args: Any) -> Shape:
-        return args  # type: ignore[return-value]
+        return args
 
 
 class Zero(Constant):
@@ -278,7 +279,7 @@ class Zero(Constant):
 
     @classmethod
     def _infer(cls, *args: Any) -> Shape:
-        return args  # type: ignore[return-value]
+        return args
 
 
 class Eye(Constant):
@@ -310,7 +311,7 @@ class Mask(Constant):
     @property
     def kind(self) -> str:
         """The pattern's name, one of ``MASK_KINDS``."""
-        return self.args[0].name  # type: ignore[attr-defined, no-any-return]
+        return self.args[0].name
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -350,12 +351,12 @@ class Scale(Node):
     @property
     def coefficient(self) -> sp.Expr:
         """The exact coefficient."""
-        return self.args[1]  # type: ignore[return-value]
+        return self.args[1]
 
     @property
     def body(self) -> Node:
         """The matrix that is scaled."""
-        return self.args[0]  # type: ignore[return-value]
+        return self.args[0]
 
 
 class SMul(Node):
@@ -381,7 +382,7 @@ class MatMul(Node):
 
     @classmethod
     def _infer(cls, *args: Any) -> Shape:
-        for a, b in zip(args, args[1:], strict=False):
+        for a, b in pairwise(args):
             if not same_size(a._shape[1], b._shape[0]):
                 raise ShapeError("S001", f"inner sizes differ: {a.cols} and {b.rows}", a, b)
         return args[0]._shape[0], args[-1]._shape[1]
@@ -430,7 +431,9 @@ class DiagOf(Node):
     @classmethod
     def _infer(cls, *args: Any) -> Shape:
         _need(
-            same_size(*args[0].shape), "S005", f"the diagonal wants a square matrix, not {shape_text(args[0].shape)}",
+            same_size(*args[0].shape),
+            "S005",
+            f"the diagonal wants a square matrix, not {shape_text(args[0].shape)}",
             args[0],
         )
         return args[0].rows, sp.S.One
@@ -472,15 +475,17 @@ class Reshape(Node):
     def _infer(cls, *args: Any) -> Shape:
         a, rows, cols, _ = args
         _need(
-            same_size(a.rows * a.cols, rows * cols), "S006",
-            f"reshape changes the number of entries: {shape_text(a.shape)} to {rows} x {cols}", a,
+            same_size(a.rows * a.cols, rows * cols),
+            "S006",
+            f"reshape changes the number of entries: {shape_text(a.shape)} to {rows} x {cols}",
+            a,
         )
         return rows, cols
 
     @property
     def order(self) -> str:
         """``C``: row by row; ``F``: column by column."""
-        return self.args[3].name  # type: ignore[attr-defined, no-any-return]
+        return self.args[3].name
 
 
 class Kron(Node):
@@ -503,7 +508,7 @@ class StaticMap(sp.Basic):
 
     def __new__(cls, kind: str | Str, *parameters: Any) -> StaticMap:
         label = kind if isinstance(kind, Str) else Str(kind)
-        return sp.Basic.__new__(cls, label, *(sp.sympify(p, strict=True) for p in parameters))  # type: ignore[return-value]
+        return sp.Basic.__new__(cls, label, *(sp.sympify(p, strict=True) for p in parameters))
 
     @property
     def kind(self) -> str:
@@ -543,20 +548,22 @@ class SumOver(Node):
     def _infer(cls, *args: Any) -> Shape:
         e, t = args[0], args[1]
         _need(
-            not any(s.has(t) for s in e._shape), "S007",
-            f"the terms of a sum must have one shape; {shape_text(e.shape)} depends on {t}", e,
+            not any(s.has(t) for s in e._shape),
+            "S007",
+            f"the terms of a sum must have one shape; {shape_text(e.shape)} depends on {t}",
+            e,
         )
         return e._shape  # type: ignore[no-any-return]
 
     @property
     def bound(self) -> sp.Symbol:
         """The summation index."""
-        return self.args[1]  # type: ignore[return-value]
+        return self.args[1]
 
     @property
     def ends(self) -> tuple[sp.Expr, sp.Expr]:
         """The first and the last value of the index."""
-        return self.args[2], self.args[3]  # type: ignore[return-value]
+        return self.args[2], self.args[3]
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -578,17 +585,17 @@ class Function(sp.Basic):
     ) -> Function:
         label = name if isinstance(name, Str) else Str(name)
         rest = (law,) if law is not None else ()
-        return sp.Basic.__new__(cls, label, sp.Tuple(*parameters), sp.Tuple(*orders), *rest)  # type: ignore[return-value]
+        return sp.Basic.__new__(cls, label, sp.Tuple(*parameters), sp.Tuple(*orders), *rest)
 
     @property
     def name(self) -> str:
         """The name without primes."""
-        return self.args[0].name  # type: ignore[attr-defined, no-any-return]
+        return self.args[0].name
 
     @property
     def parameters(self) -> tuple[sp.Expr, ...]:
         """The exact parameters."""
-        return self.args[1].args  # type: ignore[return-value]
+        return self.args[1].args
 
     @property
     def orders(self) -> tuple[int, ...]:
@@ -617,7 +624,9 @@ class Function(sp.Basic):
 
     def __repr__(self) -> str:
         inside = f"({', '.join(map(str, self.parameters))})" if self.parameters else ""
-        primes = "'" * self.orders[0] if len(self.orders) == 1 else "".join(f"_{j}" * k for j, k in enumerate(self.orders))
+        primes = (
+            "'" * self.orders[0] if len(self.orders) == 1 else "".join(f"_{j}" * k for j, k in enumerate(self.orders))
+        )
         return f"{self.name}{inside}{primes}"
 
     __str__ = __repr__
@@ -637,14 +646,15 @@ class Map(Node):
     @classmethod
     def _infer(cls, *args: Any) -> Shape:
         _need(
-            len(args[-1].orders) == len(args) - 1, "E901",
+            len(args[-1].orders) == len(args) - 1,
+            "E901",
             f"{args[-1].name} takes {len(args[-1].orders)} argument(s), not {len(args) - 1}",
         )
         return _equal_shapes(f"{args[-1].name}(...)", args[:-1])
 
     @property
     def operands(self) -> tuple[Node, ...]:
-        return self.args[:-1]  # type: ignore[return-value]
+        return self.args[:-1]
 
     @property
     def parameters(self) -> tuple[sp.Basic, ...]:
@@ -653,7 +663,7 @@ class Map(Node):
     @property
     def function(self) -> Function:
         """The scalar function."""
-        return self.args[-1]  # type: ignore[return-value]
+        return self.args[-1]
 
 
 class Where(Node):
@@ -682,7 +692,7 @@ class Compare(Node):
     @property
     def relation(self) -> str:
         """The relation, as in Python."""
-        return self.args[2].name  # type: ignore[attr-defined, no-any-return]
+        return self.args[2].name
 
 
 class AxisNode(Node):
@@ -737,7 +747,7 @@ class ArgmaxMask(AxisNode):
 
 def T(a: Node) -> Node:
     """Return the transpose as it is written; a double transpose is the matrix itself."""
-    return a.args[0] if isinstance(a, Transpose) else Transpose(a)  # type: ignore[return-value]
+    return a.args[0] if isinstance(a, Transpose) else Transpose(a)
 
 
 def scaled(coefficient: Any, a: Node) -> Node:
@@ -793,7 +803,8 @@ def common_shape(*values: Any) -> Shape:
             (is_one(value.rows) or same_size(value.rows, rows)) and (is_one(value.cols) or same_size(value.cols, cols))
         ):
             raise ShapeError(
-                "S002", f"shapes differ: {' and '.join(shape_text(v.shape) for v in values if isinstance(v, Node))}",
+                "S002",
+                f"shapes differ: {' and '.join(shape_text(v.shape) for v in values if isinstance(v, Node))}",
                 *values,
             )
     return rows, cols

@@ -7,23 +7,23 @@ family of sizes (``n[l]``), or a polynomial of those.  An *index* is the integer
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, cache
+from typing import Any, TypeAlias
 
 import sympy as sp
 from sympy.core.symbol import Str
 
-Size = sp.Expr
+Size: TypeAlias = sp.Expr
 """The type of a size: a SymPy expression over size symbols and integers."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def size(name: str) -> sp.Symbol:
     """Return the size symbol called ``name``, an integer of at least 1."""
     return sp.Symbol(name, integer=True, positive=True)
 
 
-@lru_cache(maxsize=None)
+@cache
 def index(name: str) -> sp.Symbol:
     """Return the loop index called ``name``, any integer."""
     return sp.Symbol(name, integer=True)
@@ -40,7 +40,7 @@ class SizeMember(sp.Expr):
 
     def __new__(cls, name: str | Str, *indices: Any) -> SizeMember:
         label = name if isinstance(name, Str) else Str(name)
-        return sp.Basic.__new__(cls, label, *(sp.sympify(i, strict=True) for i in indices))  # type: ignore[return-value]
+        return sp.Basic.__new__(cls, label, *(sp.sympify(i, strict=True) for i in indices))
 
     @property
     def name(self) -> str:
@@ -50,7 +50,7 @@ class SizeMember(sp.Expr):
     @property
     def indices(self) -> tuple[sp.Expr, ...]:
         """The indices, affine in loop indices and sizes."""
-        return self.args[1:]  # type: ignore[return-value]
+        return self.args[1:]
 
     def _sympystr(self, printer: Any) -> str:
         return f"{self.name}[{', '.join(printer._print(i) for i in self.indices)}]"
@@ -90,7 +90,7 @@ def size_atoms(values: Iterable[Size]) -> set[sp.Expr]:
     """Return the symbols and size members that occur in ``values`` (indices included)."""
     found: set[sp.Expr] = set()
     for value in values:
-        found |= value.atoms(sp.Symbol, SizeMember)  # type: ignore[arg-type]
+        found |= value.atoms(sp.Symbol, SizeMember)
     return found
 
 
@@ -117,7 +117,7 @@ def evaluate_scalar(value: sp.Expr, sizes: Mapping[str, Any], indices: Mapping[s
     if value.is_Integer:
         return value
     if value.is_Symbol:
-        name = value.name  # type: ignore[attr-defined]
+        name = value.name
         if indices is not None and name in indices:
             return sp.Integer(indices[name])
         return sp.sympify(sizes[name], strict=True)
@@ -129,7 +129,7 @@ def evaluate_scalar(value: sp.Expr, sizes: Mapping[str, Any], indices: Mapping[s
         return sp.Integer(family[where] if where in family else family[where[0]])
     if not value.args:
         return value
-    return value.func(*(evaluate_scalar(a, sizes, indices) for a in value.args))  # type: ignore[arg-type]
+    return value.func(*(evaluate_scalar(a, sizes, indices) for a in value.args))
 
 
 def has_size(value: Size, symbol: sp.Expr) -> bool:

@@ -5,8 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symbp.expr import (
-    Add, Diag, DiagOf, Embed, Gather, Hadamard, Kron, MatMul, Node, Reshape, Scale, Scatter, Slice, SMul,
-    StaticMap, T, Transpose, Where, Zero, had, matmul, scaled, total,
+    Add,
+    Diag,
+    DiagOf,
+    Embed,
+    Gather,
+    Hadamard,
+    Kron,
+    MatMul,
+    Node,
+    Reshape,
+    Scale,
+    Scatter,
+    Slice,
+    SMul,
+    StaticMap,
+    T,
+    Transpose,
+    Where,
+    Zero,
+    had,
+    matmul,
+    scaled,
+    total,
 )
 from symbp.expr import add as add_
 from symbp.ops.rule import Op, linear
@@ -74,60 +95,135 @@ def _d_where(node: Node, Y: Node, dA: Sequence[Node | None]) -> Node | None:
 
 
 add = linear(
-    "add", Add, "{A} + {B}", "(r,c),(r,c)->(r,c)", pull=lambda G, node, k: G, differential=_d_add, reason="sum",
+    "add",
+    Add,
+    "{A} + {B}",
+    "(r,c),(r,c)->(r,c)",
+    pull=lambda G, node, k: G,
+    differential=_d_add,
+    reason="sum",
 )
 scale = linear(
-    "scale", Scale, "{c}\\,{A}", "(r,c)->(r,c)", pull=lambda G, node, k: scaled(node.parameters[0], G),
+    "scale",
+    Scale,
+    "{c}\\,{A}",
+    "(r,c)->(r,c)",
+    pull=lambda G, node, k: scaled(node.parameters[0], G),
     reason="coefficient",
 )
 smul = linear(
-    "smul", SMul, "{A}\\,{B}", "(1,1),(r,c)->(r,c)", pull=_pull_smul, reason="scalar factor",
+    "smul",
+    SMul,
+    "{A}\\,{B}",
+    "(1,1),(r,c)->(r,c)",
+    pull=_pull_smul,
+    reason="scalar factor",
 )
 matmul_ = linear(
-    "matmul", MatMul, "{A}\\,{B}", "(m,n),(n,p)->(m,p)", pull=_pull_matmul, batch="reversed", reason="product",
+    "matmul",
+    MatMul,
+    "{A}\\,{B}",
+    "(m,n),(n,p)->(m,p)",
+    pull=_pull_matmul,
+    batch="reversed",
+    reason="product",
     source="Magnus & Neudecker; F0.4",
 )
 hadamard = linear(
-    "hadamard", Hadamard, "{A} \\odot {B}", "(r,c),(r,c)->(r,c)",
-    pull=lambda G, node, k: had(G, *(A for j, A in enumerate(node.operands) if j != k)), reason="Hadamard product",
+    "hadamard",
+    Hadamard,
+    "{A} \\odot {B}",
+    "(r,c),(r,c)->(r,c)",
+    pull=lambda G, node, k: had(G, *(A for j, A in enumerate(node.operands) if j != k)),
+    reason="Hadamard product",
     source="F0.4",
 )
 transpose = linear(
-    "transpose", Transpose, "{A}^{{\\top}}", "(m,n)->(n,m)", pull=lambda G, node, k: T(G),
-    batch="own", turned=lambda node: node.operands[0], reason="transpose", source="F0.4",
+    "transpose",
+    Transpose,
+    "{A}^{{\\top}}",
+    "(m,n)->(n,m)",
+    pull=lambda G, node, k: T(G),
+    batch="own",
+    turned=lambda node: node.operands[0],
+    reason="transpose",
+    source="F0.4",
 )
 diag = linear(
-    "diag", Diag, "\\operatorname{{diag}}({A})", "(n,1)->(n,n)", pull=lambda G, node, k: DiagOf(G), batch="own",
-    turned=lambda node: node, reason="diagonal matrix",
+    "diag",
+    Diag,
+    "\\operatorname{{diag}}({A})",
+    "(n,1)->(n,n)",
+    pull=lambda G, node, k: DiagOf(G),
+    batch="own",
+    turned=lambda node: node,
+    reason="diagonal matrix",
 )
 diagof = linear(
-    "diagof", DiagOf, "\\operatorname{{diagof}}({A})", "(n,n)->(n,1)", pull=lambda G, node, k: Diag(G),
-    batch="opaque", reason="diagonal",
+    "diagof",
+    DiagOf,
+    "\\operatorname{{diagof}}({A})",
+    "(n,n)->(n,1)",
+    pull=lambda G, node, k: Diag(G),
+    batch="opaque",
+    reason="diagonal",
 )
 slice_ = linear(
-    "slice", Slice, "[{A}]", "(m,n)->(r,c)", pull=_pull_slice, batch="own", turned=_turn_slice,
+    "slice",
+    Slice,
+    "[{A}]",
+    "(m,n)->(r,c)",
+    pull=_pull_slice,
+    batch="own",
+    turned=_turn_slice,
     reason="block",
 )
 embed = linear(
-    "embed", Embed, "\\operatorname{{embed}}({A})", "(r,c)->(m,n)", pull=_pull_embed, batch="own", turned=_turn_embed,
+    "embed",
+    Embed,
+    "\\operatorname{{embed}}({A})",
+    "(r,c)->(m,n)",
+    pull=_pull_embed,
+    batch="own",
+    turned=_turn_embed,
     reason="block in zeros",
 )
 reshape = linear(
-    "reshape", Reshape, "\\operatorname{{reshape}}({A})", "(r,c)->(p,q), r c = p q",
-    pull=lambda G, node, k: Reshape(G, *node.operands[0].shape, node.parameters[2]), batch="own", turned=_turn_reshape,
+    "reshape",
+    Reshape,
+    "\\operatorname{{reshape}}({A})",
+    "(r,c)->(p,q), r c = p q",
+    pull=lambda G, node, k: Reshape(G, *node.operands[0].shape, node.parameters[2]),
+    batch="own",
+    turned=_turn_reshape,
     reason="reshape",
 )
 kron = linear(
-    "kron", Kron, "{A} \\otimes {B}", "(m,n),(p,q)->(mp,nq)", pull=_pull_kron, reason="Kronecker product",
+    "kron",
+    Kron,
+    "{A} \\otimes {B}",
+    "(m,n),(p,q)->(mp,nq)",
+    pull=_pull_kron,
+    reason="Kronecker product",
     source="Van Loan & Pitsianis 1993",
 )
 gather = linear(
-    "gather", Gather, "\\operatorname{{gather}}({A})", "(m,n)->(r,c)",
-    pull=lambda G, node, k: Scatter(G, *node.operands[0].shape, node.parameters[2]), batch="opaque", reason="gather",
+    "gather",
+    Gather,
+    "\\operatorname{{gather}}({A})",
+    "(m,n)->(r,c)",
+    pull=lambda G, node, k: Scatter(G, *node.operands[0].shape, node.parameters[2]),
+    batch="opaque",
+    reason="gather",
 )
 scatter_add = linear(
-    "scatter_add", Scatter, "\\operatorname{{scatter}}({A})", "(r,c)->(m,n)",
-    pull=lambda G, node, k: Gather(G, *node.operands[0].shape, node.parameters[2]), batch="opaque", reason="scatter",
+    "scatter_add",
+    Scatter,
+    "\\operatorname{{scatter}}({A})",
+    "(r,c)->(m,n)",
+    pull=lambda G, node, k: Gather(G, *node.operands[0].shape, node.parameters[2]),
+    batch="opaque",
+    reason="scatter",
 )
 
 
@@ -137,10 +233,14 @@ def _pull_where(G: Node, node: Node, k: int) -> Node:
 
 
 where = Op(
-    "where", Where, "\\operatorname{{where}}({A}, {B}, {C})", "(r,c),(r,c),(r,c)->(r,c)", linear=(1, 2),
-    pull=_pull_where, differential=_d_where, reason="selection",
+    "where",
+    Where,
+    "\\operatorname{{where}}({A}, {B}, {C})",
+    "(r,c),(r,c),(r,c)->(r,c)",
+    linear=(1, 2),
+    pull=_pull_where,
+    differential=_d_where,
+    reason="selection",
 )
 
 LINEAR: tuple[Op, ...] = tuple(entry for entry in list(globals().values()) if isinstance(entry, Op))
-
-

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symbp.expr import (
-    ArgmaxMask, AxisNode, Compare, LogSumExp, Map, MaxAxis, Node, Ones, Softmax, T, add, had, is_one, matmul, scaled,
+    ArgmaxMask,
+    AxisNode,
+    Compare,
+    LogSumExp,
+    Map,
+    MaxAxis,
+    Node,
+    Ones,
+    Softmax,
+    T,
+    add,
+    had,
+    is_one,
+    matmul,
+    scaled,
     sum_axis,
 )
 from symbp.ops.elementwise import ELEMENTWISE
@@ -71,24 +85,56 @@ def _turn_axis(node: Node) -> Node:
 
 
 map_ = nonlinear(
-    "map", Map, "f({A})", "(r,c),...->(r,c)", differential=_d_map, reason="elementwise function", source="F0.4",
+    "map",
+    Map,
+    "f({A})",
+    "(r,c),...->(r,c)",
+    differential=_d_map,
+    reason="elementwise function",
+    source="F0.4",
 )
 compare = flat("compare", Compare, "[{A} {relation} {B}]", "(r,c),(r,c)->(r,c)", reason="comparison")
 softmax = nonlinear(
-    "softmax", Softmax, "\\operatorname{{softmax}}({A})", "(r,c)->(r,c)", differential=_d_softmax, batch="own",
-    turned=_turn_axis, reason="softmax", source="F1.4",
+    "softmax",
+    Softmax,
+    "\\operatorname{{softmax}}({A})",
+    "(r,c)->(r,c)",
+    differential=_d_softmax,
+    batch="own",
+    turned=_turn_axis,
+    reason="softmax",
+    source="F1.4",
 )
 logsumexp = nonlinear(
-    "logsumexp", LogSumExp, "\\operatorname{{lse}}({A})", "(r,c)->(1,c)", differential=_d_logsumexp, batch="own",
-    turned=_turn_axis, reason="log-sum-exp",
+    "logsumexp",
+    LogSumExp,
+    "\\operatorname{{lse}}({A})",
+    "(r,c)->(1,c)",
+    differential=_d_logsumexp,
+    batch="own",
+    turned=_turn_axis,
+    reason="log-sum-exp",
 )
 max_ = nonlinear(
-    "max", MaxAxis, "\\max({A})", "(r,c)->(1,c)", differential=_d_max, batch="own", turned=_turn_axis,
-    reason="maximum", domain="a single largest entry; at ties the first one wins",
+    "max",
+    MaxAxis,
+    "\\max({A})",
+    "(r,c)->(1,c)",
+    differential=_d_max,
+    batch="own",
+    turned=_turn_axis,
+    reason="maximum",
+    domain="a single largest entry; at ties the first one wins",
 )
 argmax_mask = flat(
-    "argmax_mask", ArgmaxMask, "\\operatorname{{argmax}}({A})", "(r,c)->(r,c)", batch="own", turned=_turn_axis,
-    reason="argmax", domain="at ties the first entry wins",
+    "argmax_mask",
+    ArgmaxMask,
+    "\\operatorname{{argmax}}({A})",
+    "(r,c)->(r,c)",
+    batch="own",
+    turned=_turn_axis,
+    reason="argmax",
+    domain="at ties the first entry wins",
 )
 
 NONLINEAR: tuple[Op, ...] = tuple(entry for entry in list(globals().values()) if isinstance(entry, Op))

@@ -133,7 +133,8 @@ LOOPS = {
         Q = log_softmax(Z.T, axis=1)
         R = Z / (1 + sum(Z**2, axis=1, keepdims=True))
         S = hstack([P, R])
-        loss = sum(S[:, m:] * P) + trace(Q @ P) + norm(R) + sum(logsumexp(S, axis=1, keepdims=True)) + sum(cumsum(R, axis=0)**2)
+        total = sum(logsumexp(S, axis=1, keepdims=True))
+        loss = sum(S[:, m:] * P) + trace(Q @ P) + norm(R) + total + sum(cumsum(R, axis=0)**2)
         """,
     "kron, reshape, diagonals": """
         W: param[n, n]

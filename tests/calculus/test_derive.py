@@ -67,9 +67,7 @@ def test_recurrence_through_time_for_symbolic_length() -> None:
     out = Ref("O_bar", p, m, t)
     H = lambda k: Ref("H", h, m, k)  # noqa: E731
     found = rows(d)
-    assert found["Z_bar[t]"] is Hadamard(
-        Add(T(Ref("V", p, h)) @ out, T(Ref("W", h, h)) @ bar(t + 1)), 1 - H(t) ** 2
-    )
+    assert found["Z_bar[t]"] is Hadamard(Add(T(Ref("V", p, h)) @ out, T(Ref("W", h, h)) @ bar(t + 1)), 1 - H(t) ** 2)
     assert found["W_bar"] is SumOver(bar(t) @ T(H(t - 1)), t, 1, TT)
     assert found["U_bar"] is SumOver(bar(t) @ T(Ref("X", n, m, t)), t, 1, TT)
     assert found["b_bar"] is SumOver(bar(t) @ Ones(m, 1), t, 1, TT)

@@ -22,7 +22,7 @@ def test_arguments_and_results_are_names(name: str) -> None:
 
 
 def test_a_value_is_named_once() -> None:
-    named, steps = name_parts(read_text("X: input[n, m]\nA = exp(X + 1) + tanh(exp(X + 1))\nloss = sum(A)\n"))
+    _, steps = name_parts(read_text("X: input[n, m]\nA = exp(X + 1) + tanh(exp(X + 1))\nloss = sum(A)\n"))
     assert len(steps) == 3  # X + 1, its exponential, the tanh
 
 

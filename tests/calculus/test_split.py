@@ -30,10 +30,16 @@ def test_factors_and_penalties() -> None:
 @pytest.mark.parametrize(
     "loss",
     [
-        "loss = sum(Z)**2\n", "loss = sum(Z) * sum(Y)\n", "loss = sum(softmax(Z, axis=1))\n",
-        "loss = sum((Z - mean(Z, axis=1, keepdims=True))**2)\n", "loss = sum(Z)/m + sum(Y)\n",
-        "loss = sum((Z @ Z.T)**2)\n", "loss = lam / m * sum(W**2) + sum(Z)/m\n", "loss = sum(exp(m*Z))\n",
-        "loss = sum(max(Z, axis=1, keepdims=True))\n", "loss = norm(Z)\n",
+        "loss = sum(Z)**2\n",
+        "loss = sum(Z) * sum(Y)\n",
+        "loss = sum(softmax(Z, axis=1))\n",
+        "loss = sum((Z - mean(Z, axis=1, keepdims=True))**2)\n",
+        "loss = sum(Z)/m + sum(Y)\n",
+        "loss = sum((Z @ Z.T)**2)\n",
+        "loss = lam / m * sum(W**2) + sum(Z)/m\n",
+        "loss = sum(exp(m*Z))\n",
+        "loss = sum(max(Z, axis=1, keepdims=True))\n",
+        "loss = norm(Z)\n",
     ],
 )
 def test_mixed_samples_are_said(loss: str) -> None:

@@ -6,7 +6,23 @@ import sympy as sp
 
 from symbp.calculus import differential_of, transpose
 from symbp.expr import (
-    Add, AxisNode, Compare, Embed, Function, Gather, Map, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, StaticMap, T, size,
+    Add,
+    AxisNode,
+    Compare,
+    Embed,
+    Function,
+    Gather,
+    Map,
+    Node,
+    Ones,
+    Ref,
+    Reshape,
+    Scale,
+    Scatter,
+    Slice,
+    StaticMap,
+    T,
+    size,
     total,
 )
 from symbp.ops import ELEMENTWISE, RULES, NoRule, Op, rule, slope
@@ -21,16 +37,26 @@ S, s = Ref("S", m, m), Ref("s", 1, 1)
 BLOCKS = StaticMap("kron_blocks", m, n, p, q)
 
 EXAMPLES: dict[str, list[Node]] = {
-    "add": [Add(A, B, A)], "scale": [Scale(A, sp.Rational(2, 3) / m)], "smul": [s * A], "matmul": [A @ C, T(C) @ T(A) @ B],
-    "hadamard": [A * B * A], "transpose": [A.T], "diag": [RULES["diag"].node(v)], "diagof": [RULES["diagof"].node(S)],
-    "slice": [Slice(A, 1, m, 0, 2), Slice(S, 0, n, m - 2, m)], "embed": [Embed(A, 2, 1, m + n, n + 2)],
-    "reshape": [Reshape(A, n, m, "C"), Reshape(A, m * n, 1, "F")], "kron": [RULES["kron"].node(A, C)],
+    "add": [Add(A, B, A)],
+    "scale": [Scale(A, sp.Rational(2, 3) / m)],
+    "smul": [s * A],
+    "matmul": [A @ C, T(C) @ T(A) @ B],
+    "hadamard": [A * B * A],
+    "transpose": [A.T],
+    "diag": [RULES["diag"].node(v)],
+    "diagof": [RULES["diagof"].node(S)],
+    "slice": [Slice(A, 1, m, 0, 2), Slice(S, 0, n, m - 2, m)],
+    "embed": [Embed(A, 2, 1, m + n, n + 2)],
+    "reshape": [Reshape(A, n, m, "C"), Reshape(A, m * n, 1, "F")],
+    "kron": [RULES["kron"].node(A, C)],
     "gather": [Gather(Ref("K", m * p, n * q), m * n, p * q, BLOCKS)],
     "scatter_add": [Scatter(Ref("K", m * n, p * q), m * p, n * q, BLOCKS)],
     "where": [RULES["where"].node(Compare(A, B, ">"), A, B)],
     "map": [Map(A, Function("tanh")), Map(A * A + 1, B, Function("pow", (), (0, 0)))],
-    "compare": [Compare(A, B, "<=")], "softmax": [RULES["softmax"].node(A, k) for k in (0, 1)],
-    "logsumexp": [RULES["logsumexp"].node(A, k) for k in (0, 1)], "max": [RULES["max"].node(A, k) for k in (0, 1)],
+    "compare": [Compare(A, B, "<=")],
+    "softmax": [RULES["softmax"].node(A, k) for k in (0, 1)],
+    "logsumexp": [RULES["logsumexp"].node(A, k) for k in (0, 1)],
+    "max": [RULES["max"].node(A, k) for k in (0, 1)],
     "argmax_mask": [RULES["argmax_mask"].node(A, k) for k in (0, 1)],
 }
 CASES = [pytest.param(name, node, id=f"{name}-{k}") for name, nodes in EXAMPLES.items() for k, node in enumerate(nodes)]
@@ -41,7 +67,7 @@ def test_every_rule_has_an_example() -> None:
 
 
 def run(node: Node, values: dict[str, np.ndarray], extra: tuple[Ref, ...] = ()) -> np.ndarray:
-    leaves = {r.name: r for r in (*[x for x in node.atoms(Ref)], *extra)}
+    leaves = {r.name: r for r in (*node.atoms(Ref), *extra)}
     variables = {k: Var(k, r.rows, r.cols, kind="input") for k, r in leaves.items()}
     variables["out"] = out = Var("out", node.rows, node.cols)
     return evaluate(Program(variables, (Equation(out(), node),), ("out",)), values, SIZES)["out"]
