@@ -13,6 +13,7 @@ from symbp.derivation import Derivation
 from symbp.program import Equation, Program, map_equations
 from symbp.render.numpy.laws import with_functions
 from symbp.render.numpy.module import check_module_name, module_text
+from symbp.render.numpy.parts import split
 from symbp.render.numpy.scalars import GenerateError
 
 
@@ -54,7 +55,7 @@ def generate(
         )
     tangent = readable_differential(derivation)
     text = module_text(
-        derivation, tangent, sizes=sizes or {}, dtype=dtype, templates=templates, declaration=declaration
+        derivation, tangent, split(derivation), sizes=sizes or {}, dtype=dtype, templates=templates, declaration=declaration
     )
     return {f"{name}.py": text}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 
 import sympy as sp
 
@@ -64,21 +65,16 @@ def check_shapes(layout: Layout, kernels: Kernels) -> FunctionText:
 
 def _sizes(scope: FunctionScope, sizes: dict[str, str]) -> list[str]:
     """Return the lines that read sizes off shapes, after making sure that the arrays have all their axes."""
-    lines = []
+    lines: list[str] = []
     for known in scope.layout.fields:
         name = scope.field(known) if known.access in scope.bound.values() else known.access
-        if any(_reads(text, name) for text in sizes.values()):
+        if any(re.search(rf"\b{re.escape(known.access)}\b", text) for text in sizes.values()):
             shape, count = shape_with_axes(known), len(known.lengths) - known.depth + 2
             if known.depth == 0:
                 lines.append(f'_axes("{known.access}", {name}, {count}, "{shape}")')
             elif known.depth == 1:
                 lines += [f"for a in {name}:", f'    _axes("{known.access}", a, {count}, "{shape}")']
     return lines + scope.sizes(sizes)
-
-
-def _reads(text: str, name: str) -> bool:
-    words = "".join(c if c.isalnum() or c in "_." else " " for c in text).split()
-    return any(word == name or word.startswith(f"{name}.") for word in words)
 
 
 def _assumed(scope: FunctionScope) -> list[str]:
@@ -110,6 +106,8 @@ def _compared(scope: FunctionScope, known: Field) -> list[str]:
         at = scope.position(known.var.indices[k], lo)
         text, label, margin = f"{text}[{at}]", f"{label}[{{{at}}}]", margin + "    "
     sizes = [scope.size(s) for s in (*known.lengths[known.depth :], *known.shape)]
+    if all(scope.size_lines.get(s) == f"{known.access}.shape[{k}]" for k, s in enumerate(sizes)):
+        return []  # its own axes say what the sizes are
     lines.append(f'{margin}_expect({_quoted(label)}, {text}, ({", ".join(sizes)}), "{shape_with_axes(known)}")')
     for k in known.free[: known.depth]:
         scope.leave(known.var.indices[k])

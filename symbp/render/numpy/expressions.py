@@ -16,7 +16,7 @@ import sympy as sp
 from symbp.expr import (
     Add, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map,
     Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, SumOver, T,
-    Transpose, Where, Zero, is_one, same_size,
+    Transpose, Where, Zero, is_one, same_size, scaled,
 )
 from symbp.render.numpy.scalars import (
     ATOM, CHOICE, COMPARE, PLUS, POWER, PRODUCT, TIMES, UNARY, GenerateError, raised, wrap,
@@ -73,14 +73,21 @@ class Scope(Protocol):
 
 
 class Printer:
-    """Prints matrix expressions in one scope; ``guards`` are the selections around the place being printed."""
+    """Prints matrix expressions in one scope.
+
+    guards: the selections around the place that is being printed.
+    known:  expressions that have a text already, because a line of code holds their value.
+    """
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self.guards: tuple[str, ...] = ()
+        self.known: dict[Node, Code] = {}
 
     def code(self, node: Node) -> Code:
         """Return the text of an expression, by the line of the table for its outermost operation."""
+        if node in self.known:
+            return self.known[node]
         line = PRIMITIVES.get(type(node))
         if line is None:
             raise GenerateError(f"the operation {type(node).__name__} has no NumPy form")
@@ -105,6 +112,8 @@ class Printer:
         shape = self.shape(node)
         if not code.flat:
             return Code(f"np.broadcast_to({code.text}, {shape})")
+        if node.is_scalar_shape and code.text.endswith(".sum()") and code.level == ATOM:
+            return Code(f"{code.text.removesuffix(')')}keepdims=True)")
         if code.text in ("1", "0"):
             return Code(f"np.{'ones' if code.text == '1' else 'zeros'}({shape}, DTYPE)")
         return Code(f"np.full({shape}, {code.text}, DTYPE)")
@@ -201,20 +210,26 @@ def scaled_code(p: Printer, coefficient: sp.Expr, code: Code) -> Code:
     if coefficient.is_Rational and " " not in p.size(coefficient):
         above, below = coefficient, sp.S.One
     if below == 1:
-        return replace(code, text=f"{p.size(above, TIMES)} * {code.at(UNARY)}", level=TIMES)
+        return replace(code, text=f"{p.size(above, TIMES)} * {code.at(TIMES)}", level=TIMES)
     if above == 1:
         return replace(code, text=f"{code.at(TIMES)} / {p.size(below, UNARY)}", level=TIMES)
     # One pass over the entries: the numbers are divided first.
     if code.flat:
-        return replace(code, text=f"{p.size(above, TIMES)} * {code.at(UNARY)} / {p.size(below, UNARY)}", level=TIMES)
-    return replace(code, text=f"({p.size(coefficient)}) * {code.at(UNARY)}", level=TIMES)
+        return replace(code, text=f"{p.size(above, TIMES)} * {code.at(TIMES)} / {p.size(below, UNARY)}", level=TIMES)
+    return replace(code, text=f"({p.size(coefficient)}) * {code.at(TIMES)}", level=TIMES)
 
 
 def split_sign(node: Node) -> tuple[bool, Node]:
     """Return whether a term is subtracted, and what is added or subtracted."""
-    if isinstance(node, Scale) and node.coefficient.could_extract_minus_sign():
-        positive = -node.coefficient
-        return True, node.body if positive == 1 else Scale(node.body, positive)
+    if isinstance(node, Scale):
+        negative, body = split_sign(node.body)
+        sign = node.coefficient.could_extract_minus_sign()
+        positive = -node.coefficient if sign else node.coefficient
+        return sign != negative, scaled(positive, body)
+    if isinstance(node, (Hadamard, MatMul, SMul)):
+        signs = [split_sign(factor) for factor in node.operands]
+        if any(negative for negative, _ in signs):
+            return sum(negative for negative, _ in signs) % 2 == 1, node.rebuild(*(factor for _, factor in signs))
     return False, node
 
 
@@ -235,7 +250,7 @@ def _add(p: Printer, node: Node) -> Code:
         if text:
             text += (" - " if negative else " + ") + code.at(PRODUCT)
         else:
-            text = f"-{code.at(UNARY)}" if negative else code.at(PLUS)
+            text = f"-{code.at(TIMES)}" if negative else code.at(PLUS)
     return replace(together(codes), text=text, level=PLUS)
 
 
@@ -378,11 +393,11 @@ def _without_diagonals(factors: list[Node]) -> list[Node]:
 def _summed(p: Printer, node: Node, rows: bool, cols: bool) -> Code:
     """Print the sum over the rows, the columns, or all entries of a matrix."""
     rows, cols = rows and not is_one(node.rows), cols and not is_one(node.cols)
-    if rows and cols:
+    if not (rows or cols):
+        return p.number(node)
+    if (rows or is_one(node.rows)) and (cols or is_one(node.cols)):
         return _total(p, node)
     code = p.number(node)
-    if not (rows or cols):
-        return code
     axis, holds, count = (0, code.rows, node.rows) if rows else (1, code.cols, node.cols)
     if code.flat or not holds:
         # It is broadcast along the axis: the sum is a multiple.
@@ -398,7 +413,7 @@ def _total(p: Printer, node: Node) -> Code:
     pair = (node.operands[0],) * 2 if square else node.operands
     if square or (isinstance(node, Hadamard) and len(pair) == 2):
         left, right = (p.code(a) for a in pair)
-        if left.full and right.full and left.level == right.level == ATOM and not (left.boolean or right.boolean):
+        if left.full and right.full and not (left.boolean or right.boolean):
             return replace(scalar, text=f"np.vdot({left.text}, {right.text})")
     code = p.full(node)
     return replace(scalar, text=f"{code.at(ATOM)}.sum()")
@@ -418,7 +433,8 @@ def _smul(p: Printer, node: Node) -> Code:
     if right.flat and right.text == "1":
         return replace(left, rows=left.rows and is_one(node.rows), cols=left.cols and is_one(node.cols))
     # The scalar is 1 x 1, so the extent is that of the matrix.
-    return replace(joined(" * ", TIMES, [left, right]), rows=right.rows, cols=right.cols)
+    text = f"{left.at(TIMES)} * {right.at(TIMES)}"
+    return Code(text, TIMES, rows=right.rows, cols=right.cols, flat=left.flat and right.flat)
 
 
 def _multiplied(p: Printer, factors: list[Node], node: Node) -> Code:

@@ -55,6 +55,10 @@ class Identifiers:
         self._taken.add(local)
         return local
 
+    def free(self, name: str) -> bool:
+        """Tell whether nothing has a name."""
+        return name not in self._taken
+
     @property
     def ambiguous(self) -> bool:
         """Tell whether a name is one that linters find hard to read (``l``, ``O``, ``I``)."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import keyword
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from symbp.derivation import Derivation
-from symbp.expr import expanded, refs, same_size
-from symbp.program import Loop, Origin, Program, Statement, Var
+from symbp.expr import Add, Node, Zero, expanded, refs, same_size
+from symbp.program import Equation, Loop, Origin, Program, Statement, Var
 from symbp.render.notation import samples_text
 from symbp.render.numpy import training
 from symbp.render.numpy.doors import check_inputs, check_shapes
 from symbp.render.numpy.laws import law_text
 from symbp.render.numpy.layout import Field, Layout, Store, annotation
 from symbp.render.numpy.notes import Notes
+from symbp.render.numpy.parts import FACTOR, Parts, same_definitions
 from symbp.render.numpy.pieces import (
     FunctionText, TupleText, call, described, family_text, indented, shape_text, table, tupled,
 )
@@ -38,17 +39,19 @@ class Module:
 
     derivation: the forward and the backward pass.
     tangent:    the forward pass with the tangent of each value.
+    parts:      the backward passes of the parts of the loss.
     sizes:      sizes that are given as numbers.
     """
 
-    def __init__(self, derivation: Derivation, tangent: Program, sizes: Mapping[str, int]) -> None:
+    def __init__(self, derivation: Derivation, tangent: Program, parts: Parts, sizes: Mapping[str, int]) -> None:
         self.derivation = derivation
         self.tangent = tangent
+        self.parts = parts
         self.program = derivation.forward
         self.output = derivation.output
         self.layout = Layout(self.program, sizes)
         self.kernels = Kernels()
-        self.notes = Notes(derivation, tangent)
+        self.notes = Notes(derivation, tangent, parts.factor)
         self.values = [v for v in self.program.variables.values() if self.layout.computed(v.name)]
         wanted = set(derivation.gradients)
         self.gradients = [f for f in (*self.layout.params, *self.layout.inputs) if f.var.name in wanted]
@@ -56,8 +59,11 @@ class Module:
         # Names are handed out in one order, whatever is written first.
         for size in self.program.sizes:
             self.layout.identifiers(str(getattr(size, "name", size)))
-        for name in (*self.program.variables, *derivation.program.variables, *tangent.variables):
-            self.layout.identifiers(name)
+        passes = [d.program for d in (parts.sample, parts.penalty) if d is not None]
+        for program in (self.program, derivation.program, tangent, *passes):
+            for name in program.variables:
+                self.layout.identifiers(name)
+        self.factor = next(n for n in ("c", "factor", "c_loss") if self.layout.identifiers.free(n))
 
     def scope(self, cached: bool = False, targets: bool = True) -> FunctionScope:
         """Return the names of a function of ``params`` and ``inputs``, with or without ``cache``."""
@@ -131,18 +137,105 @@ class Module:
         store = scope.stores[name]
         return tupled(store.name, store.depth)
 
-    def backward(self) -> FunctionText:
-        """Return ``backward``."""
-        bars = self.derivation.gradients
-        scope = self.scope(cached=True)
-        writer = Writer(scope, self.derivation.program, self.notes.backward)
-        writer.write(self.derivation.backward, [bars[f.var.name] for f in self.gradients])
-        values = [f"{f.name}={self._gradient(scope, f, bars[f.var.name], writer.written)}" for f in self.gradients]
-        return FunctionText(
-            "backward(params: Params, inputs: Inputs, cache: Cache) -> Gradients:",
-            f"Return the gradients of {self.output}; ``cache`` is what ``forward`` returned.",
-            [*indented(scope.prologue()), *laid_out(writer.lines), *call("Gradients", values)],
+    def backward(self) -> list[FunctionText]:
+        """Return ``backward`` and ``backward_parts``, and the gradients of each part of the loss."""
+        parts, output, factor = self.parts, self.output, self.factor
+        text = "backward(params: Params, inputs: Inputs, cache: Cache) -> Gradients:"
+        summary = f"Return the gradients of {output}; ``cache`` is what ``forward`` returned."
+        split = "backward_parts(params: Params, inputs: Inputs, cache: Cache) -> tuple[Gradients, Gradients, float]:"
+        if parts.sample is None:
+            # One pass; there is nothing to add over shards.
+            whole = "gradients, zeros, 1.0" if parts.mixed else "zeros, gradients, 1.0"
+            why = parts.mixed or "no term of it depends on samples"
+            return [
+                FunctionText(text, summary, self._pass(self.derivation, self.notes.backward)),
+                FunctionText(
+                    split, f"Return the gradients of S and of R, and c, where {output} = c S + R.",
+                    ["    gradients = backward(params, inputs, cache)", *self._zeros(), f"    return {whole}"],
+                    [f"{'The loss is kept whole, c = 1 and R = 0' if parts.mixed else 'S is zero'}: {why}."],
+                ),
+            ]
+        scope = self.scope()
+        c = scope.size(parts.factor)
+        top = scope.prologue()
+        functions = [
+            FunctionText(
+                f"_sample_gradients(params: Params, inputs: Inputs, cache: Cache, {factor}: float) -> Gradients:",
+                f"Return the gradients of {factor} S, where S is the sum over samples in {output}.",
+                self._pass(parts.sample, self.notes.sample),
+                [f"The factor, in {output} {parts.factor}, enters in the first error signal and nowhere else."],
+            )
+        ]
+        sample = f"_sample_gradients(params, inputs, cache, {c})"
+        if parts.penalty is None:
+            functions.append(FunctionText(text, summary, [*indented(top), f"    return {sample}"]))
+            zeros, penalty = self._zeros(), "zeros"
+        else:
+            zeros, penalty = [], "_penalty_gradients(params, inputs, cache)"
+            functions.append(
+                FunctionText(
+                    "_penalty_gradients(params: Params, inputs: Inputs, cache: Cache) -> Gradients:",
+                    f"Return the gradients of R, the part of {output} that is free of samples.",
+                    self._pass(parts.penalty, self.notes.backward),
+                )
+            )
+            lines = [*top, f"sample = {sample}", f"penalty = {penalty}"]
+            functions.append(FunctionText(text, summary, [*indented(lines), *call("Gradients", self._added())]))
+        functions.append(
+            FunctionText(
+                split, f"Return the gradients of S and of R, and c, where {output} = c S + R.",
+                [
+                    *indented(top), "    sample = _sample_gradients(params, inputs, cache, 1.0)", *zeros,
+                    f"    return sample, {penalty}, {c}",
+                ],
+                [
+                    *self.notes.parts(parts),
+                    "S is a sum over samples: over shards of any sizes the gradients of S add up, and c is that of all.",
+                ],
+            )
         )
+        return functions
+
+    def _zeros(self) -> list[str]:
+        """Return the line that makes gradients of zeros."""
+        values = []
+        for f in self.gradients:
+            zero = f"tuple(np.zeros_like(a) for a in {f.access})" if f.depth else f"np.zeros_like({f.access})"
+            values.append(f"{f.name}={zero}")
+        return [line.replace("return ", "zeros = ", 1) for line in call("Gradients", values)]
+
+    def _added(self) -> list[str]:
+        """Return the fields of the gradients of both parts together."""
+        penalty = self.parts.penalty
+        moved = {s.target.name for s in _sites(_nonzero(penalty.backward))} if penalty else set()
+        bars = self.derivation.gradients
+        values = []
+        for known in self.gradients:
+            a, b = f"sample.{known.name}", f"penalty.{known.name}"
+            if bars[known.var.name] not in moved:
+                values.append(f"{known.name}={a}")
+            elif known.depth:
+                values.append(f"{known.name}=tuple(a + b for a, b in zip({a}, {b}, strict=True))")
+            else:
+                values.append(f"{known.name}={a} + {b}")
+        return values
+
+    def _pass(self, derivation: Derivation, note: Callable[[Equation], str]) -> list[str]:
+        """Return the body of a backward pass."""
+        bars = derivation.gradients
+        alike = same_definitions(derivation.forward, self.program)
+        scope = self.scope()
+        scope.cached = frozenset(v.name for v in self.values if v.name in alike)
+        scope.arguments[FACTOR] = self.factor
+        writer = Writer(scope, derivation.program, note)
+        # What this pass reads and the cache does not hold is computed again.
+        read = {r.name for s in _sites(derivation.backward) for r in refs(s.value)}
+        computed = {s.target.name for s in derivation.forward.sites}
+        again = (_needed(derivation.forward, read & computed) & computed) - alike
+        body = (*_only(derivation.forward.body, again), *_nonzero(derivation.backward))
+        writer.write(body, [bars[f.var.name] for f in self.gradients])
+        values = [f"{f.name}={self._gradient(scope, f, bars[f.var.name], writer.written)}" for f in self.gradients]
+        return [*indented(scope.prologue()), *laid_out(writer.lines), *call("Gradients", values)]
 
     def _gradient(self, scope: FunctionScope, known: Field, bar: str, written: Iterable[str]) -> str:
         """Return the gradient of a field: an adjoint, or the part of one that the field stands for."""
@@ -176,7 +269,7 @@ class Module:
         """Return ``predict``; None if nothing can be computed without targets."""
         predicted = self.predicted()
         if not predicted:
-            return None
+            return self._predict_part()
         names = [v.name for v in predicted]
         scope = self.scope(targets=False)
         writer = Writer(scope, self.program, self.notes.forward)
@@ -194,6 +287,43 @@ class Module:
                 *back,
             ],
         )
+
+    def _predict_part(self) -> FunctionText | None:
+        """Return ``predict`` where nothing that is named is free of targets: what the first equation with one compares."""
+        program = self.derivation.source
+        late = _dependent(program, {v.name for v in program.declared("target")})
+        fed = _dependent(program, {v.name for v in program.declared("input", "const")})
+        weights = {v.name for v in program.parameters}
+
+        def part(node: Node) -> Node | None:
+            names = {r.name for r in refs(node)}
+            if not names & late:
+                return node if names & fed and names & weights else None
+            if isinstance(node, Add):
+                free = [t for t in node.operands if not {r.name for r in refs(t)} & late]
+                if any(part(t) is not None for t in free):
+                    return Add(*free) if len(free) > 1 else free[0]
+            return next((p for p in map(part, node.operands) if p is not None), None)
+
+        for site in program.sites:
+            value = None if site.loops else part(site.equation.value)
+            if value is None:
+                continue
+            scope = self.scope(targets=False)
+            computed = {s.target.name for s in program.sites}
+            needed = _needed(program, {r.name for r in refs(value)} & computed) & computed
+            writer = Writer(scope, program, self.notes.forward)
+            writer.write(_only(program.body, needed), [])
+            result = writer.printer.full(value).text
+            without = ", targets=False" if any(f.target for f in self.layout.fields) else ""
+            return FunctionText(
+                "predict(params: Params, inputs: Inputs) -> Array:", f"Return {self.notes.shown(value)}, for which no target is needed.",
+                [
+                    f"    _check_shapes(params, inputs{without})", *indented(scope.prologue()), *laid_out(writer.lines),
+                    f"    prediction: Array = {result}", "    return prediction",
+                ],
+            )
+        return None
 
     # -- jvp ---------------------------------------------------------------------------------------------------
     def jvp(self) -> FunctionText:
@@ -237,7 +367,7 @@ class Module:
             check_inputs(layout, kernels),
             self.forward(),
             self.predict(),
-            self.backward(),
+            *self.backward(),
             self.jvp(),
         ]
         return {
@@ -269,6 +399,8 @@ class Module:
         gradients = "a gradient has the shape of its variable"
         lines.append(f"Conventions: {samples + '; ' if samples else ''}{gradients}.")
         lines.append("At kinks and ties: step(0) = 0, sign(0) = 0, the first of several largest entries counts.")
+        if self.parts.mixed:
+            lines.append(f"Not shardable: {self.parts.mixed}.")
         facts = [
             f"{f.member_label()} ({', '.join(sorted(x.replace('_', ' ') for x in f.var.facts))})"
             for f in (*self.layout.params, *self.layout.inputs) if f.var.facts
@@ -304,13 +436,13 @@ class Module:
 
 
 def module_text(
-    derivation: Derivation, tangent: Program, *, sizes: Mapping[str, int], dtype: str, templates: Path | None,
+    derivation: Derivation, tangent: Program, parts: Parts, *, sizes: Mapping[str, int], dtype: str, templates: Path | None,
     declaration: str,
 ) -> str:
     """Return the text of the module."""
     if dtype not in DTYPES:
         raise GenerateError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype}")
-    module = Module(derivation, tangent, sizes)
+    module = Module(derivation, tangent, parts, sizes)
     values = module.values_for_template(dtype, declaration, templates)
     text = environment("numpy", templates).get_template("module.py.jinja").render(values)
     return text.rstrip("\n") + "\n"
@@ -346,6 +478,20 @@ def _needed(program: Program, names: Iterable[str]) -> set[str]:
         if not more:
             return found
         found |= more
+
+
+def _sites(body: Sequence[Statement]) -> Iterator[Equation]:
+    for statement in body:
+        if isinstance(statement, Loop):
+            yield from _sites(statement.body)
+        else:
+            yield statement
+
+
+def _nonzero(body: Sequence[Statement]) -> tuple[Statement, ...]:
+    """Return statements without adjoints that are zero throughout; they are made when they are returned."""
+    moved = {s.target.name for s in _sites(body) if not isinstance(s.value, Zero)}
+    return _only(body, moved)
 
 
 def _only(body: Sequence[Statement], names: set[str]) -> tuple[Statement, ...]:

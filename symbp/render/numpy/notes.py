@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import sympy as sp
+
 from symbp.derivation import Derivation
+from symbp.expr import Node, refs
 from symbp.program import Equation, Program
 from symbp.render.names import Names
 from symbp.render.notation import Notation
+from symbp.render.numpy.parts import Parts, with_factor
 from symbp.render.text import Ascii
 
 
 class Notes:
     """The notes of a module: F1, F2, ... forward, the derivation's own numbers backward, T1, T2, ... for tangents."""
 
-    def __init__(self, derivation: Derivation, tangent: Program) -> None:
+    def __init__(self, derivation: Derivation, tangent: Program, factor: sp.Expr) -> None:
         notation = Notation(charset="ascii")
-        self._derivation = derivation
+        self._factor = factor
+        self._values = {site.target: site.equation.value for site in derivation.program.sites}
         self._printer = Ascii(Names(derivation.program, notation, derivation.output))
         self._tangent_printer = Ascii(Names(tangent, notation, derivation.output))
         forward = [site.target for site in derivation.forward.sites]
@@ -23,19 +30,42 @@ class Notes:
         self._tangent = {target: k for k, target in enumerate(moved, 1)}
         self._backward = {r.target: r.number for r in reversed(derivation.results)}
         self._by_name = {r.target.name: r.number for r in reversed(derivation.results)}
+        # A message is a part of the equation that reads it.
+        self._readers = {
+            ref.name: self._by_name[site.target.name]
+            for site in reversed(derivation.program.sites)
+            for ref in refs(site.equation.value)
+            if site.target.name in self._by_name
+        }
 
     def forward(self, equation: Equation) -> str:
         """Return the note of an equation of the forward pass."""
-        return f"(F{self._forward[equation.target]}) {_text(self._printer, equation)}"
+        number = self._forward.get(equation.target)
+        return f"(F{number}) {_text(self._printer, equation)}" if number else _text(self._printer, equation)
 
     def backward(self, equation: Equation) -> str:
         """Return the note of an equation of the backward pass; a message has the number of its adjoint."""
         target = equation.target
         number = self._backward.get(target, self._by_name.get(target.name))
-        if number is None:
-            origin = self._derivation.program.variables[target.name].origin
-            number = self._by_name.get(f"{origin.of}_bar") if origin else None
+        number = self._readers.get(target.name) if number is None else number
         return f"({number}) {_text(self._printer, equation)}" if number else _text(self._printer, equation)
+
+    def sample(self, equation: Equation) -> str:
+        """Return the note of an equation of the backward pass of ``c S``: with c itself, where that is the same."""
+        given = replace(equation, value=with_factor(equation.value, self._factor))
+        return self.backward(given if self._values.get(equation.target) == given.value else equation)
+
+    def shown(self, node: Node) -> str:
+        """Return the text of an expression."""
+        return self._printer(node)
+
+    def parts(self, parts: Parts) -> list[str]:
+        """Return what c, S and R are."""
+        sample, rest = parts.values
+        lines = [f"c = {self._printer.size(parts.factor)}"]
+        lines += [f"S = {self._printer(sample)}"] if sample is not None else []
+        lines += [f"R = {self._printer(rest) if rest is not None else 0}"]
+        return lines
 
     def tangent(self, equation: Equation) -> str:
         """Return the note of an equation of the differential."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -110,7 +111,7 @@ class FunctionScope:
                 axes = self.layout.family_of_sizes(value.name, self.fields)
                 if axes is None:
                     raise GenerateError(f"no shape at hand gives all members of the sizes {value.name}[...]")
-                texts = [axis.accessor.format(self.field(axis.field)) for axis in axes]
+                texts = [axis.accessor.format(axis.field.access) for axis in axes]
                 single = len(texts) == 1
                 text = f"({texts[0]},)" if single else f"({', '.join(texts)})"
                 self.size_lines[name] = text
@@ -125,7 +126,7 @@ class FunctionScope:
         try:
             # A plain axis first, of an array that is bound already if there is one.
             candidates = [axis for axis in self.layout.axes if axis.field in at_hand and axis.value.has(symbol)]
-            for axis in sorted(candidates, key=lambda a: (a.value != symbol, self._local(a.field) not in self.bound)):
+            for axis in sorted(candidates, key=lambda a: (a.value != symbol, a.field.access not in self.bound.values())):
                 text = self._from_axis(axis, symbol)
                 if text is not None:
                     return text
@@ -146,7 +147,7 @@ class FunctionScope:
         others = factor.atoms(sp.Symbol, SizeMember) | rest.atoms(sp.Symbol, SizeMember)
         if factor == 0 or symbol in others or any(o in self._solving for o in others):
             return None
-        text = axis.accessor.format(self.field(axis.field))
+        text = axis.accessor.format(axis.field.access)
         if rest != 0:
             sign, shown = ("+", -rest) if rest.could_extract_minus_sign() else ("-", rest)
             text = f"{text} {sign} {self.size(shown, TIMES)}"
@@ -267,13 +268,16 @@ class FunctionScope:
         left, out = dict(lines), []
         for known in self.layout.fields:
             count = len(known.lengths) + 2
-            local = self.field(known) if known.depth == 0 and self._local(known) in self.bound else known.access
-            names = [next((n for n, t in left.items() if t == f"{local}.shape[{k}]"), None) for k in range(count)]
+            names = [next((n for n, t in left.items() if t == f"{known.access}.shape[{k}]"), None) for k in range(count)]
             if all(names) and known.depth == 0:
                 for name in names:
                     left.pop(str(name))
-                out.append(f"{', '.join(map(str, names))} = {local}.shape")
-        return out + [f"{name} = {text}" for name, text in left.items()]
+                out.append(f"{', '.join(map(str, names))} = {known.access}.shape")
+        out += [f"{name} = {text}" for name, text in left.items()]
+        # An array that is bound anyway is called by its local name.
+        for name, access in self.bound.items():
+            out = [re.sub(rf"\b{re.escape(access)}\b", name, line) for line in out]
+        return out
 
 
 def bindings(names: Mapping[str, str], wide: int = 100) -> list[str]:

@@ -9,13 +9,15 @@ equation defines counts as zero.  So a loop holds no ``if``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import sympy as sp
 
-from symbp.expr import Add, Box, Node, Ref, Scale, SumOver, Zero, expanded, refs, same_size, shift, walk
+from symbp.expr import (
+    Add, Box, LogSumExp, Node, Ref, Scale, Softmax, SumOver, Zero, expanded, refs, same_size, shift, walk,
+)
 from symbp.program import Equation, Loop, Program, Statement, Var, index_box, index_step
-from symbp.render.numpy.expressions import Printer
+from symbp.render.numpy.expressions import Code, Printer
 from symbp.render.numpy.layout import Ends, Layout, Store, annotation, hull
 from symbp.render.numpy.scalars import PLUS, UNARY, GenerateError
 from symbp.render.numpy.scope import FunctionScope
@@ -335,7 +337,14 @@ class Writer:
         self._items(items, storage, 0)
 
     def _items(self, items: Sequence[Item], storage: Storage, depth: int) -> None:
+        shared, before = _shared(items), dict(self.printer.known)
         for item in items:
+            written = False
+            for total in [t for t in shared if _needs(item, t)]:
+                written |= self._share(total, item, depth)
+                shared.remove(total)
+            if written:
+                continue
             for name in [n for n, s in storage.buffers.items() if n in _targets(item)]:
                 self._allocate(self.program.variables[name], storage.buffers.pop(name), depth)
             if isinstance(item, Repeat):
@@ -348,6 +357,27 @@ class Writer:
                 self.scope.leave(loop.index)
             else:
                 self._item(item, depth)
+        self.printer.known = before
+
+    def _share(self, total: LogSumExp, item: Item, depth: int) -> bool:
+        """Write a softmax and the log-sum-exp of the same argument, which cost little more than one of them.
+
+        Returns whether that was all of the item.
+        """
+        argument, softmax = total.operands[0], Softmax(total.operands[0], total.axis)
+        assert isinstance(argument, Ref)
+        both = self.scope.kernel("softmax_and_logsumexp")
+        call = f"{both}({self.printer.full(argument).text}, {total.axis})"
+        name = self.layout.identifiers(f"lse_{argument.name}")
+        self.printer.known[total] = Code(name)
+        if isinstance(item, Assign) and item.value == softmax:
+            target = self.scope.member(self.scope.stores[item.target.name], item.target.indices)
+            self._line(depth, f"{target}, {name} = {call}", self.note(item.equation))
+            return True
+        first = self.layout.identifiers(f"softmax_{argument.name}")
+        self.printer.known[softmax] = Code(first)
+        self._line(depth, f"{first}, {name} = {call}")
+        return False
 
     def _item(self, item: Assign | Start | Gain, depth: int) -> None:
         target = self.scope.member(self.scope.stores[item.target.name], item.target.indices)
@@ -370,8 +400,6 @@ class Writer:
             text = f"float({code.text})" if code.flat else f"{code.at(7)}.item()"
         else:
             code = self.printer.number(item.value)
-            if code.flat and item.target.is_scalar_shape and code.text.endswith(".sum()"):
-                code = replace(code, text=f"{code.text[:-1]}keepdims=True)", flat=False)
             text = self.printer.spread(code, item.target).text
         self._line(depth, f"{target} = {text}", self.note(item.equation))
 
@@ -408,7 +436,8 @@ class Writer:
                 for k in reversed(range(store.depth)):
                     low, high = store.lows[k], store.highs[k]
                     assert low is not None and high is not None
-                    text = f"[{text} for {names[k]} in range({self.scope.size(low)}, {self.scope.size(expanded(high + 1))})]"
+                    first = "" if low == 0 else f"{self.scope.size(low)}, "
+                    text = f"[{text} for {names[k]} in range({first}{self.scope.size(expanded(high + 1))})]"
             self._line(depth, f"{store.name}: {annotation(store.depth).replace('tuple', 'list').replace(', ...', '')} = {text}")
         for k in range(store.depth):
             self.scope.leave(var.indices[k])
@@ -476,6 +505,19 @@ class Writer:
         self.lines.append(Line(depth, code, note))
 
 
+def _shared(items: Sequence[Item]) -> list[LogSumExp]:
+    """Return the log-sum-exps of names that stand in a block together with the softmax of the same name."""
+    nodes = {n for item in items if isinstance(item, Assign) for n in walk(item.value)}
+    sums = [n for n in nodes if isinstance(n, LogSumExp) and isinstance(n.operands[0], Ref)]
+    return sorted((n for n in sums if Softmax(n.operands[0], n.axis) in nodes), key=str)
+
+
+def _needs(item: Item, total: LogSumExp) -> bool:
+    """Tell whether an equation holds a log-sum-exp or its softmax."""
+    pair = {total, Softmax(total.operands[0], total.axis)}
+    return isinstance(item, Assign) and any(n in pair for n in walk(item.value))
+
+
 def _targets(item: Item) -> set[str]:
     return {p.item.target.name for p in places([item])}
 
@@ -499,9 +541,44 @@ def laid_out(lines: Sequence[Line], indent: int = 1) -> list[str]:
         margin = " " * 4 * (indent + line.depth)
         if line.note and not behind:
             out += [f"{margin}# {piece}" for piece in _pieces(line.note, MARGIN - len(margin) - 2)]
-        text = margin + line.code
-        out.append(f"{text:<{wide}}  # {line.note}" if line.note and behind else text)
+        if line.note and behind:
+            out.append(f"{margin + line.code:<{wide}}  # {line.note}")
+        else:
+            out += [margin + piece for piece in broken(line.code, MARGIN - len(margin))]
     return out
+
+
+def broken(code: str, wide: int) -> list[str]:
+    """Break a long assignment before its outermost signs, inside parentheses; a line without any is left as it is."""
+    target, equals, value = code.partition(" = ")
+    if len(code) <= wide or not equals:
+        return [code]
+    head, tail = "(", ")"
+    if value.startswith("float(") and _closing(value, 5) == len(value) - 1:
+        head, tail, value = "float(", ")", value[6:-1]
+    parts = _split(value, (" + ", " - ")) or _split(value, (" * ", " @ ", " / "))
+    return [f"{target} = {head}", *(f"    {part}" for part in parts), tail] if len(parts) > 1 else [code]
+
+
+def _split(text: str, signs: tuple[str, ...]) -> list[str]:
+    """Split a text before its outermost signs; an empty list if it has none."""
+    parts, depth, start = [], 0, 0
+    for k, letter in enumerate(text):
+        depth += (letter in "([{") - (letter in ")]}")
+        if depth == 0 and k > start and text[k : k + 3] in signs:
+            parts.append(text[start:k].strip())
+            start = k
+    return [*parts, text[start:].strip()] if parts else []
+
+
+def _closing(text: str, start: int) -> int:
+    """Return where the parenthesis that opens at ``start`` is closed."""
+    depth = 0
+    for k in range(start, len(text)):
+        depth += (text[k] in "([{") - (text[k] in ")]}")
+        if depth == 0:
+            return k
+    return -1
 
 
 def _pieces(note: str, wide: int) -> list[str]:
