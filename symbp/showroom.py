@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from symbp.calculus import derive
+from symbp.language import read_text
 from symbp.networks import network
-from symbp.pipeline import program_of
+from symbp.pipeline import derive
 from symbp.render.document import latex_document
 from symbp.render.files import compare_files, write_files
 from symbp.render.notation import Adjoints, Notation
@@ -48,7 +48,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
 def files(exhibit: Exhibit) -> dict[str, str]:
     """Return the files of one exhibit: a document in LaTeX and a NumPy module."""
     text = network(exhibit.name).text
-    derivation = derive(program_of(text))
+    derivation = derive(read_text(text, f"{exhibit.name}.net", name=exhibit.name))
     document = latex_document(derivation, Notation(exhibit.adjoints), text=text, title=f"{exhibit.name}.net", steps=True)
     module = generate(derivation, name=exhibit.name, declaration=text, functions=exhibit.functions)
     return {
