@@ -31,6 +31,7 @@ MM = 2.845 / 10.0
 """Millimetres in em of the 10pt document."""
 
 FORWARD, STEP, RESULT, OPERATION, RULE, IDENTITY, SHAPE = 106.0, 106.0, 90.0, 38.0, 74.0, 74.0, 24.0
+VARIABLE, DECLARED_SHAPE = 36.0, 56.0
 """Widths of the columns of formulas, in millimetres."""
 
 LISTING_WIDTH = 92
@@ -53,7 +54,8 @@ def escape(text: str) -> str:
             out.append(c)
         else:
             plain = unicodedata.normalize("NFKD", c).encode("ascii", "ignore").decode()
-            out.append("".join(_SPECIAL.get(x, x) for x in plain) or ("?" if c.isprintable() else " "))
+            shown = "".join(_SPECIAL.get(x, x) for x in plain if " " <= x <= "~")
+            out.append(shown or ("?" if c.isprintable() else " "))
     return "".join(out)
 
 
@@ -105,9 +107,13 @@ def formula(text: str, column: float, more: Sequence[str] = ()) -> str:
         shown = "\\displaystyle " + cells[0].replace("&", "", 1)
     else:
         shown = "\\begin{aligned}[t] " + " \\\\ ".join(c.strip() for c in cells) + " \\end{aligned}"
-    # What cannot be broken (a long fraction) is made smaller, so that no line runs into the margin.
-    cell = f"$ {shown} $" if widest <= limit + 0.8 else f"\\resizebox{{\\linewidth}}{{!}}{{$ {shown} $}}"
+    cell = fitted(shown, widest, limit + 0.8)
     return "\\newline ".join([cell, *(f"{{\\small {line}}}" for line in more)])
+
+
+def fitted(shown: str, width: float, limit: float) -> str:
+    """Return a formula as a cell; what is too wide and cannot be broken is made smaller, so that nothing sticks out."""
+    return f"$ {shown} $" if width <= limit else f"\\resizebox{{\\linewidth}}{{!}}{{$ {shown} $}}"
 
 
 def spaced(cell: str) -> str:
@@ -122,7 +128,7 @@ def shape_cell(shape: str) -> str:
         return f"$ {shape} $"
     rows, _, cols = shape.partition(" \\times ")
     both = f"\\begin{{aligned}}[t] & {rows} \\\\ & \\times {cols} \\end{{aligned}}"
-    return f"\\resizebox{{\\linewidth}}{{!}}{{$ {both} $}}"
+    return fitted(both, max(latex_width(rows), latex_width(cols) + 0.9), SHAPE * MM - 0.3)
 
 
 def _lines(left: str, right: str, limit: float) -> list[str]:
@@ -271,7 +277,11 @@ def declared_rows(program: Program, p: Latex) -> list[Row]:
     for var in program.declared():
         ref = var(*var.indices)
         facts = "" if not var.facts else ": " + ", ".join(sorted(f.replace("_", " ") for f in var.facts))
-        rows.append(Row("", f"${clean(p.value(ref))}$", escape(KINDS[var.kind] + facts), f"${p.shape(ref)}$"))
+        shown, shape = p(ref), p.shape(ref)
+        rows.append(Row(
+            "", fitted(shown, latex_width(shown), VARIABLE * MM - 0.5), escape(KINDS[var.kind] + facts),
+            fitted(shape, latex_width(shape), DECLARED_SHAPE * MM - 0.5),
+        ))
     return rows
 
 
@@ -308,7 +318,7 @@ def latex_document(
         "title": escape(name),
         "width": {
             "forward": FORWARD, "step": STEP, "result": RESULT, "operation": OPERATION, "rule": RULE,
-            "identity": IDENTITY, "shape": SHAPE,
+            "identity": IDENTITY, "shape": SHAPE, "variable": VARIABLE, "declared": DECLARED_SHAPE,
         },
         "loss": p.names.result.latex(),
         "conventions": conventions(derivation, p),

@@ -7,6 +7,7 @@ variables never share a spelling: the later one is then printed by its internal 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -80,8 +81,8 @@ class Spelling:
 
     @property
     def unicode(self) -> str:
-        """The Unicode form."""
-        return self.letter + self.tail
+        """The Unicode form, with composed characters where they exist."""
+        return unicodedata.normalize("NFC", self.letter + self.tail)
 
     def latex(self, indices: tuple[str, ...] = ()) -> str:
         """Return the LaTeX form with the given indices."""
@@ -101,7 +102,7 @@ def split(name: str) -> tuple[str, tuple[str, ...]]:
 
 def _implied(letter: str) -> tuple[str, tuple[str, ...]]:
     """Split a word that means a letter with a subscript: ``Xc`` is X, c; a weight ``Wxh`` is W, xh; else the word."""
-    if letter not in GREEK and letter not in SHORT and re.fullmatch(r"[A-Z][a-z]|[UVWb][a-z]{1,2}", letter):
+    if letter not in GREEK and letter not in SHORT and re.fullmatch(r"[A-Zb][a-z]|[UVW][a-z]{2}", letter):
         return letter[0], (letter[1:],)
     return letter, ()
 
@@ -130,8 +131,8 @@ def spelling(name: str) -> Spelling:
 def _subscript(part: str) -> str:
     if part.isdigit():
         return part
-    if part.isalpha() and part.islower() and len(part) <= 2 and part not in SHORT and part not in GREEK:
-        return part
+    if part.isalpha() and part.islower() and part not in SHORT and part not in GREEK:
+        return part if len(part) <= 2 else f"\\mathrm{{{part}}}"
     return spelling(part).latex()
 
 
@@ -229,7 +230,8 @@ class Names:
         self.result = plain if text == output else replace(plain, ascii=text, letter=text, tail="")
         for name in sorted(sizes):
             self._claim(name, spelling(name))
-        for name in program.variables if program else ():
+        # A name that was written keeps its form: a derived one has to give way.
+        for name in sorted(program.variables, key=lambda n: self.origin(n) is not None) if program else ():
             self[name]
 
     def origin(self, name: str) -> Origin | None:
@@ -238,10 +240,10 @@ class Names:
         if var is not None:
             return var.origin
         # Tangents live in steps only, an expression by itself has no program: the names tell.
-        if name.endswith("_bar") and self._known(name.removesuffix("_bar")):
-            return Origin("adjoint", name.removesuffix("_bar"))
         if name.startswith("d_") and self._known(name.removeprefix("d_")):
             return Origin("tangent", name.removeprefix("d_"))
+        if name.endswith("_bar") and self._known(name.removesuffix("_bar")):
+            return Origin("adjoint", name.removesuffix("_bar"))
         return None
 
     def _known(self, name: str) -> bool:

@@ -53,18 +53,30 @@ NEEDS: dict[str, Level] = {
 """The level that an operand must have in a place to stand there without brackets."""
 
 
+INFIX = ("\\otimes", "\\odot", "\\,")
+"""Signs between operands that are factors."""
+
+
 @lru_cache(maxsize=1024)
 def template(text: str) -> tuple[tuple[str, str | None, str], ...]:
     """Split a notation such as ``{X}^{{-1}}`` into (literal text, name of the operand, its place)."""
-    parts = [(literal, field) for literal, field, _, _ in string.Formatter().parse(text)]
+    parts: list[tuple[str, str | None]] = []
+    before = ""
+    for literal, field, _, _ in string.Formatter().parse(text):
+        before += literal
+        # An escaped brace ends a literal of the parser, not one of ours.
+        if field is not None:
+            parts.append((before, field))
+            before = ""
+    parts += [(before, None)] if before else []
     out = []
     for k, (literal, field) in enumerate(parts):
         after = parts[k + 1][0] if k + 1 < len(parts) else ""
         place = "argument"
         if after.lstrip().startswith("^"):
             place = "base"
-        elif any(mark in beside for mark in ("\\otimes", "\\odot", "\\,") for beside in (literal[-8:], after[:8])):
-            place = "hadamard factor"
+        elif any(mark in beside for mark in INFIX for beside in (literal[-8:], after[:8])):
+            place = "argument" if literal.count("{") > literal.count("}") else "hadamard factor"
         out.append((literal, field, place))
     return tuple(out)
 
@@ -322,7 +334,7 @@ class Printer:
         right: list[str] = []
         rest = list(node.operands)
         if is_one(node.cols) or is_one(node.rows):
-            carrier = next((f for f in rest if self.names.adjoint_inside(f)), rest[-1])
+            carrier = next((f for f in rest if self.names.adjoint_inside(f)), rest[0])
             side = left if is_one(node.cols) else right
             side += [self.diagonal(f) for f in rest if f is not carrier]
             rest = [carrier]

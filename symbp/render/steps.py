@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from symbp.derivation import Derivation, Result, Step
 from symbp.expr import Add, Hadamard, Kron, Map, MatMul, Node, Ref, Scale, SMul, SumOver, refs, scaled, walk
 from symbp.ops import RULES
-from symbp.program import Loop, Program
+from symbp.program import Loop, Program, Site
 from symbp.render.names import Names
 from symbp.render.printer import Printer, clean
 
@@ -135,6 +135,23 @@ def _of(ref: Ref, names: Names) -> str:
 def shown_steps(derivation: Derivation, detail: bool) -> list[Step]:
     """Return the steps that are shown: without ``detail`` those that a reader would not do without a word."""
     return [s for s in derivation.steps if detail or not s.detail]
+
+
+def introduced(derivation: Derivation) -> list[Site]:
+    """Return the forward equations that the reader did not write but the results mention.
+
+    A name is introduced by a layer (several equations come from one line) or by the naming of non-linear parts.
+    """
+    sites = derivation.forward.sites
+    last = {s.equation.line: s for s in sites}
+    mentioned = {r.name for result in derivation.results for r in (result.target, *refs(result.value))}
+    variables = derivation.program.variables
+    mentioned |= {origin.of for name in mentioned if name in variables and (origin := variables[name].origin)}
+    def is_new(site: Site) -> bool:
+        line = site.equation.line
+        return variables[site.target.name].origin is not None or (line is not None and site is not last[line])
+
+    return [s for s in sites if s.target.name in mentioned and is_new(s)]
 
 
 def says_something(line: Line) -> bool:

@@ -10,7 +10,9 @@ from symbp.render.lines import broken, pad, text_width
 from symbp.render.names import Names
 from symbp.render.notation import Notation, samples_text
 from symbp.render.printer import Printer, clean
-from symbp.render.steps import program_of, result_notes, result_ranges, says_something, shown_steps, step_line, tag
+from symbp.render.steps import (
+    introduced, program_of, result_notes, result_ranges, says_something, shown_steps, step_line, tag,
+)
 from symbp.render.text import terminal
 
 EQUATION_WIDTH = 64
@@ -57,12 +59,15 @@ def derive_summary(
         )
     ]
     out = [header(derivation, p, title)]
+    margin = " " * (widths[0] + 4)
+    for site in introduced(derivation):
+        lines = _equation(p, p.value(site.target), p.value(site.equation.value), EQUATION_WIDTH)
+        out += [f"  {'with' if k == 0 else '':<{widths[0]}}  {line}" for k, line in enumerate(lines)]
     for r, (number, lines, ranges, shape, reason) in zip(derivation.results, rows, strict=True):
         cells = [f"  {number:>{widths[0]}}  {pad(lines[0], widths[1])}"]
         cells += [pad(ranges, widths[2])] if widths[2] else []
         cells += [pad(shape, widths[3]), reason]
         out.append("  ".join(cells).rstrip())
-        margin = " " * (widths[0] + 4)
         out += [margin + line for line in lines[1:]]
         notes = result_notes(r, p)
         if notes:

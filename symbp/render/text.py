@@ -42,7 +42,7 @@ class Ascii(Printer):
         piece = self.named(name)
         if not indices:
             return piece
-        return Piece(f"{piece.text}[{', '.join(self._end(i) for i in indices)}]", piece.level)
+        return Piece(f"{piece.text}[{','.join(self._end(i) for i in indices)}]", piece.level)
 
     def named(self, name: str) -> Piece:
         """Return a name without indices."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import sympy as sp
+
 from symbp.derivation import Derivation, Step, Term
-from symbp.expr import Add, Hadamard, MatMul, Node, Ones, Ref, SumOver, T, Transpose, add, is_one, matmul, refs
+from symbp.expr import Add, Hadamard, MatMul, Node, Ones, Ref, Slice, SumOver, T, Transpose, add, is_one, matmul, refs
 from symbp.ops import rule
 from symbp.render.lines import broken, pad
 from symbp.render.notation import Notation
-from symbp.render.printer import PRODUCT_MARK, Printer, clean
+from symbp.render.printer import PRODUCT_MARK, SUM_MARK, Printer, clean
 from symbp.render.steps import loop_ranges, says_something, step_line, tangent
 from symbp.render.terminal import printer_of
 
@@ -26,13 +28,16 @@ def adjoint_of(derivation: Derivation, name: str) -> str:
 
     Raises ``UnknownName`` where there is none.
     """
-    adjoints = {
-        v.origin.of: v.name for v in derivation.program.variables.values() if v.origin and v.origin.role == "adjoint"
-    }
-    for of, bar in adjoints.items():
-        if name in (of, bar, f"{of}bar", f"{of}_bar"):
+    known: dict[str, None] = {}
+    for step in derivation.steps:
+        for term in step.terms:
+            known.setdefault(term.ref.name)
+    known.setdefault(derivation.output)
+    for of in known:
+        if name in (of, f"{of}bar", f"{of}_bar"):
             return of
-    raise UnknownName(f"{name} has no adjoint here; ask for one of {', '.join(adjoints)}")
+    choice = ", ".join(n for n in derivation.named.variables if n in known)
+    raise UnknownName(f"{name} has no adjoint here; ask for one of {choice}")
 
 
 @dataclass(frozen=True)
@@ -100,13 +105,20 @@ def why(derivation: Derivation, name: str, notation: Notation | None = None) -> 
             out.append(clean(p.equation(result.target, result.value)))
     many = len(found) > 1
     if not out:
-        out.append(f"{clean(_bar(p, of))} is not printed: it was put in the place of its reads")
+        # The adjoint was put in the place of its reads: it is told as it was before.
+        for step in derivation.steps:
+            origin = p.names.origin(step.target.name)
+            if step.kind == "collect" and origin is not None and origin.of == of:
+                out.append(f"{clean(p.equation(step.target, step.before))}   (put in the place where it is used)")
     if of == derivation.output and not found:
         out += _row("because", ["the adjoint of the output itself is 1"])
     for k, reason in enumerate(found, 1):
         out += _row(f"because{f', read {k}' if many else ''}", _because(reason, p))
         out += _row("the transpose", _transposes(reason, p))
         out += _row("the order", _order(reason, p))
+    for index in dict.fromkeys(lp.index for r in found for lp in r.step.loops if not _depends(r.term.ref, lp.index)):
+        each = f"{p.names.ascii(of).text} is read for each {p.size(index)}"
+        out += _row("the sum", [f"{each}: its adjoint is the sum over {p.size(index)}"])
     if many:
         times = f"{p.names.ascii(of).text} is read {len(found)} times"
         out += _row("the sum", [f"{times}: its adjoint is the sum of the messages"])
@@ -114,11 +126,8 @@ def why(derivation: Derivation, name: str, notation: Notation | None = None) -> 
     return "\n".join(out) + "\n"
 
 
-def _bar(p: Printer, of: str) -> str:
-    program = p.names.program
-    assert program is not None
-    var = next(v for v in program.variables.values() if v.origin and v.origin.role == "adjoint" and v.origin.of == of)
-    return p.value(var(*var.indices))
+def _depends(ref: Ref, index: sp.Symbol) -> bool:
+    return any(index in i.free_symbols for i in ref.indices)
 
 
 def _row(label: str, lines: list[str]) -> list[str]:
@@ -134,9 +143,9 @@ def _because(reason: Reason, p: Printer) -> list[str]:
     dots = " + ..." if reason.change is not step.before else ""
     moved = p.value(tangent(step.target))
     where = loop_ranges(step.loops, p)
-    head = f"{output} = {p.inner(step.cotangent, tangent(step.target))} and {moved} = {p.value(reason.change)}{dots}"
-    if where:
-        head = head.replace(" = ", " = ... + ", 1) + f"   ({where})"
+    others = "... + " if where else ""
+    head = f"{output} = {others}{p.inner(step.cotangent, tangent(step.target))} {SUM_MARK}and {moved} = "
+    head += p.value(reason.change) + dots + (f"   {SUM_MARK}({where})" if where else "")
     states: list[str] = []
     for (G, E), (_, after) in zip(reason.chain, reason.chain[1:], strict=False):
         states.append(p.inner(G, E))
@@ -184,6 +193,8 @@ def _transposes(reason: Reason, p: Printer) -> list[str]:
             out.append(f"none for {others}: an entrywise factor moves over as it is")
         elif isinstance(E, Transpose):
             out.append(f"{inside} is read transposed: so is its cotangent")
+        elif isinstance(E, Slice):
+            out.append(f"a block of {inside} is read: the cotangent goes back to the place of the block")
     return out or ["none: the cotangent is passed on as it is"]
 
 
@@ -192,7 +203,7 @@ def _order(reason: Reason, p: Printer) -> list[str]:
     ref, message = reason.term.ref, reason.term.message
     name, (rows, cols) = clean(p.value(ref)), (p.size(s) for s in ref.shape)
     if isinstance(message, MatMul):
-        first, last = (clean(p.within(message.operands[k], "matrix factor")) for k in (0, -1))
+        first, last = (clean(p.value(message.operands[k])) for k in (0, -1))
         sizes = " times ".join(p.shape(f) for f in message.operands)
         return [f"rows of {name} are {rows}, as in {first}; its columns are {cols}, as in {last}: {sizes}"]
     return [f"the message has the shape of {name}: {rows} by {cols}"]
