@@ -146,13 +146,18 @@ def run(folder: Path, seed: int = 0, quiet: bool = False) -> bool:
     written = [path for paths, _ in results for path in paths]
     console.print(f"{time.perf_counter() - began:.0f} seconds. Written, and yours:")
     for path in written:
-        console.print(Text(f"  {path}"))
+        _say(console, f"  {path}")
     console.print("Next:")
     net = folder / "iris.net"
     again = "symbp new rnn > rnn.net && symbp derive rnn.net"
     for line in (f"symbp derive {net} --steps", f"symbp derive {net} --why W_A1", again):
-        console.print(Text(f"  {line}"))
+        _say(console, f"  {line}")
     return all(good for _, good in results)
+
+
+def _say(console: Console, text: str) -> None:
+    """Print a text as it is: the terminal folds what is too long."""
+    console.print(Text(text), soft_wrap=True)
 
 
 def _present(course: Course, samples: Data, folder: Path, seed: int, console: Console) -> tuple[list[Path], bool]:
@@ -161,13 +166,14 @@ def _present(course: Course, samples: Data, folder: Path, seed: int, console: Co
     file = f"{course.name}.net"
     program = pipeline.program_of(read_text(text, file, name=course.name))
     console.print(Rule(course.title, align="left"))
-    console.print(Text(text))
+    _say(console, text)
 
     derivation = pipeline.derive(program)
     plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
     notation = Notation(charset="ascii" if plain else "unicode")
     verdicts = pipeline.verify(program, seed=seed)
-    console.print(Text(derive_summary(derivation, notation, title=file, footer=[("verified", summary(verdicts))])))
+    footer = [("verified", summary(verdicts))]
+    _say(console, derive_summary(derivation, notation, title=file, footer=footer))
 
     paths = write_files(folder, {
         file: text,
@@ -176,9 +182,8 @@ def _present(course: Course, samples: Data, folder: Path, seed: int, console: Co
     })
     module = load_module(folder / f"{course.name}.py")
     params, losses = train(module, course, samples, seed)
-    console.print(Text("mean loss of an epoch, trained by the generated module"))
-    for line in curve(losses, blocks=" .:#" if plain else " ▁▂▃▄▅▆▇█"):
-        console.print(Text(line))
+    picture = curve(losses, blocks=" .:#" if plain else " ▁▂▃▄▅▆▇█")
+    _say(console, "\n".join(["mean loss of an epoch, trained by the generated module", *picture]))
     for words, X, Y in (("training", samples.X, samples.Y), ("test", samples.X_test, samples.Y_test)):
         if X.size:
             console.print(f"{words} accuracy".ljust(18), f"{accuracy(module, params, X, Y):.4f}   {X.shape[1]} samples")

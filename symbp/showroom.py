@@ -49,7 +49,7 @@ def files(exhibit: Exhibit) -> dict[str, str]:
     """Return the files of one exhibit: a document in LaTeX and a NumPy module."""
     text = network(exhibit.name).text
     derivation = derive(read_text(text, f"{exhibit.name}.net", name=exhibit.name))
-    document = latex_document(derivation, Notation(exhibit.adjoints), text=text, title=f"{exhibit.name}.net", steps=True)
+    document = latex_document(derivation, Notation(exhibit.adjoints), text=text, title=f"{exhibit.name}.net")
     module = generate(derivation, name=exhibit.name, declaration=text, functions=exhibit.functions)
     return {
         f"{exhibit.name}/latex/{exhibit.name}.tex": document,

@@ -10,7 +10,6 @@ from typing import Any
 from symbp import pipeline
 from symbp.cli.outcome import BadInput
 from symbp.derivation import Derivation
-from symbp.expr import refs
 from symbp.program import Program
 from symbp.render import numpy as numpy_target
 from symbp.render.data import derivation_data, derivation_json
@@ -18,8 +17,7 @@ from symbp.render.document import latex_document
 from symbp.render.files import write_files
 from symbp.render.markdown import markdown
 from symbp.render.notation import Notation
-from symbp.render.printer import clean
-from symbp.render.terminal import derive_summary, printer_of, steps_text
+from symbp.render.terminal import derive_summary, steps_text
 from symbp.render.why import why
 from symbp.settings import DeriveSettings, GenerateSettings, VerifySettings
 from symbp.verify.report import Verdict, summary
@@ -38,9 +36,9 @@ def derivation(program: Program, settings: DeriveSettings) -> Derivation:
 
 def verdicts(found: Derivation, settings: VerifySettings) -> list[Verdict]:
     """Return what the witnesses say of the printed equations."""
-    from symbp.verify import verify_derivation
+    from symbp.verify import check_derivation
 
-    return list(verify_derivation(found, draws=settings.draws, seed=settings.seed))
+    return list(check_derivation(found, draws=settings.draws, seed=settings.seed))
 
 
 def module(found: Derivation, settings: GenerateSettings, declaration: str) -> dict[str, str]:
@@ -55,8 +53,7 @@ def page(
     found: Derivation, notation: Notation, verdicts: Sequence[Verdict] | None, *, title: str, steps: bool,
 ) -> str:
     """Return what the terminal shows: every step if asked for, the numbered equations, what was verified, what next."""
-    footer = [("named", line) for line in _named_parts(found, notation)]
-    footer += [("verified", summary(verdicts))] if verdicts is not None else []
+    footer = [("verified", summary(verdicts))] if verdicts is not None else []
     if title.endswith(".net"):
         more = [] if steps else [f"symbp derive {title} --steps"]
         stem = title.removesuffix(".net")
@@ -64,14 +61,6 @@ def page(
         footer.append(("next", " | ".join(more)))
     body = derive_summary(found, notation, title=title, footer=footer)
     return f"{steps_text(found, notation, title=title)}\n{body}" if steps else body
-
-
-def _named_parts(found: Derivation, notation: Notation) -> list[str]:
-    """Return the equations of the parts that got a name before differentiation and that the results read."""
-    read = {ref.name for r in found.results for ref in refs(r.value)}
-    p = printer_of(found, notation)
-    parts = [s.equation for s in found.forward.sites if s.target.name in read - set(found.source.variables)]
-    return [clean(p.equation(e.target, e.value)) for e in parts]
 
 
 def reason(found: Derivation, name: str, notation: Notation, as_json: bool) -> str:

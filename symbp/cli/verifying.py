@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from symbp import pipeline
@@ -43,17 +42,35 @@ def all_hold(found: Iterable[Report]) -> bool:
 
 
 def show(found: Iterable[Report], console: Console | None = None) -> None:
-    """Print a table per network, and a line that sums it up."""
-    out = console or Console()
+    """Print for each network what was checked and how well, the sizes of its draws, and a line that sums it up."""
+    out = console or Console(highlight=False)
     for r in found:
-        table = Table(title=f"{r.title}   {r.seconds:.1f} s", title_justify="left", box=None, pad_edge=False)
-        for head in report.HEADER:
-            table.add_column(head, overflow="fold")
-        for verdict, row in zip(r.verdicts, report.rows(r.verdicts), strict=True):
-            style = "green" if verdict.ok else "red"
-            table.add_row(*(Text(cell) for cell in row[:-1]), Text(row[-1], style=style))
-        out.print(table)
-        out.print(Text(report.summary(r.verdicts)), Text(""), sep="\n")
+        # Lines may be longer than the terminal is wide: it folds them, and a file keeps them whole.
+        out.print(Text(f"{r.title}   {r.seconds:.1f} s", "bold"), soft_wrap=True)
+        for line, style in _lines(r.verdicts):
+            out.print(Text(line, style), soft_wrap=True)
+        sizes = dict.fromkeys(size for v in r.verdicts for size in v.sizes)
+        out.print(Text(f"  sizes: {'; '.join(sizes)}"), soft_wrap=True)
+        out.print(Text(f"{report.summary(r.verdicts)}\n"), soft_wrap=True)
+
+
+HEADER = ("subject", "verdict", "worst error", "at most", "draws", "what was checked: by which witnesses")
+
+
+def _lines(verdicts: Iterable[report.Verdict]) -> Iterator[tuple[str, str]]:
+    """Yield the table as aligned lines, each with its style."""
+    rows: list[tuple[tuple[str, ...], str]] = [(HEADER, "")]
+    for v in verdicts:
+        what = f"{v.checked}: {', '.join(w.removeprefix('module ') for w in v.witnesses)}"
+        error, limit = (f"{v.error:.0e}", f"{v.tolerance:.0e}") if v.tolerance else ("equal", "")
+        row: tuple[str, ...] = (v.subject, v.verdict + (", proved" if v.proved else ""), error, limit, str(v.draws), what)
+        rows.append((row, "" if v.ok else "red"))
+        if v.detail:
+            rows.append((("", "", "", "", "", v.detail), "red"))
+    widths = [max(len(row[k]) for row, _ in rows) for k in range(len(HEADER) - 1)]
+    for row, style in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        yield "  " + "  ".join([*cells, row[-1]]).rstrip(), style
 
 
 def as_json(found: Iterable[Report]) -> str:
