@@ -8,7 +8,7 @@ the variable was defined, with all loops reversed.  A read that lacks an index o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import sympy as sp
 
@@ -67,7 +67,7 @@ def adjoint(
 
     output: the name that is differentiated, a plain variable.
     wrt:    the declared variables whose adjoints are wanted; by default the parameters.
-    seed:   the cotangent of the output; by default 1 for a 1 x 1 output, else an input ``<output>_bar``.
+    seed:   the cotangent of the output; by default 1 for a 1 x 1 output, else the adjoint of the output is an input.
 
     The program's non-linear parts must be named.  Variables without influence on the output get a zero adjoint.
     """
@@ -109,6 +109,11 @@ class _Mirror:
             return seed
         if var.rows == 1 and var.cols == 1:
             return Ones(1, 1)
+        bar = self.bars[self.output]
+        if not any(self.output in (r.name for r in refs(s.equation.value)) for s in self.program.sites):
+            # Nothing else reads the output: its adjoint is what is given.
+            self.bars[self.output] = self.variables[bar.name] = replace(bar, kind="input")
+            return None
         given = Var(fresh_name(f"{self.output}_seed", self.variables), var.rows, var.cols, kind="input")
         self.variables[given.name] = given
         return given()
@@ -249,7 +254,7 @@ class _Mirror:
     def _bar(self, site: Site) -> list[Statement]:
         """Return the equation of the adjoint of the variable that ``site`` defines."""
         name = site.target.name
-        if name not in self.bars:
+        if name not in self.bars or self.bars[name].declared:
             return []
         terms = self._terms(name, site.path, site.target.indices)
         if name == self.output and self.seed is not None:

@@ -107,7 +107,7 @@ def derive(program: Program, wrt: Iterable[str] | None = None, output: str | Non
         variables={
             n: v
             for n, v in readable.variables.items()
-            if v.kind not in ("adjoint", "message") and not n.endswith("_seed")
+            if n in named.variables
         },
     )
     check(readable)

@@ -368,14 +368,14 @@ def _exponent(node: Node) -> tuple[Node, sp.Expr]:
     "powers",
     "contract",
     Hadamard,
-    says="A o recip(A) -> 1; recip(A) o recip(A) -> A^-2",
-    condition="no zero entry",
+    says="A o recip(A) -> 1; A^2 o A -> A^3",
+    condition="no zero entry where an exponent is negative",
 )
 def _powers(node: Node, context: Context) -> Node | None:
     parts = [_exponent(f) for f in node.operands]
     for k, (base, p) in enumerate(parts):
         for j in range(k):
-            if parts[j][0] is base and (p < 0 or parts[j][1] < 0):
+            if parts[j][0] is base and (p != 1 or parts[j][1] != 1):
                 merged = base ** (p + parts[j][1])
                 rest = [f for i, f in enumerate(node.operands) if i not in (j, k)]
                 return had(*rest[:j], merged, *rest[j:])
@@ -611,14 +611,32 @@ def _common_factor(node: Node, context: Context) -> Node | None:
                 for c, b in terms:
                     k = b.operands.index(f)
                     rest.append(scaled(c, had(*b.operands[:k], *b.operands[k + 1 :])))
-                return had(f, add(*rest))
+                inner = add(*rest)
+                return had(f, _like_terms(inner, context) or inner)
     if all(isinstance(b, MatMul) for b in bodies):
         for side in (0, -1):
             f = bodies[0].operands[side]
             if not isinstance(f, Constant) and all(b.operands[side] is f and len(b.operands) > 1 for b in bodies):
                 rest = [scaled(c, matmul(*(b.operands[1:] if side == 0 else b.operands[:-1]))) for c, b in terms]
-                return matmul(f, add(*rest)) if side == 0 else matmul(add(*rest), f)
+                inner = add(*rest)
+                inner = _like_terms(inner, context) or inner
+                return matmul(f, inner) if side == 0 else matmul(inner, f)
     return None
+
+
+@identity(
+    "transpose of a sum", "collect", Add, Hadamard, says="A^T + B^T -> (A + B)^T; A^T o B^T -> (A o B)^T", detail=True
+)
+def _transposes_out(node: Node, context: Context) -> Node | None:
+    terms = [_term(t) for t in node.operands] if isinstance(node, Add) else [(sp.S.One, o) for o in node.operands]
+    if not all(isinstance(body, Transpose) for _, body in terms):
+        return None
+    return T(node.rebuild(*(scaled(c, body.operands[0]) for c, body in terms)))
+
+
+# A common factor may free a coefficient.
+identity("coefficient", "collect", Scale, says="c (d A) -> (cd) A", detail=True)(_scale)
+identity("coefficient in front", "collect", MatMul, Hadamard, says="(cA)B -> c(AB)", detail=True)(_coefficient_out)
 
 
 def identities(phase: Phase) -> list[Identity]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from symbp.derivation import Step
-from symbp.expr import Constant, Map, MatMul, Node, Ref, Scale, SumOver, Transpose, refs, walk
+from symbp.expr import Constant, Map, MatMul, Node, Ref, Scale, SumOver, Transpose, refs, transform, walk
 from symbp.expr.nodes import Add, Slice
 from symbp.ops import ELEMENTWISE, has_rule, rule
 from symbp.program import Equation, Loop, Origin, Program, Statement, Var, fresh_name, loops
@@ -73,10 +73,27 @@ class _Namer:
             else:
                 before: list[Statement] = []
                 value = self.expression(statement.value, statement, around, before, root=True)
-                out += [*before, replace(statement, value=value)]
+                out += self.spread([*before, replace(statement, value=value)])
+                value = out[-1].value  # type: ignore[union-attr]
                 if is_nonlinear(value):
                     self.scopes[-1].setdefault(value, statement.target)
         return tuple(out)
+
+    def spread(self, statements: list[Statement]) -> list[Statement]:
+        """Use each new name wherever its value stands in the equations after it."""
+        known: dict[Node, Ref] = {}
+        out: list[Statement] = []
+        for statement in statements:
+            if isinstance(statement, Equation):
+                value = statement.value
+                if known:
+                    value = value.rebuild(*(transform(o, lambda n: known.get(n, n)) for o in value.operands))
+                out.append(replace(statement, value=value))
+                if statement.note.endswith("named"):
+                    known[statement.value] = statement.target
+            else:
+                out.append(statement)
+        return out
 
     def expression(
         self, node: Node, equation: Equation, around: tuple[Loop, ...], before: list[Statement], root: bool = False

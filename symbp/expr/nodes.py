@@ -839,6 +839,9 @@ def apply(function: Function, *values: Any) -> Node:
 def power(a: Any, exponent: Any) -> Node:
     """Return the entrywise power; a numeric exponent is exact, ``A**1`` is A and ``A**0`` is ones."""
     if isinstance(exponent, Node):
+        base = a.coefficient if isinstance(a, Scale) and isinstance(a.body, Ones) else a
+        if not isinstance(base, Node) and sp.sympify(base, strict=True).is_positive:
+            return apply(Function("exp"), scaled(sp.log(base), exponent))
         return apply(Function("pow", (), (0, 0)), a, exponent)
     p = sp.sympify(exponent, strict=True)
     if p == 1:

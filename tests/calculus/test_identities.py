@@ -128,6 +128,9 @@ CASES: list[tuple[str, str, Node, Node]] = [
     ("common coefficient", "collect", Add(Scale(A, 2 / m), Scale(B, -4 / m)), Scale(Add(A, Scale(B, -2)), 2 / m)),
     ("common factor", "collect", Add(A * B, Scale(C * A, -1)), A * (B - C)),
     ("common factor", "collect", Add(W @ A, W @ B), W @ (A + B)),
+    ("common factor", "collect", Add(P @ v, T(P) @ v, P @ v), Add(Scale(P, 2), T(P)) @ v),
+    ("transpose of a sum", "collect", Add(T(A), Scale(T(B), -1)), T(A - B)),
+    ("powers", "contract", Hadamard(A, A**2), A**3),
 ]
 
 
