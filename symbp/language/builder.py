@@ -256,7 +256,7 @@ class Model:
 
     def sum(self, term: Node, symbol: sp.Symbol, first: SizeLike, last: SizeLike) -> Node:
         """Return the sum of ``term`` for ``symbol`` from first to last."""
-        return SumOver(term, symbol, exact(first), exact(last))  # type: ignore[no-any-return]
+        return SumOver(term, symbol, exact(first), exact(last))
 
     def __getitem__(self, key: str | tuple[Any, ...]) -> Ref:
         name, at = (key, ()) if isinstance(key, str) else (key[0], key[1:])

@@ -167,7 +167,7 @@ class Reader:
         subscripts: tuple[sp.Expr, ...] = ()
         try:
             if p.shape is not None:
-                stated = reader.shapes.shape(p.shape, p.target or p.statement, f"{p.name}: ")  # type: ignore[arg-type]
+                stated = reader.shapes.shape(p.shape, p.target, f"{p.name}: ")
             subscripts = tuple(reader.shapes.index(s) for s in p.subscripts)
             self.may_assign(p, reader, subscripts, loops)
         except Stop:

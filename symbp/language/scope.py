@@ -124,6 +124,13 @@ class Scope:
                     high = high.xreplace({head.symbol: last})
         return sp.expand(low), sp.expand(high)
 
+    def iterations(self, innermost: Head) -> int:
+        """Return the number of iterations that the loops around and one more have at least."""
+        count = 1
+        for head in (*self.heads, innermost):
+            count *= max(1, least(sp.expand(head.hi - head.lo + 1), self.bounds) or 1)
+        return count
+
     def proves_at_least(self, value: sp.Expr, bound: int) -> bool:
         """Tell whether a size is at least ``bound`` for all sizes."""
         value = sp.expand(value)

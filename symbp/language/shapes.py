@@ -15,6 +15,8 @@ from symbp.language.scalars import add_scalars, checked, multiply_scalars, numbe
 from symbp.language.scope import Head, Scope
 
 MOST_SIZE_NODES = 60
+MOST_ITERATIONS = 10_000
+"""Loops with numbers as ends are run when a counterexample is looked for."""
 
 
 class Shapes:
@@ -207,7 +209,15 @@ class Shapes:
         first = sp.S.Zero if len(values) == 1 else values[0]
         stop = values[0] if len(values) == 1 else values[1]
         lo, hi = (expanded(stop + 1), first) if down else (first, expanded(stop - 1))
-        return Head(name, index(name), lo, hi, down != turned, serial, line)
+        head = Head(name, index(name), lo, hi, down != turned, serial, line)
+        if self.scope.iterations(head) > MOST_ITERATIONS:
+            raise self.fail(
+                node,
+                "L007",
+                f"loops of more than {MOST_ITERATIONS} iterations",
+                "write the end as a size: `for t in range(1, T+1):`",
+            )
+        return head
 
     def bound(self, node: ast.expr) -> sp.Expr:
         """Return an end of a range: affine in sizes, free of loop indices."""

@@ -167,3 +167,11 @@ def test_pattern_refuses_what_it_cannot_read() -> None:
     with pytest.raises(Mistake) as caught:
         pattern("A", [(PieceShape((sp.Integer(0),), (m, m)), []), (PieceShape((sp.Integer(1),), (T, m)), [])], [t])
     assert caught.value.code == "S027"
+
+
+@pytest.mark.xfail(
+    raises=KeyError, reason="the search for a counterexample does not know the sizes in the ends of sums"
+)
+def test_a_sum_beyond_the_family_has_a_size_of_its_own() -> None:
+    text = "for t in range(1, T+1):\n    X[t]: input[n, m]\nloss = sum(sum(X[t]) for t in range(1, S+1))\n"
+    assert codes(text) == ["B001"]

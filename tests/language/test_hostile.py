@@ -411,6 +411,13 @@ CASES: list[tuple[str, str]] = [
     ),
     ("L004", "X: input[n, m]\n" + "".join(f"A{k} = X\n" for k in range(10_001))),
     ("L004", "X: input[n, m]\n" + "".join(f"A{k} = X\n" for k in range(5_001))),
+    ("L007", "for t in range(0, 10**9):\n    X[t]: input[n, m]\nloss = sum(X[0])"),
+    (
+        "L007",
+        "for s in range(0, 1000):\n    for t in range(0, 1000):\n        X[s, t]: input[n, m]\nloss = sum(X[0, 0])",
+    ),
+    ("L007", "assert T >= 10**9\n" + T + "    X[t]: input[n, m]\nloss = sum(X[1])"),
+    ("L007", V + "Z = sum(X for t in range(0, 10**6))"),
     ("L001", "#" * 1_000_001),
 ]
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+import sympy as sp
 
 from symbp.expr import shape_text
 from symbp.language import functions
 from symbp.language.operations import LATER, NEVER, OPERATIONS
 from symbp.language.single import read_expression
+from symbp.ops.elementwise import ELEMENTWISE
 from symbp.verify.evaluate import evaluate
 
 SHAPES = "A[n,m] B[n,m] P[n,m]&positive S[n,n] C[m,p] x[n,1] y[n,1] r[1,m] K[k,p] s M[n,m]&mask"
@@ -231,11 +234,20 @@ def test_an_operation_has_numpys_shape_and_value(text: str, shape: str, value: C
     np.testing.assert_allclose(found, np.reshape(value(data()), np.shape(found)), rtol=1e-13, atol=1e-14)
 
 
-def test_every_operation_of_the_table_is_tried() -> None:
-    import re
+@pytest.mark.parametrize("name", [n for n, e in ELEMENTWISE.items() if e.arity == 1 and n in OPERATIONS])
+def test_an_elementwise_function_of_the_rule_book_is_in_the_language(name: str) -> None:
+    entry = ELEMENTWISE[name]
+    for called in (name, *entry.aliases, f"np.{name}"):
+        program = read_expression(f"{called}(P)", SHAPES)
+        given = {v.name: data()[v.name] for v in program.declared()}
+        found = evaluate(program, given, SIZES)["value"]
+        law = np.vectorize(lambda x: float(sp.N(entry.law(sp.Float(x, 30), *entry.defaults), 20)))
+        np.testing.assert_allclose(found, law(data()["P"]), rtol=1e-13)
 
+
+def test_every_other_operation_is_tried_above() -> None:
     tried = {word for text, _, _ in EXPRESSIONS for word in re.findall(r"[A-Za-z_0-9]+", text)}
-    untried = {entry.name for entry in OPERATIONS.values()} - tried
+    untried = {entry.name for entry in OPERATIONS.values()} - tried - set(ELEMENTWISE)
     assert not untried
 
 
