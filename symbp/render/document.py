@@ -22,7 +22,7 @@ from symbp.render.printer import clean
 from symbp.render.rules import identity_rows, kinks, rule_rows
 from symbp.render.sources import cited
 from symbp.render.steps import (
-    Line, program_of, result_notes, result_ranges, says_something, shown_steps, step_line, tag, tangent,
+    Line, declarations, program_of, result_notes, result_ranges, says_something, shown_steps, step_line, tag, tangent,
 )
 from symbp.render.templates import environment
 from symbp.render.terminal import program_text
@@ -68,7 +68,8 @@ def listing(text: str) -> list[str]:
             line, LISTING_WIDTH, subsequent_indent=indent + "    ", drop_whitespace=True, replace_whitespace=False,
             break_on_hyphens=False,
         )
-        out += [escape(piece).replace(" ", "\\ ") or "\\ " for piece in folded or [""]]
+        # An empty group keeps two hyphens from becoming a dash.
+        out += [escape(piece).replace("-", "-{}").replace(" ", "\\ ") or "\\ " for piece in folded or [""]]
     return out
 
 
@@ -274,12 +275,12 @@ KINDS = {"input": "input", "target": "target", "param": "parameter", "const": "c
 def declared_rows(program: Program, p: Latex) -> list[Row]:
     """Return the declared variables with kinds and shapes."""
     rows = []
-    for var in program.declared():
-        ref = var(*var.indices)
-        facts = "" if not var.facts else ": " + ", ".join(sorted(f.replace("_", " ") for f in var.facts))
-        shown, shape = p(ref), p.shape(ref)
+    for d in declarations(program):
+        facts = "" if not d.var.facts else ": " + ", ".join(sorted(f.replace("_", " ") for f in d.var.facts))
+        words = escape(KINDS[d.var.kind] + facts) + "".join(f", ${p.range(*r)}$" for r in d.ranges)
+        shown, shape = p(d.ref), p.shape(d.ref)
         rows.append(Row(
-            "", fitted(shown, latex_width(shown), VARIABLE * MM - 0.5), escape(KINDS[var.kind] + facts),
+            "", fitted(shown, latex_width(shown), VARIABLE * MM - 0.5), words,
             fitted(shape, latex_width(shape), DECLARED_SHAPE * MM - 0.5),
         ))
     return rows
@@ -302,6 +303,7 @@ def latex_document(
     name = title or derivation.source.name
     variables = derivation.program.variables
     bars = [variables[n] for n in derivation.gradients.values() if n in variables]
+    numbers = {r.target.name: tag(r, p.names) or str(r.number) for r in reversed(derivation.results)}
     cite = Bibliography()
     rules = [
         Row(
@@ -331,7 +333,7 @@ def latex_document(
         "detail": detail,
         "sources": cite,
         "results": result_rows(derivation, p),
-        "gradients": [(p(bar(*bar.indices)), derivation.number_of(bar.name)) for bar in bars],
+        "gradients": [(p(bar(*bar.indices)), numbers.get(bar.name)) for bar in bars],
     }
     frame = environment("latex", templates).overlay(
         block_start_string="<%", block_end_string="%>", variable_start_string="<<", variable_end_string=">>",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import sympy as sp
+
 from symbp.derivation import Derivation, Result, Step
-from symbp.expr import Add, Hadamard, Kron, Map, MatMul, Node, Ref, Scale, SMul, SumOver, refs, scaled, walk
+from symbp.expr import Add, Box, Hadamard, Kron, Map, MatMul, Node, Ref, Scale, SMul, SumOver, refs, scaled, walk
 from symbp.ops import RULES
-from symbp.program import Loop, Program, Site
+from symbp.program import Loop, Program, Site, Var
 from symbp.render.names import Names
 from symbp.render.printer import Printer, clean
 
@@ -135,6 +137,31 @@ def _of(ref: Ref, names: Names) -> str:
 def shown_steps(derivation: Derivation, detail: bool) -> list[Step]:
     """Return the steps that are shown: without ``detail`` those that a reader would not do without a word."""
     return [s for s in derivation.steps if detail or not s.detail]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A declared variable, or one piece of a declared family, with the values of its indices."""
+
+    var: Var
+    ref: Ref
+    ranges: tuple[tuple[sp.Symbol, sp.Expr, sp.Expr], ...]
+
+
+def declarations(program: Program) -> list[Declared]:
+    """Return the declared variables; of a family each piece: ``H[0]``, ``X[t]`` for t = 1..T."""
+    found = []
+    for var in program.declared():
+        for box in var.boxes or (Box(()),):
+            where: list[sp.Expr] = []
+            ranges = []
+            for symbol, side in zip(var.indices, box.sides, strict=True):
+                low, high = side.lows[0], side.highs[0]
+                where.append(low if low == high else symbol)
+                if low != high:
+                    ranges.append((symbol, low, high))
+            found.append(Declared(var, var(*where), tuple(ranges)))
+    return found
 
 
 def introduced(derivation: Derivation) -> list[Site]:

@@ -11,7 +11,7 @@ from symbp.render.names import Names
 from symbp.render.notation import Notation, samples_text
 from symbp.render.printer import Printer, clean
 from symbp.render.steps import (
-    introduced, program_of, result_notes, result_ranges, says_something, shown_steps, step_line, tag,
+    declarations, introduced, program_of, result_notes, result_ranges, says_something, shown_steps, step_line, tag,
 )
 from symbp.render.text import terminal
 
@@ -130,10 +130,10 @@ def program_text(program: Program, notation: Notation | None = None) -> str:
             else:
                 lines.append((indent + p(statement.target) + p.EQUALS + p(statement.value), p.shape(statement.target)))
 
-    for var in program.declared():
-        ref = var(*var.indices)
-        facts = f" & {' & '.join(sorted(var.facts))}" if var.facts else ""
-        lines.append((f"{p(ref)}: {var.kind}{facts}", p.shape(ref)))
+    for d in declarations(program):
+        facts = f" & {' & '.join(sorted(d.var.facts))}" if d.var.facts else ""
+        ranges = "".join(f", {p.range(*r)}" for r in d.ranges)
+        lines.append((f"{p(d.ref)}: {d.var.kind}{facts}{ranges}", p.shape(d.ref)))
     block(program.body, 0)
     width = min(max((int(text_width(a)) for a, _ in lines), default=0), EQUATION_WIDTH)
     return "\n".join(f"{pad(a, width)}  {b}".rstrip() for a, b in lines) + "\n"

@@ -93,6 +93,7 @@ def test_escape() -> None:
 
 def test_listing_keeps_blanks_and_folds_long_lines() -> None:
     assert listing("a\n  b = c") == ["a", r"\ \ b\ =\ c"]
+    assert listing("a --b") == [r"a\ -{}-{}b"]
     folded = listing("x = " + " + ".join(["abcdefgh"] * 30))
     assert len(folded) > 1
     assert max(len(line.replace("\\ ", " ")) for line in folded) <= 92
@@ -133,6 +134,12 @@ def test_steps_are_numbered_without_gap_and_a_vacuous_one_is_left_out() -> None:
     assert numbers == list(range(1, len(numbers) + 1))
     for left, right in re.findall(r"^S\d+ & \$ \\displaystyle (.*?) = (.*?) \$ &", tex, re.M):
         assert left != right
+
+
+def test_a_family_is_declared_piece_by_piece() -> None:
+    tex = latex_document(derived("rnn"))
+    assert r"$ H_{0} $ & $ h \times m $ & input \\" in tex
+    assert r"$ X_{t} $ & $ n \times m $ & input, $t = 1, \dots, T$ \\" in tex
 
 
 def test_kinks_are_in_the_header() -> None:
