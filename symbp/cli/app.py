@@ -213,7 +213,7 @@ def _declared(file: str | None) -> tuple[str, str, Program]:
     if file == "-":
         text = sys.stdin.read()
         return "standard input", text, read_text(text, "<stdin>")
-    program = read_file(file)
+    program = read_file(file).replace(name=_module_name(file))
     return Path(file).name, Path(file).read_text(encoding="utf-8"), program
 
 

@@ -1,0 +1,395 @@
+"""The command line: verbs, options, exit codes."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import io
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+import pytest
+
+from symbp import __version__, networks
+from symbp.cli import app as cli
+from symbp.cli import main
+from symbp.cli.outcome import ToolMissing
+from symbp.language.codes import CODES
+from symbp.ops import ELEMENTWISE, RULES
+
+MLP = networks.network("mlp").text
+WRONG = MLP.replace("W2 @ A1", "A1 @ W2").replace("tanh", "tahn")
+
+
+class Ran(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command line in an empty folder that holds mlp.net and wrong.net."""
+    monkeypatch.chdir(tmp_path)
+    Path("mlp.net").write_text(MLP)
+    Path("wrong.net").write_text(WRONG)
+
+    def runs(*words: str, stdin: str = "") -> Ran:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        with pytest.raises(SystemExit) as ended:
+            main(list(words))
+        captured = capsys.readouterr()
+        return Ran(int(ended.value.code or 0), captured.out, captured.err)
+
+    return runs
+
+
+# ---------------------------------------------------------------------------------------------------------
+# help
+
+
+def test_help_is_quick_and_loads_no_sympy() -> None:
+    probe = (
+        "import sys, time; t = time.perf_counter()\n"
+        "from symbp.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'sympy', 'numpy', 'pydantic', 'jinja2'} & set(sys.modules)\n"
+        "print('heavy', heavy, 'seconds', time.perf_counter() - t)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert "heavy set()" in done.stdout
+    assert float(done.stdout.split()[-1]) < 0.5
+
+
+def test_help_as_a_user_waits_for_it() -> None:
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "symbp", "--help"], capture_output=True, check=True)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.5
+
+
+def test_help_names_the_verbs(run: Run) -> None:
+    ran = run("--help")
+    assert ran.code == 0
+    for verb in ("new", "derive", "generate", "verify", "show", "explain", "demo"):
+        assert f"\n  {verb} " in ran.out
+    assert "check" not in ran.out.split("Commands:")[1].replace("Check", "").split()
+
+
+def test_version(run: Run) -> None:
+    assert run("--version").out == f"symbp {__version__}\n"
+
+
+def test_no_words_print_the_help(run: Run) -> None:
+    ran = run()
+    assert "Usage: symbp" in ran.out + ran.err
+
+
+# ---------------------------------------------------------------------------------------------------------
+# new, show, explain
+
+
+@pytest.mark.parametrize("name", networks.names())
+def test_new_prints_a_declaration_that_can_be_read_again(run: Run, name: str) -> None:
+    ran = run("new", name)
+    assert ran.code == 0
+    assert ran.out == networks.network(name).text
+    assert networks.network(name).title, "the first line says what the network is"
+    again = run("derive", "-", "--no-verify", stdin=ran.out)
+    assert again.code == 0, again.err
+
+
+def test_new_lists_and_suggests(run: Run) -> None:
+    assert [line.split()[0] for line in run("new").out.splitlines()] == networks.names()
+    ran = run("new", "mpl")
+    assert ran.code == 2
+    assert "mlp" in ran.err
+    assert json.loads(run("new", "mlp", "--json").out)["text"] == MLP
+
+
+@pytest.mark.parametrize("name", [*RULES, *ELEMENTWISE])
+def test_show_has_every_rule(run: Run, name: str) -> None:
+    ran = run("show", name, "--ascii")
+    assert ran.code == 0
+    assert "notation" in ran.out
+    assert ran.out.isascii()
+
+
+def test_show_tells_the_rule(run: Run) -> None:
+    shown = run("show", "matmul", "--ascii").out
+    assert "Abar = Ybar B^T" in shown
+    assert "Bbar = A^T Ybar" in shown
+    assert "A @ B" in shown
+    assert "dY = (1 - Y^2) o dX" in run("show", "tanh", "--ascii").out
+    assert "softmax" in run("show", "sofmax").err
+    assert run("show", "sofmax").code == 2
+    assert json.loads(run("show", "exp", "--json").out)["name"] == "exp"
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_explain_has_every_code(run: Run, code: str) -> None:
+    ran = run("explain", code.lower())
+    assert ran.code == 0
+    assert CODES[code].title in ran.out
+
+
+def test_explain_lists_and_refuses(run: Run) -> None:
+    assert len(run("explain").out.splitlines()) == len(CODES)
+    assert run("explain", "X999").code == 2
+
+
+# ---------------------------------------------------------------------------------------------------------
+# derive
+
+
+def test_derive_prints_the_numbered_equations(run: Run) -> None:
+    ran = run("derive", "mlp.net", "--ascii")
+    assert ran.code == 0
+    assert ran.out.isascii()
+    for part in (
+        "mlp.net   samples are columns   loss 1x1", "(1)  Z2bar = (Z2 - Y)/m", "(2)  W2bar = Z2bar A1^T",
+        "(4)  Z1bar = (W2^T Z2bar) o (1 - A1^2)", "tanh, slope through its value", "6 of 6 equations proved",
+        "symbp generate mlp.net --target numpy -o out",
+    ):
+        assert part in ran.out
+
+
+def test_derive_in_unicode(run: Run) -> None:
+    assert "W̄₂ = Z̄₂ A₁ᵀ" in run("derive", "mlp.net", "--no-verify").out
+
+
+def test_derive_reads_standard_input(run: Run) -> None:
+    assert "W2bar = Z2bar A1^T" in run("derive", "-", "--ascii", "--no-verify", stdin=MLP).out
+
+
+def test_derive_one_expression(run: Run) -> None:
+    ran = run("derive", "--expr", "sum((A@x-b)**2)", "--shapes", "A[n,d] x[d,1] b[n,1]", "--wrt", "x", "--ascii")
+    assert ran.code == 0
+    assert "xbar = 2 A^T" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (["--notation", "dvar"], "dW2 = dZ2 A1^T"),
+        (["--notation", "partial"], "dL/dW2 ="),
+        (["--products", "diag"], "Z1bar"),
+        (["--samples", "rows"], "W2bar = A1^T Z2bar"),
+        (["--samples", "rows", "--weights", "out_in"], "W2bar = Z2bar^T A1"),
+        (["--wrt", "X"], "Xbar = W1^T Z1bar"),
+        (["--steps"], "because"),
+    ],
+)
+def test_derive_options(run: Run, options: list[str], part: str) -> None:
+    ran = run("derive", "mlp.net", "--ascii", "--no-verify", *options)
+    assert ran.code == 0, ran.err
+    assert part in ran.out
+
+
+def test_wrt_gives_what_was_asked_for(run: Run) -> None:
+    shown = run("derive", "mlp.net", "--ascii", "--no-verify", "--wrt", "X, W2").out
+    assert "Xbar" in shown
+    assert "W2bar" in shown
+    assert "W1bar" not in shown
+
+
+def test_why(run: Run) -> None:
+    ran = run("derive", "mlp.net", "--why", "W1", "--ascii")
+    assert ran.code == 0
+    for part in ("W1bar = Z1bar X^T", "<Z1bar, dW1 X>", "the transpose", "the order"):
+        assert part in ran.out
+    assert run("derive", "mlp.net", "--why", "W7").code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"), [("x.tex", "\\documentclass"), ("x.md", "#"), ("x.json", "{")]
+)
+def test_documents(run: Run, name: str, begins: str) -> None:
+    ran = run("derive", "mlp.net", "-o", f"sub/{name}")
+    assert ran.code == 0, ran.err
+    assert name in ran.out
+    text = (Path("sub") / name).read_text()
+    assert text.startswith(begins)
+    assert "W" in text
+
+
+def test_documents_have_known_endings(run: Run) -> None:
+    ran = run("derive", "mlp.net", "-o", "x.docx")
+    assert ran.code == 2
+    assert ".tex" in ran.err
+    assert not Path("x.docx").exists()
+
+
+def test_derive_json_is_the_json_document(run: Run) -> None:
+    printed = json.loads(run("derive", "mlp.net", "--json").out)
+    run("derive", "mlp.net", "-o", "x.json")
+    assert printed == json.loads(Path("x.json").read_text())
+    assert [r["number"] for r in printed["results"]] == [1, 2, 3, 4, 5, 6]
+
+
+def test_quiet_prints_nothing(run: Run) -> None:
+    assert run("derive", "mlp.net", "--quiet") == Ran(0, "", "")
+    assert run("generate", "mlp.net", "-o", "out", "-q") == Ran(0, "", "")
+
+
+# ---------------------------------------------------------------------------------------------------------
+# generate, verify
+
+
+def test_generate_writes_a_module_that_trains(run: Run) -> None:
+    np = pytest.importorskip("numpy")
+    sizes = ["--size", "n0=3", "--size", "n1=5", "--size", "n2=2"]
+    ran = run("generate", "mlp.net", "--target", "numpy", "-o", "out", "--name", "little", *sizes)
+    assert ran.code == 0, ran.err
+    assert "little.py" in ran.out
+    text = Path("out/little.py").read_text()
+    assert not [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.ImportFrom) and "symbp" in str(n.module)]
+    spec = importlib.util.spec_from_file_location("little", "out/little.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["little"] = module
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        del sys.modules["little"]
+    rng = np.random.default_rng(0)
+    params = module.init_params(rng)
+    assert params.W1.shape == (5, 3)
+    inputs = module.Inputs(X=rng.normal(size=(3, 9)), Y=rng.normal(size=(2, 9)))
+    first, params = module.train_step(params, inputs, 0.1)
+    second, _ = module.train_step(params, inputs, 0.1)
+    assert second < first
+
+
+def test_generate_check_tells_stale_from_current(run: Run) -> None:
+    assert run("generate", "mlp.net", "-o", "out", "--check").code == 1
+    assert not Path("out").exists(), "--check writes nothing"
+    run("generate", "mlp.net", "-o", "out")
+    assert run("generate", "mlp.net", "-o", "out", "--check").code == 0
+    ran = run("generate", "mlp.net", "-o", "out", "--check", "--dtype", "float32")
+    assert ran.code == 1
+    assert "mlp.py" in ran.err
+
+
+def test_generate_needs_to_know_open_functions(run: Run) -> None:
+    Path("deep.net").write_text(networks.network("deep").text)
+    assert run("generate", "deep.net", "-o", "out").code == 2
+    assert run("generate", "deep.net", "-o", "out", "--function", "sigma=tanh").code == 0
+
+
+def test_verify_holds_and_reports(run: Run) -> None:
+    ran = run("verify", "mlp.net", "--junit", "report.xml", "--draws", "1")
+    assert ran.code == 0, ran.out
+    assert "holds, proved" in ran.out
+    suites = ElementTree.parse("report.xml").getroot()
+    assert [s.get("failures") for s in suites] == ["0"]
+    data = json.loads(run("verify", "mlp.net", "--json", "--draws", "1").out)
+    assert {v["verdict"] for v in data["mlp.net"]} == {"holds"}
+
+
+def test_verify_fails_with_exit_code_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = replace(ELEMENTWISE["tanh"], slopes=(lambda x, y: 1 + y**2,))
+    monkeypatch.setitem(ELEMENTWISE, "tanh", wrong)
+    ran = run("verify", "mlp.net", "--draws", "1")
+    assert ran.code == 1
+    assert "fails" in ran.out
+    assert run("derive", "mlp.net").code == 1
+
+
+# ---------------------------------------------------------------------------------------------------------
+# bad usage and input, and our own faults
+
+
+def test_bad_declarations_end_with_diagnostics(run: Run) -> None:
+    ran = run("derive", "wrong.net")
+    assert ran.code == 2
+    assert ran.out == ""
+    assert "error[" in ran.err
+    assert "wrong.net:" in ran.err
+    assert "did you mean `tanh`" in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_bad_declarations_in_json(run: Run) -> None:
+    data = json.loads(run("derive", "wrong.net", "--json").out)
+    assert data["exit_code"] == 2
+    assert {"code", "line", "column", "message"} <= set(data["errors"][0])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["derive"],
+        ["derive", "nothing.net"],
+        ["derive", "mlp.net", "--wrt", "W9"],
+        ["derive", "mlp.net", "--wrt", "W1; import os"],
+        ["derive", "mlp.net", "--notation", "hat"],
+        ["derive", "mlp.net", "--expr", "sum(x)"],
+        ["derive", "--expr", "sum(x)"],
+        ["derive", "--expr", "sum(x)", "--shapes", "x[n,1]"],
+        ["derive", "--expr", "sum(x", "--shapes", "x[n,1]", "--wrt", "x"],
+        ["generate", "mlp.net"],
+        ["generate", "mlp.net", "-o", "out", "--size", "m"],
+        ["generate", "mlp.net", "-o", "out", "--size", "m=0"],
+        ["generate", "mlp.net", "-o", "out", "--size", "m=2", "--size", "m=3"],
+        ["generate", "mlp.net", "-o", "out", "--size", "q=3"],
+        ["generate", "mlp.net", "-o", "out", "--name", "../x"],
+        ["generate", "mlp.net", "-o", "out", "--name", "a-b"],
+        ["generate", "mlp.net", "-o", "out", "--target", "cobol"],
+        ["generate", "mlp.net", "-o", "out", "--dtype", "int8"],
+        ["generate", "mlp.net", "-o", "out", "--templates", "nowhere"],
+        ["generate", "mlp.net", "-o", "mlp.net"],
+        ["generate", "wrong.net", "-o", "out"],
+        ["verify", "mlp.net", "wrong.net"],
+        ["verify", "mlp.net", "--draws", "0"],
+        ["verify"],
+        ["check", "mlp.net"],
+        ["nonsense"],
+    ],
+    ids=" ".join,
+)
+def test_bad_usage_ends_with_exit_code_2_and_writes_nothing(run: Run, words: list[str]) -> None:
+    ran = run(*words)
+    assert ran.code == 2, ran
+    assert ran.err.strip()
+    assert "Traceback" not in ran.err
+    assert sorted(p.name for p in Path().iterdir()) == ["mlp.net", "wrong.net"]
+
+
+def test_a_missing_tool_ends_with_exit_code_3(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    ran = run("demo", "-o", "out")
+    assert ran.code == 3
+    assert "scikit-learn" in ran.err
+    assert not Path("out").exists()
+
+
+def test_our_fault_ends_with_exit_code_4(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(file: str) -> object:
+        raise ZeroDivisionError("by design")
+
+    monkeypatch.setattr(cli, "_declared", broken)
+    ran = run("derive", "mlp.net")
+    assert ran.code == 4
+    assert "ZeroDivisionError: by design" in ran.err
+    assert "Traceback" not in ran.err
+    with pytest.raises(ZeroDivisionError):
+        main(["--debug", "derive", "mlp.net"])
+
+
+def test_tool_missing_is_no_fault_of_ours() -> None:
+    assert not isinstance(ToolMissing("x"), (ValueError, OSError))
