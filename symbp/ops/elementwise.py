@@ -136,6 +136,14 @@ softsign = elementwise(
     slope=lambda x, y: (1 - abs_(y)) ** 2,
     source="F1.5",
 )
+hard_tanh = elementwise(
+    "hard_tanh",
+    r"\operatorname{{hardtanh}}({X})",
+    lambda x: sp.Piecewise((sp.S.One, x > 1), (sp.S.NegativeOne, x < -1), (x, True)),
+    slope=lambda x, y: (1 - step(x - 1)) * (1 - step(-1 - x)),
+    kinks="slope 1 at -1 and 1",
+    source="Collobert 2004",
+)
 
 ELEMENTWISE: dict[str, Elementwise] = {
     entry.name: entry for entry in list(globals().values()) if isinstance(entry, Elementwise)

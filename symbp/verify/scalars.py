@@ -65,6 +65,7 @@ LAWS: dict[str, Callable[..., sp.Expr]] = {
     "gelu": lambda z: z * (1 + sp.erf(z / sp.sqrt(2))) / 2,
     "arctan": sp.atan,
     "softsign": lambda z: sp.Piecewise((z / (1 + z), z > 0), (z / (1 - z), True)),
+    "hard_tanh": lambda z: sp.Piecewise((sp.S.One, z > 1), (sp.S.NegativeOne, z < -1), (z, True)),
 }
 """The scalar law of each function of the elementwise table: arguments first, parameters after them."""
 

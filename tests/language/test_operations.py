@@ -136,6 +136,7 @@ EXPRESSIONS: list[tuple[str, str, Callable[..., Any]]] = [
     ("silu(A) + swish(A)", "n x m", lambda d: 2 * d["A"] * _sigmoid(d["A"])),
     ("arctan(A)", "n x m", lambda d: np.arctan(d["A"])),
     ("softsign(A)", "n x m", lambda d: d["A"] / (1 + np.abs(d["A"]))),
+    ("hard_tanh(3 * A)", "n x m", lambda d: np.clip(3 * d["A"], -1, 1)),
     ("log1p(P)", "n x m", lambda d: np.log1p(d["P"])),
     ("expm1(A)", "n x m", lambda d: np.expm1(d["A"])),
     ("log2(P) + log10(P)", "n x m", lambda d: np.log2(d["P"]) + np.log10(d["P"])),

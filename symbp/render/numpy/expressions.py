@@ -18,6 +18,7 @@ from symbp.expr import (
     Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, SumOver, T,
     Transpose, Where, Zero, is_one, same_size, scaled,
 )
+from symbp.render.numpy.guards import Pick, zero_outside
 from symbp.render.numpy.scalars import (
     ATOM, CHOICE, COMPARE, PLUS, POWER, PRODUCT, TIMES, UNARY, GenerateError, raised, wrap,
 )
@@ -75,13 +76,17 @@ class Scope(Protocol):
 class Printer:
     """Prints matrix expressions in one scope.
 
-    guards: the selections around the place that is being printed.
+    guards: the selections around the place that is being printed: nothing else is looked at.
+    used:   which entries of the value that is being printed are used, as a condition; empty: all.
+    zero:   outside of which entries named values are zero.
     known:  expressions that have a text already, because a line of code holds their value.
     """
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self.guards: tuple[str, ...] = ()
+        self.used = ""
+        self.zero: dict[Ref, Pick] = {}
         self.known: dict[Node, Code] = {}
 
     def code(self, node: Node) -> Code:
@@ -122,14 +127,27 @@ class Printer:
         """Return the text of a shape."""
         return f"({self.size(node.rows)}, {self.size(node.cols)})"
 
-    def safe(self, argument: Code) -> Code:
-        """Return an argument with 1 in place of the entries that the selections around it do not pick."""
-        if not self.guards:
+    def safe(self, argument: Code, domain: str = "> 0") -> Code:
+        """Return an argument with 1 in place of the entries at which nobody needs the function's value.
+
+        domain: where the function and its derivatives are finite; there the entry is left as it is, if it is named.
+        """
+        if self.guards:
+            picked = " & ".join(self.guards) if len(self.guards) > 1 else self.guards[0]
+            if len(self.guards) == 1 and picked.startswith("("):
+                picked = picked[1:-1]
+        elif self.used:
+            test = f"({argument.at(PLUS)} {domain})"
+            picked = test[1:-1] if self.used == test else f"{self.used} | {test}"
+        else:
             return argument
-        picked = " & ".join(self.guards) if len(self.guards) > 1 else self.guards[0]
-        if picked.startswith("(") and len(self.guards) == 1:
-            picked = picked[1:-1]
         return Code(f"np.where({picked}, {argument.text}, 1.0)")
+
+    def pick(self, mask: Node, wanted: bool) -> str:
+        """Return the condition that a mask has the wanted value, in parentheses."""
+        code = self.code(mask)
+        text = code.text if code.boolean else f"{code.at(PLUS)} != 0"
+        return f"({text})" if wanted else f"~({text})"
 
     def under(self, guard: str, node: Node) -> Code:
         """Return the text of a branch of a selection."""
@@ -424,7 +442,16 @@ def _hadamard(p: Printer, node: Node) -> Code:
     if pattern is not None and len(node.args) == 2:
         other = next(f for f in node.args if f is not pattern)
         return _pattern(p, pattern.kind, p.full(other))
-    return _multiplied(p, list(node.args), node)
+    # Where one factor is zero, the others are not looked at.
+    zero = zero_outside(node, p.zero)
+    if zero is None or not any(domain_of(f) for f in node.operands):
+        return _multiplied(p, list(node.args), node)
+    before = p.guards
+    p.guards = (*before, p.pick(*zero))
+    try:
+        return _multiplied(p, list(node.args), node)
+    finally:
+        p.guards = before
 
 
 def _smul(p: Printer, node: Node) -> Code:
@@ -466,10 +493,22 @@ def _divisor(p: Printer, node: Node) -> Code | None:
         return None
     f = node.function
     if f.name == "recip" and not any(f.orders):
-        return p.safe(p.number(node.operands[0]))
+        return p.safe(p.number(node.operands[0]), "!= 0")
     if f.name == "power" and not any(f.orders) and f.parameters[0].could_extract_minus_sign():
-        return _powered(p, p.safe(p.number(node.operands[0])), -f.parameters[0])
+        domain = "!= 0" if f.parameters[0].is_Integer else "> 0"
+        return _powered(p, p.safe(p.number(node.operands[0]), domain), -f.parameters[0])
     return None
+
+
+def domain_of(node: Node) -> str:
+    """Return where an elementwise function is finite, as ``> 0`` or ``!= 0``; empty if it is everywhere."""
+    if not isinstance(node, Map) or any(node.function.orders):
+        return ""
+    name, parameters = node.function.name, node.function.parameters
+    if name == "power":
+        exponent = parameters[0]
+        return "" if exponent.is_Integer and exponent > 0 else "!= 0" if exponent.is_Integer else "> 0"
+    return {"recip": "!= 0", "log": "> 0", "sqrt": "> 0", "pow": "> 0"}.get(name, "")
 
 
 # -- shapes ---------------------------------------------------------------------------------------------------
@@ -551,9 +590,8 @@ def _compare(p: Printer, node: Node) -> Code:
 
 def _where(p: Printer, node: Node) -> Code:
     m, a, b = node.operands
-    mask = p.code(m)
-    picked = mask.text if mask.boolean else f"{mask.at(PLUS)} != 0"
-    left, right = p.under(f"({picked})", a), p.under(f"~({picked})", b)
+    mask, picked = p.code(m), p.pick(m, True)[1:-1]
+    left, right = p.under(p.pick(m, True), a), p.under(p.pick(m, False), b)
     text = f"np.where({picked}, {left.text}, {right.text})"
     # Two bare numbers would make integers or doubles.
     return replace(together([mask, left, right]), text=f"{text}.astype(DTYPE)" if left.flat and right.flat else text)
@@ -601,21 +639,21 @@ Line = Callable[[Printer, Function, list[Code]], Code]
 
 
 def _entry(
-    text: str, level: int = ATOM, *, inside: int = CHOICE, guarded: bool = False, boolean: bool = False
+    text: str, level: int = ATOM, *, inside: int = CHOICE, domain: str = "", boolean: bool = False
 ) -> Line:
     """Make the line of an elementwise function.
 
     text:    ``{0}``, ``{1}`` are the arguments, ``{p}`` the parameter; a leading underscore calls a kernel.
     level:   the level of the text's outermost operator.
     inside:  the least level of the arguments in it.
-    guarded: whether it is defined on part of the numbers only, and gets safe arguments in a selection.
+    domain:  where its first argument must lie, if not anywhere: it gets safe arguments in a selection.
     """
     kernel = text.split("(")[0].removeprefix("_") if text.startswith("_") else None
 
     def line(p: Printer, f: Function, arguments: list[Code]) -> Code:
         if kernel:
             p.scope.kernel(kernel)
-        given = [p.safe(a) if guarded else a for a in arguments]
+        given = [p.safe(a, domain) if domain and k == 0 else a for k, a in enumerate(arguments)]
         parameter = p.size(f.parameters[0], inside) if f.parameters else ""
         filled = text.format(*(a.at(inside) for a in given), p=parameter)
         return replace(together(given), text=filled, level=level, boolean=boolean)
@@ -626,7 +664,7 @@ def _entry(
 def _power(p: Printer, f: Function, arguments: list[Code]) -> Code:
     exponent = f.parameters[0]
     natural = exponent.is_Integer and exponent > 0
-    base = arguments[0] if natural else p.safe(arguments[0])
+    base = arguments[0] if natural else p.safe(arguments[0], "!= 0" if exponent.is_Integer else "> 0")
     if not exponent.could_extract_minus_sign():
         return _powered(p, base, exponent)
     return replace(base, text=f"1 / {_powered(p, base, -exponent).at(UNARY)}", level=TIMES)
@@ -647,13 +685,13 @@ def _powered(p: Printer, base: Code, exponent: sp.Expr) -> Code:
 
 
 ELEMENTWISE: dict[str, Line] = {
-    "recip": _entry("1 / {0}", TIMES, inside=UNARY, guarded=True),
+    "recip": _entry("1 / {0}", TIMES, inside=UNARY, domain="!= 0"),
     "recip0": _entry("_recip0({0})"),
     "power": _power,
-    "pow": _entry("np.power({0}, {1})", guarded=True),
+    "pow": _entry("np.power({0}, {1})", domain="> 0"),
     "exp": _entry("np.exp({0})"),
-    "log": _entry("np.log({0})", guarded=True),
-    "sqrt": _entry("np.sqrt({0})", guarded=True),
+    "log": _entry("np.log({0})", domain="> 0"),
+    "sqrt": _entry("np.sqrt({0})", domain="> 0"),
     "tanh": _entry("np.tanh({0})"),
     "sigmoid": _entry("_sigmoid({0})"),
     "softplus": _entry("np.logaddexp(0, {0})"),
@@ -670,6 +708,7 @@ ELEMENTWISE: dict[str, Line] = {
     "gelu": _entry("_gelu({0})"),
     "arctan": _entry("np.arctan({0})"),
     "softsign": _entry("_softsign({0})"),
+    "hard_tanh": _entry("np.clip({0}, -1, 1)"),
 }
 """The NumPy text of each elementwise function of the rule book."""
 
