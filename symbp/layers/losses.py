@@ -98,6 +98,15 @@ def huber(writer: Writer, A: Node, Y: Node, delta: sp.Expr) -> Node:
     return scaled(1 / m, total(where(compare("<=", size, delta), near, far)))
 
 
+@layer("log_cosh(A, Y)", "(1/m) * sum of log(cosh(A - Y)), written as E + softplus(-2*E) - log(2) without overflow")
+def log_cosh(writer: Writer, A: Node, Y: Node) -> Node:
+    """Return the logarithm of the hyperbolic cosine of the error: quadratic near zero, linear far from it, smooth."""
+    _alike(A, Y)
+    m = A.shape[writer.sample_axis(A)]
+    error = writer.equation("E", _minus(A, Y))
+    return scaled(1 / m, total(plus(error, apply(Function("softplus"), scaled(-2, error)), -sp.log(2))))
+
+
 @layer("hinge(A, Y, margin=1)", "(1/m) * sum(relu(margin - Y*A)), with Y of 1 and -1")
 def hinge(writer: Writer, A: Node, Y: Node, margin: sp.Expr) -> Node:
     """Return the hinge loss; the targets carry the fact ``signs``."""

@@ -131,6 +131,7 @@ LOSSES: list[tuple[str, Callable[[dict[str, Any]], Any]]] = [
     ("sigmoid_cross_entropy(A, Y)", lambda d: np.sum(np.log1p(np.exp(d["A"])) - d["Y"] * d["A"]) / 4),
     ("huber(A, Y)", lambda d: _huber(d["A"] - d["Y"], 1.0)),
     ("huber(A, Y, delta=0.3)", lambda d: _huber(d["A"] - d["Y"], 0.3)),
+    ("log_cosh(A, Y)", lambda d: np.sum(np.log(np.cosh(d["A"] - d["Y"]))) / 4),
     ("hinge(A, S)", lambda d: np.maximum(0, 1 - d["S"] * d["A"]).sum() / 4),
     ("hinge(A, S, margin=2)", lambda d: np.maximum(0, 2 - d["S"] * d["A"]).sum() / 4),
     ("kl_divergence(P, Q)", lambda d: np.sum(d["P"] * np.log(d["P"] / d["Q"])) / 4),
