@@ -522,6 +522,16 @@ def _idempotent(node: Node, context: Context) -> Node | None:
     return None
 
 
+@identity("entries 1 or -1", "facts", Hadamard, says="S o S -> 1", condition="the entries of S are 1 or -1")
+def _signs(node: Node, context: Context) -> Node | None:
+    for k, f in enumerate(node.operands):
+        if f in node.operands[:k] and isinstance(f, Ref) and "signs" in context.facts.get(f.name, ()):
+            j = node.operands.index(f)
+            rest = [o for i, o in enumerate(node.operands) if i not in (j, k)]
+            return had(*rest) if rest else Ones(*node.shape)
+    return None
+
+
 # ---------------------------------------------------------------------------------------------------------
 # fold
 

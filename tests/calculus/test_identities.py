@@ -48,8 +48,13 @@ m, n, k = (size(s) for s in "mnk")
 A, B, C, Y, W = Ref("A", n, m), Ref("B", n, m), Ref("C", n, m), Ref("Y", n, m), Ref("W", k, n)
 P, Q, v, w, s = Ref("P", n, n), Ref("Q", n, n), Ref("v", n, 1), Ref("w", n, 1), Ref("s", 1, 1)
 S = Ref("S", n, n)
-M = Ref("M", n, m)
-FACTS = {"Y": frozenset({"columns_sum_to_one"}), "S": frozenset({"symmetric"}), "M": frozenset({"mask"})}
+M, G = Ref("M", n, m), Ref("G", n, m)
+FACTS = {
+    "Y": frozenset({"columns_sum_to_one"}),
+    "S": frozenset({"symmetric"}),
+    "M": frozenset({"mask"}),
+    "G": frozenset({"signs"}),
+}
 H = Map(A, Function("tanh"))
 NAMES = {H: Ref("H", n, m), Softmax(A, 0): Ref("U", n, m)}
 one = lambda r, c: Ones(r, c)  # noqa: E731
@@ -118,6 +123,7 @@ CASES: list[tuple[str, str, Node, Node]] = [
     ("column sums", "facts", one(1, n) @ Y, one(1, m)),
     ("column sums", "facts", MatMul(one(n, 1), one(1, n), Y), one(n, 1) @ one(1, m)),
     ("column sums", "facts", T(Y) @ one(n, 1), one(m, 1)),
+    ("entries 1 or -1", "facts", Hadamard(A, G, B, G), A * B),
     ("entries 0 or 1", "facts", Hadamard(A, M, M), A * M),
     ("named value", "fold", W @ H, W @ Ref("H", n, m)),
     ("slope through the value", "fold", Map(A, Function("tanh").derivative()), 1 - Ref("H", n, m) ** 2),
