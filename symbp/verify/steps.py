@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ class Bench(Evaluator):
     known: Mapping[str, Any] = field(default_factory=dict)
     drawn: dict[tuple[Any, ...], Array] = field(default_factory=dict)
     moves: Mapping[str, Any] = field(default_factory=dict)
+    zero_outside: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -49,7 +50,7 @@ class Bench(Evaluator):
         found = self.known.get(ref.name)
         if found is not None and (not ref.indices or where in found):
             value = found[where] if ref.indices else found
-        elif found is not None and self.program.variables[ref.name].zero_outside:
+        elif found is not None and ref.name in self.zero_outside:
             return self.zeros(self.integer(ref.rows, at), self.integer(ref.cols, at))
         else:
             value = self.random(ref.name, where, self.integer(ref.rows, at), self.integer(ref.cols, at))
@@ -86,11 +87,12 @@ def check_steps(
     program, given = derivation.named, derivation.steps if steps is None else steps
     chosen = list(sizes) if sizes is not None else choose_sizes(program, steps=(3, 1), layers=(3, 1), limit=2)
     active, spans = _active(derivation), _spans(derivation)
+    silent = frozenset(v.name for v in derivation.program.variables.values() if v.zero_outside)
     benches = []
     for assignment in chosen:
         values = evaluate(program, draw(program, assignment, rng), assignment)
         true = evaluate(derivation.program, {v.name: values[v.name] for v in program.declared()}, assignment)
-        benches.append((Bench(program, {}, assignment, rng=rng, known=values), true))
+        benches.append((Bench(program, {}, assignment, rng=rng, known=values, zero_outside=silent), true))
     return [
         _check(step, number, benches, active, _loops_of(step, program, spans)) for number, step in enumerate(given, 1)
     ]
@@ -126,7 +128,7 @@ def _check(
             error, tolerance, detail = _error(step, bench, at, active)
             if not error <= tolerance:
                 # A name may stand for an adjoint: then its true value decides.
-                told = Bench(bench.program, {}, bench.sizes, rng=bench.rng, known={**true, **bench.known}, drawn=bench.drawn)
+                told = replace(bench, known={**true, **bench.known})
                 again = _error(step, told, at, active)
                 if again[0] <= tolerance:
                     error = again[0]
@@ -229,6 +231,8 @@ def _messages(step: Step, bench: Bench, at: Mapping[str, int]) -> tuple[float, f
         sums = places.pop(0) if places else ()
         for here in _iterations(bench, [(s.bound, *s.ends) for s in sums], at):
             message, move = np.real(bench.of(term.message, here)), np.real(bench.of(tangent, here))
+            if message.shape != move.shape:
+                return math.inf, 1.0
             total += float(np.sum(message * move))
             scale += magnitude(message, move)
     return total, scale
