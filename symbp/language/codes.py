@@ -506,8 +506,8 @@ CODES: dict[str, Code] = {
     "L006": Code("a file that cannot be read", "The file does not exist, is no file, or may not be read."),
     "L007": Code(
         "loops that are too long",
-        "Loops with numbers as ends have at most 10,000 iterations, all loops around one line together. A size as the end "
-        "says more and costs nothing.",
+        "Loops with numbers as ends have at most 10,000 iterations, all loops around one line together. A size as the "
+        "end says more and costs nothing.",
         "for t in range(0, 20000):\n    X[t]: input[n, m]\nloss = sum(X[0])\n",
         "for t in range(0, T):\n    X[t]: input[n, m]\nloss = sum(X[0])\n",
     ),
