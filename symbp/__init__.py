@@ -59,6 +59,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'symbp' has no attribute {name!r}")
+    import_module("symbp.render")  # so that what comes back shows itself as mathematics
     return getattr(import_module(_HOME[name]), name)
 
 

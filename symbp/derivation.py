@@ -8,7 +8,7 @@ from typing import Literal
 
 import sympy as sp
 
-from symbp.expr import Node, Ref
+from symbp.expr import Displayed, Node, Ref
 from symbp.program import Loop, Program, Statement
 
 StepKind = Literal["name", "recognise", "differential", "transpose", "collect", "rewrite"]
@@ -23,7 +23,7 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Displayed):
     """One move of a derivation.
 
     kind:      ``name`` (a part gets a name), ``recognise`` (a forward identity), ``differential`` (``before`` is the
@@ -65,7 +65,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(Displayed):
     """A numbered equation of the backward pass, as it is printed.
 
     Messages that are used once stand in place; ``notes`` say which terms vanish at a boundary
@@ -81,7 +81,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Derivation:
+class Derivation(Displayed):
     """Everything that ``derive`` found.
 
     source:   the program as it was declared.

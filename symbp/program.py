@@ -17,6 +17,7 @@ import sympy as sp
 from symbp.expr import (
     Bounds,
     Box,
+    Displayed,
     Function,
     Interval,
     Map,
@@ -180,7 +181,7 @@ class ProgramError(ValueError):
 
 
 @dataclass(frozen=True)
-class Program:
+class Program(Displayed):
     """Equations and loops in order, with the variables that they read and define.
 
     variables:   by name, declared ones first, in order of appearance.

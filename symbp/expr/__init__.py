@@ -1,6 +1,7 @@
 """Matrix expressions that keep their form, with strict symbolic shapes, sizes, indices and boxes."""
 
 from symbp.expr.boxes import Bounds, Box, Interval, affine, at_most, least, uncovered
+from symbp.expr.display import Displayed
 from symbp.expr.nodes import (
     MASK_KINDS,
     RECIPROCAL,

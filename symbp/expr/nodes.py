@@ -20,6 +20,7 @@ import sympy as sp
 from sympy.core.symbol import Str
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
+from symbp.expr.display import Displayed
 from symbp.expr.sizes import Size, expanded, is_one, same_size
 
 Shape: TypeAlias = tuple[Size, Size]
@@ -42,7 +43,7 @@ def shape_text(shape: Shape) -> str:
 _interned: WeakValueDictionary[tuple[Any, ...], Node] = WeakValueDictionary()
 
 
-class Node(MatrixExpr):
+class Node(Displayed, MatrixExpr):
     """A matrix expression: an operation, its operands and its parameters.
 
     ``op`` is the operation's name in the rule book, ``arity`` the number of leading matrix operands
@@ -188,10 +189,6 @@ class Node(MatrixExpr):
         return self._sympystr(None)
 
     __str__ = __repr__
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        latex = self._latex(None)
-        return {"text/plain": str(self), "text/latex": f"$\\displaystyle {latex}$"}
 
 
 def plain(node: Node) -> str:
