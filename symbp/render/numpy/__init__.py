@@ -55,7 +55,8 @@ def generate(
         )
     tangent = readable_differential(derivation)
     text = module_text(
-        derivation, tangent, split(derivation), sizes=sizes or {}, dtype=dtype, templates=templates, declaration=declaration
+        derivation, tangent, split(derivation), sizes=sizes or {}, dtype=dtype, templates=templates,
+        declaration=declaration,
     )
     return {f"{name}.py": text}
 

@@ -71,9 +71,10 @@ def _sizes(scope: FunctionScope, sizes: dict[str, str]) -> list[str]:
         if any(re.search(rf"\b{re.escape(known.access)}\b", text) for text in sizes.values()):
             shape, count = shape_with_axes(known), len(known.lengths) - known.depth + 2
             if known.depth == 0:
-                lines.append(f'_axes("{known.access}", {name}, {count}, "{shape}")')
+                lines += [f"if {name}.ndim != {count}:", f'    raise _misshapen("{known.access}", "{shape}", {name})']
             elif known.depth == 1:
-                lines += [f"for a in {name}:", f'    _axes("{known.access}", a, {count}, "{shape}")']
+                lines += [f"for a in {name}:", f"    if a.ndim != {count}:"]
+                lines.append(f'        raise _misshapen("{known.access}", "{shape}", a)')
     return lines + scope.sizes(sizes)
 
 
@@ -101,14 +102,19 @@ def _compared(scope: FunctionScope, known: Field) -> list[str]:
     for level, k in enumerate(known.free[: known.depth]):
         lo, hi = known.ends[k]
         length = known.lengths[level]
-        lines.append(f"{margin}_expect_length({_quoted(label)}, {text}, {scope.size(length)}, \"{length}\")")
+        count = scope.size(length)
+        if scope.size_lines.get(count) != f"len({known.access})":
+            lines.append(f"{margin}if len({text}) != {count}:")
+            lines.append(f'{margin}    raise _miscounted({_quoted(label)}, "{length}", {count}, {text})')
         lines.append(f"{margin}for {scope.steps(known.var.indices[k], lo, hi)}:")
         at = scope.position(known.var.indices[k], lo)
         text, label, margin = f"{text}[{at}]", f"{label}[{{{at}}}]", margin + "    "
     sizes = [scope.size(s) for s in (*known.lengths[known.depth :], *known.shape)]
     if all(scope.size_lines.get(s) == f"{known.access}.shape[{k}]" for k, s in enumerate(sizes)):
         return []  # its own axes say what the sizes are
-    lines.append(f'{margin}_expect({_quoted(label)}, {text}, ({", ".join(sizes)}), "{shape_with_axes(known)}")')
+    shape = f"({', '.join(sizes)})"
+    lines.append(f"{margin}if {text}.shape != {shape}:")
+    lines.append(f'{margin}    raise _misshapen({_quoted(label)}, "{shape_with_axes(known)}", {text}, {shape})')
     for k in known.free[: known.depth]:
         scope.leave(known.var.indices[k])
     return lines

@@ -98,7 +98,8 @@ def with_functions(program: Program, functions: Mapping[str, str]) -> Program:
             left = ", ".join(sorted(free)) or "none"
             raise GenerateError(f"{name} is no function that the declaration leaves unspecified (those are: {left})")
         if value not in known:
-            raise GenerateError(f"{value} is no elementwise function of one argument; known are {', '.join(sorted(known))}")
+            names = ", ".join(sorted(known))
+            raise GenerateError(f"{value} is no elementwise function of one argument; known are {names}")
 
     def change(node: Node) -> Node:
         if isinstance(node, Map) and node.function.is_free and node.function.name in functions:
@@ -109,5 +110,5 @@ def with_functions(program: Program, functions: Mapping[str, str]) -> Program:
     def changed(equation: Equation) -> list[Equation]:
         return [replace(equation, value=transform(equation.value, change))]
 
-    left = {name: f for name, f in program.functions.items() if name not in functions}
-    return program.replace(body=map_equations(program.body, changed), functions=left)
+    others = {name: f for name, f in program.functions.items() if name not in functions}
+    return program.replace(body=map_equations(program.body, changed), functions=others)

@@ -26,7 +26,7 @@ Ends = tuple[sp.Expr, sp.Expr]
 _MODULE_NAMES = """
     np NamedTuple Any Literal NDArray Array DTYPE TypeAlias Params Inputs Cache Gradients Predictions annotations
     params inputs cache tangents targets rng forward backward loss_and_gradients backward_parts predict check_inputs
-    train_step fit jvp save load init_params
+    train_step fit jvp save load init_params learning_rate
 """
 RESERVED = frozenset(keyword.kwlist) | frozenset(dir(builtins)) | frozenset(_MODULE_NAMES.split())
 """Names that the module uses itself; a local variable of that name gets an underscore."""
@@ -77,6 +77,13 @@ class Store:
     highs: tuple[sp.Expr | None, ...] = ()
     depth: int = 0
     scalar: bool = False
+
+    @property
+    def ends(self) -> tuple[Ends, ...]:
+        """The first and the last value of each index; every index must be an axis."""
+        if any(low is None for low in self.lows):
+            raise GenerateError(f"{self.name} is not kept as a whole family")
+        return tuple(zip(self.lows, self.highs, strict=True))
 
     @property
     def stacked(self) -> tuple[int, ...]:

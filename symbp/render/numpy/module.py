@@ -13,6 +13,7 @@ from symbp.program import Equation, Loop, Origin, Program, Statement, Var
 from symbp.render.notation import samples_text
 from symbp.render.numpy import training
 from symbp.render.numpy.doors import check_inputs, check_shapes
+from symbp.render.numpy.guards import used
 from symbp.render.numpy.laws import law_text
 from symbp.render.numpy.layout import Field, Layout, Store, annotation
 from symbp.render.numpy.notes import Notes
@@ -63,6 +64,7 @@ class Module:
         for program in (self.program, derivation.program, tangent, *passes):
             for name in program.variables:
                 self.layout.identifiers(name)
+        self.used = used(self.program, [self.output])
         self.factor = next(n for n in ("c", "factor", "c_loss") if self.layout.identifiers.free(n))
 
     def scope(self, cached: bool = False, targets: bool = True) -> FunctionScope:
@@ -122,7 +124,7 @@ class Module:
     def forward(self) -> FunctionText:
         """Return ``forward``."""
         scope = self.scope()
-        writer = Writer(scope, self.program, self.notes.forward, self.output)
+        writer = Writer(scope, self.program, self.notes.forward, self.output, self.used)
         writer.write(self.program.body, [v.name for v in self.values])
         names = [self.output, *(v.name for v in self.values if v.name != self.output)]
         lines = ["    _check_shapes(params, inputs)", *indented(scope.prologue()), *laid_out(writer.lines)]
@@ -190,7 +192,7 @@ class Module:
                 ],
                 [
                     *self.notes.parts(parts),
-                    "S is a sum over samples: over shards of any sizes the gradients of S add up, and c is that of all.",
+                    "S is a sum over samples: its gradients add up over shards of any sizes, and c is that of all.",
                 ],
             )
         )
@@ -272,7 +274,7 @@ class Module:
             return self._predict_part()
         names = [v.name for v in predicted]
         scope = self.scope(targets=False)
-        writer = Writer(scope, self.program, self.notes.forward)
+        writer = Writer(scope, self.program, self.notes.forward, used=self.used)
         writer.write(_only(self.program.body, _needed(self.program, names)), names)
         if len(names) == 1:
             result, back = annotation(self.layout.depth_of(predicted[0])), [f"    return {self._kept(scope, names[0])}"]
@@ -289,7 +291,7 @@ class Module:
         )
 
     def _predict_part(self) -> FunctionText | None:
-        """Return ``predict`` where nothing that is named is free of targets: what the first equation with one compares."""
+        """Return ``predict`` where no name is free of targets: what the first equation compares with one."""
         program = self.derivation.source
         late = _dependent(program, {v.name for v in program.declared("target")})
         fed = _dependent(program, {v.name for v in program.declared("input", "const")})
@@ -317,7 +319,8 @@ class Module:
             result = writer.printer.full(value).text
             without = ", targets=False" if any(f.target for f in self.layout.fields) else ""
             return FunctionText(
-                "predict(params: Params, inputs: Inputs) -> Array:", f"Return {self.notes.shown(value)}, for which no target is needed.",
+                "predict(params: Params, inputs: Inputs) -> Array:",
+                f"Return {self.notes.shown(value)}, for which no target is needed.",
                 [
                     f"    _check_shapes(params, inputs{without})", *indented(scope.prologue()), *laid_out(writer.lines),
                     f"    prediction: Array = {result}", "    return prediction",
@@ -343,7 +346,8 @@ class Module:
                 scope.lazy[local] = f"tangents.{known.name}"
         known_before = {site.target.name for site in self.program.sites}
         output = next((v.name for v in program.variables.values() if v.origin == Origin("tangent", self.output)), None)
-        writer = Writer(scope, program, self.notes.tangent, output)
+        moved_used = used(program, [output]) if output else {}
+        writer = Writer(scope, program, self.notes.tangent, output, moved_used)
         body = _without(program.body, known_before)
         writer.write(_only(body, _needed(program, [output] if output else [])), [])
         moved = scope.stores[output].name if output is not None and output in writer.written else "0.0"
@@ -369,6 +373,7 @@ class Module:
             self.predict(),
             *self.backward(),
             self.jvp(),
+            training.train_step(self.trained, self.gradients, layout, self.output) if self.trained else None,
         ]
         return {
             "title": f"{self.program.name}: forward pass, backward pass and training, in NumPy.",
@@ -382,7 +387,6 @@ class Module:
             "functions": [f for f in functions if f is not None],
             "params": bool(self.trained),
             "output": self.output,
-            "update": training.updated(self.trained, layout),
             "arrays": training.arrays(self.trained, "values"),
             "copies": training.copies(self.trained, layout),
             "batches": training.batches(layout),
@@ -436,8 +440,8 @@ class Module:
 
 
 def module_text(
-    derivation: Derivation, tangent: Program, parts: Parts, *, sizes: Mapping[str, int], dtype: str, templates: Path | None,
-    declaration: str,
+    derivation: Derivation, tangent: Program, parts: Parts, *, sizes: Mapping[str, int], dtype: str,
+    templates: Path | None, declaration: str,
 ) -> str:
     """Return the text of the module."""
     if dtype not in DTYPES:

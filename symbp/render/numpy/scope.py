@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sympy as sp
@@ -35,7 +35,8 @@ class Kernels:
             )
         if function not in self.laws:
             orders = function.orders
-            primes = {(0,): "", (1,): "_prime", (2,): "_second"}.get(orders, f"_d{'_'.join(map(str, orders))}")
+            known: dict[tuple[int, ...], str] = {(1,): "_prime", (2,): "_second"}
+            primes = known.get(orders, f"_d{'_'.join(map(str, orders))}")
             wanted = f"_{function.name}{primes if any(orders) else ''}"
             taken = {*self.laws.values(), *(f"_{k}" for k in self.used)}
             name, k = wanted, 2
@@ -126,7 +127,8 @@ class FunctionScope:
         try:
             # A plain axis first, of an array that is bound already if there is one.
             candidates = [axis for axis in self.layout.axes if axis.field in at_hand and axis.value.has(symbol)]
-            for axis in sorted(candidates, key=lambda a: (a.value != symbol, a.field.access not in self.bound.values())):
+            bound = set(self.bound.values())
+            for axis in sorted(candidates, key=lambda a: (a.value != symbol, a.field.access not in bound)):
                 text = self._from_axis(axis, symbol)
                 if text is not None:
                     return text
@@ -138,7 +140,7 @@ class FunctionScope:
                 return str(self.layout.given[str(symbol)])
         finally:
             self._solving.discard(symbol)
-        raise GenerateError(f"the size {symbol} occurs in no shape that the module is given: fix it, --size {symbol}=...")
+        raise GenerateError(f"the size {symbol} occurs in no shape at hand: fix it, --size {symbol}=...")
 
     def _from_axis(self, axis: Axis, symbol: sp.Expr) -> str | None:
         value = expanded(axis.value)
@@ -259,7 +261,12 @@ class FunctionScope:
         order = {field.access: k for k, field in enumerate((*self.layout.params, *self.layout.inputs))}
         for source in ("params", "inputs", "cache", "tangents"):
             names = [(name, access) for name, access in self.bound.items() if access.startswith(f"{source}.")]
-            lines += bindings(dict(sorted(names, key=lambda item: order.get(item[1], -1))), wide)
+            names.sort(key=lambda item: order.get(item[1], -1))
+            whole = [f.access for f in (*self.layout.params, *self.layout.inputs) if f.group == source]
+            if len(names) > 1 and [access for _, access in names] == whole:
+                lines += unpacked([name for name, _ in names], source)
+            else:
+                lines += bindings(dict(names), wide)
         lines += [f"{name} = {text}" for name, text in self.unions.items()]
         return lines + self.sizes(self.size_lines)
 
@@ -268,7 +275,8 @@ class FunctionScope:
         left, out = dict(lines), []
         for known in self.layout.fields:
             count = len(known.lengths) + 2
-            names = [next((n for n, t in left.items() if t == f"{known.access}.shape[{k}]"), None) for k in range(count)]
+            axes = [f"{known.access}.shape[{k}]" for k in range(count)]
+            names = [next((n for n, t in left.items() if t == axis), None) for axis in axes]
             if all(names) and known.depth == 0:
                 for name in names:
                     left.pop(str(name))
@@ -278,6 +286,14 @@ class FunctionScope:
         for name, access in self.bound.items():
             out = [re.sub(rf"\b{re.escape(access)}\b", name, line) for line in out]
         return out
+
+
+def unpacked(names: Sequence[str], source: str, wide: int = 100) -> list[str]:
+    """Return ``W1, b1 = params``, broken in parentheses if it is long."""
+    line = f"{', '.join(names)} = {source}"
+    if len(line) <= wide:
+        return [line]
+    return ["(", *(f"    {name}," for name in names), f") = {source}"]
 
 
 def bindings(names: Mapping[str, str], wide: int = 100) -> list[str]:

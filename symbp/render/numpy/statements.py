@@ -8,8 +8,8 @@ equation defines counts as zero.  So a loop holds no ``if``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import sympy as sp
 
@@ -18,6 +18,7 @@ from symbp.expr import (
 )
 from symbp.program import Equation, Loop, Program, Statement, Var, index_box, index_step
 from symbp.render.numpy.expressions import Code, Printer
+from symbp.render.numpy.guards import Picks, entrywise, readable, zero_outside
 from symbp.render.numpy.layout import Ends, Layout, Store, annotation, hull
 from symbp.render.numpy.scalars import PLUS, UNARY, GenerateError
 from symbp.render.numpy.scope import FunctionScope
@@ -313,10 +314,12 @@ class Writer:
     program: the program to which the statements belong.
     note:    gives the number and the text of an equation.
     output:  the name of the output, kept as a Python float; None if it is not computed here.
+    used:    the selections in which entries of values are used, where not all are.
     """
 
     def __init__(
-        self, scope: FunctionScope, program: Program, note: Callable[[Equation], str], output: str | None = None
+        self, scope: FunctionScope, program: Program, note: Callable[[Equation], str], output: str | None = None,
+        used: Mapping[Ref, frozenset[Picks]] | None = None,
     ) -> None:
         self.scope = scope
         self.layout = scope.layout
@@ -326,6 +329,8 @@ class Writer:
         self.printer = Printer(scope)
         self.lines: list[Line] = []
         self.written: set[str] = set()
+        self.used = used or {}
+        self.done: set[str] = {v.name for v in program.declared()}
 
     def write(self, body: Sequence[Statement], keep: Iterable[str]) -> None:
         """Write statements; ``keep`` are the variables whose values the function returns."""
@@ -395,13 +400,27 @@ class Writer:
                 sign, body = "-", body.body if body.coefficient == -1 else Scale(body.body, -body.coefficient)
             self._line(depth, f"{target} {sign}= {self.printer.number(body).text}", self.note(item.equation))
             return
+        self.printer.used = self._used(item)
         if item.target.name == self.output:
             code = self.printer.number(item.value)
             text = f"float({code.text})" if code.flat else f"{code.at(7)}.item()"
         else:
             code = self.printer.number(item.value)
             text = self.printer.spread(code, item.target).text
+        self.printer.used = ""
+        zero = zero_outside(item.value, self.printer.zero)
+        if zero is not None:
+            self.printer.zero[item.target] = zero
+        self.done.add(item.target.name)
         self._line(depth, f"{target} = {text}", self.note(item.equation))
+
+    def _used(self, item: Assign) -> str:
+        """Return the condition under which an entry of a value is used; empty if all are, or if it is not known yet."""
+        picks = self.used.get(item.target)
+        if not picks or not entrywise(item.value) or not readable(picks, self.done):
+            return ""
+        choices = [[self.printer.pick(*p) for p in sorted(every, key=str)] for every in sorted(picks, key=str)]
+        return " | ".join(c[0] if len(c) == 1 else f"({' & '.join(c)})" for c in choices)
 
     def _like(self, ref: Ref) -> str | None:
         """Return an array at hand of the shape of an adjoint or a tangent."""
@@ -416,31 +435,24 @@ class Writer:
 
     def _allocate(self, var: Var, store: Store, depth: int) -> None:
         """Write the buffer of a family, with its declared members in place."""
-        lengths = {
-            k: self.scope.size(expanded(high - low + 1), PLUS if k >= store.depth else UNARY)
-            for k, (low, high) in enumerate(zip(store.lows, store.highs, strict=True))
-            if low is not None and high is not None
-        }
-        names = [self.scope.index(var.indices[k]) for k in range(store.depth)]
-        shape = [lengths[k] for k in store.stacked] + [self.scope.size(s) for s in ((*var.shape,) if store.depth < len(var.indices) or var.zero_outside else ())]
-        how = "zeros" if var.zero_outside else "empty"
-        if store.depth == 0:
-            text = f"np.{how}(({', '.join(shape)}), DTYPE)"
-            self._line(depth, f"{store.name} = {text}")
-        else:
-            member = f"np.{how}(({', '.join(shape)}), DTYPE)" if shape else ""
-            if not member and store.depth == 1:
-                text = f"[np.empty((0, 0))] * {lengths[0]}"
-            else:
-                text = member or "np.empty((0, 0))"
-                for k in reversed(range(store.depth)):
-                    low, high = store.lows[k], store.highs[k]
-                    assert low is not None and high is not None
-                    first = "" if low == 0 else f"{self.scope.size(low)}, "
-                    text = f"[{text} for {names[k]} in range({first}{self.scope.size(expanded(high + 1))})]"
-            self._line(depth, f"{store.name}: {annotation(store.depth).replace('tuple', 'list').replace(', ...', '')} = {text}")
-        for k in range(store.depth):
-            self.scope.leave(var.indices[k])
+        lengths = [
+            self.scope.size(expanded(high - low + 1), PLUS if k >= store.depth else UNARY)
+            for k, (low, high) in enumerate(store.ends)
+        ]
+        # Members that are assigned whole need no array of their own before.
+        whole = store.depth == len(var.indices) and not var.zero_outside
+        steps = [self.scope.steps(var.indices[k], *ends) for k, ends in enumerate(store.ends[: store.depth])]
+        shape = [lengths[k] for k in store.stacked] + [self.scope.size(s) for s in var.shape if not whole]
+        text = f"np.{'zeros' if var.zero_outside else 'empty'}(({', '.join(shape)}), DTYPE)"
+        if whole and store.depth:
+            text = f"[np.empty((0, 0))] * {lengths[store.depth - 1]}"
+            steps.pop()
+        for step in reversed(steps):
+            text = f"[{text} for {step}]"
+        kind = annotation(store.depth).replace("tuple", "list").replace(", ...", "")
+        self._line(depth, f"{store.name}: {kind} = {text}" if store.depth else f"{store.name} = {text}")
+        for index in var.indices[: store.depth]:
+            self.scope.leave(index)
         if var.declared:
             self._declared(var, store, depth)
 
@@ -449,12 +461,10 @@ class Writer:
         for field_ in self.layout.fields_of(var.name):
             if field_ not in self.scope.fields:
                 raise GenerateError(f"{field_.name} is not at hand")
-            source = self.scope.field(field_)
             if store.depth == 0:
+                source = self.scope.field(field_)
                 at = []
-                for k, (lo, hi) in enumerate(field_.ends):
-                    low, high = store.lows[k], store.highs[k]
-                    assert low is not None and high is not None
+                for k, ((lo, hi), (low, high)) in enumerate(zip(field_.ends, store.ends, strict=True)):
                     if k not in field_.free:
                         at.append(self.scope.position(lo, low))
                     else:
@@ -464,7 +474,7 @@ class Writer:
                 self._line(depth, f"{store.name}[{', '.join(at)}] = {source}")
                 continue
             # Levels of tuples: member by member.
-            inner, direct = depth, self.layout.direct(field_)
+            inner, direct = depth, replace(self.layout.direct(field_), name=self.scope.field(field_))
             for k in field_.free:
                 self._line(inner, f"for {self.scope.steps(var.indices[k], *field_.ends[k])}:")
                 inner += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sympy as sp
 
 from symbp.expr import Add, MatMul, Node, Ones, Ref, Scale, SizeMember, SMul, Transpose, expanded, same_size
@@ -9,7 +11,7 @@ from symbp.program import Program
 from symbp.render.numpy.layout import Field, Layout, hull
 from symbp.render.numpy.pieces import FunctionText, call, indented
 from symbp.render.numpy.scalars import PLUS, GenerateError
-from symbp.render.numpy.scope import FunctionScope, Kernels
+from symbp.render.numpy.scope import FunctionScope, Kernels, unpacked
 
 
 def biases(program: Program) -> frozenset[str]:
@@ -122,20 +124,29 @@ def batches(layout: Layout) -> dict[str, object] | None:
     return {"lines": lines, "count": count} if count else None
 
 
-def updated(trained: list[Field], layout: Layout) -> list[str]:
-    """Return the fields of the parameters after a step of gradient descent."""
-    lines = []
-    for known in layout.params:
-        p, g = f"params.{known.name}", f"gradients.{known.name}"
+def train_step(trained: Sequence[Field], gradients: Sequence[Field], layout: Layout, output: str) -> FunctionText:
+    """Return ``train_step``; it unpacks the tuples once, since small networks feel every look-up."""
+    names = [layout.identifiers(known.name) for known in layout.params]
+    bars = {known: layout.identifiers(f"{known.name}_bar") for known in gradients}
+    lines = ["cache = forward(params, inputs)"]
+    lines += unpacked(names, "params") if len(names) > 1 else [f"{names[0]} = params.{layout.params[0].name}"]
+    source = "backward(params, inputs, cache)"
+    lines += unpacked(list(bars.values()), source) if len(bars) > 1 else [f"({next(iter(bars.values()))},) = {source}"]
+    values = []
+    for known, name in zip(layout.params, names, strict=True):
         if known not in trained:
-            lines.append(f"{known.name}={p},")
+            values.append(f"{known.name}={name}")
         elif known.depth == 0:
-            lines.append(f"{known.name}={p} - learning_rate * {g},")
+            values.append(f"{known.name}={name} - learning_rate * {bars[known]}")
         elif known.depth == 1:
-            lines.append(f"{known.name}=tuple(w - learning_rate * g for w, g in zip({p}, {g}, strict=True)),")
+            values.append(f"{known.name}=tuple(w - learning_rate * g for w, g in zip({name}, {bars[known]}, strict=True))")
         else:
             raise GenerateError(f"the shape of {known.name} depends on two indices, which is not laid out")
-    return lines
+    return FunctionText(
+        "train_step(params: Params, inputs: Inputs, learning_rate: float) -> tuple[float, Params]:",
+        f"Return {output} before, and the parameters after, one step of gradient descent.",
+        indented(lines) + call(f"cache.{output}, Params", values),
+    )
 
 
 def arrays(trained: list[Field], of: str) -> str:
