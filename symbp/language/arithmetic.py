@@ -20,6 +20,8 @@ from symbp.expr import (
     T,
     Zero,
     apply,
+    broadcast,
+    common_shape,
     is_one,
     plus,
     power,
@@ -50,6 +52,23 @@ def multiply_values(a: Value, b: Value) -> Value:
     (c, a), (d, b) = split_coefficient(a), split_coefficient(b)
     result = times(a, b)
     return scaled(c * d, result)
+
+
+def multiply_all(values: Sequence[Value]) -> Value:
+    """Return the entrywise product of many values, matrices of one shape as one operation."""
+    if len(values) < 3 or not all(isinstance(v, Node) and not v.is_scalar_shape for v in values):
+        result = values[0]
+        for value in values[1:]:
+            result = multiply_values(result, value)
+        return result
+    coefficient: sp.Expr = sp.S.One
+    bodies: list[Node] = []
+    for value in values:
+        assert isinstance(value, Node)
+        c, body = split_coefficient(value)
+        coefficient, bodies = coefficient * c, [*bodies, body]
+    shape = common_shape(*bodies)
+    return scaled(coefficient, Hadamard(*(broadcast(body, *shape) for body in bodies)))
 
 
 def divide_values(a: Value, b: Value) -> Value:

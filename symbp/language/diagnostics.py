@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 MOST_DIAGNOSTICS = 100
 """More diagnostics than this are counted, not kept."""
+MOST_DROPPED = 10_000
+"""Reading ends when so many more were counted."""
 
 
 @dataclass(frozen=True)
@@ -123,17 +125,22 @@ class Report:
     lines: Sequence[str]
     found: list[Diagnostic] = field(default_factory=list)
     dropped: int = 0
+    _places: set[tuple[str, str, Span]] = field(default_factory=set)
 
     def add(self, code: str, message: str, span: Span, help: str = "", label: str = "") -> None:
         """Note one error at ``span``."""
-        source = self.lines[span.line - 1] if 1 <= span.line <= len(self.lines) else ""
-        new = Diagnostic(code, message, self.file, span.line, span.column, span.length, source, label, help)
-        if new in self.found:
-            return
         if len(self.found) >= MOST_DIAGNOSTICS:
             self.dropped += 1
+            if self.dropped >= MOST_DROPPED:
+                self.raise_if_any()  # whoever has so many errors has another problem
             return
-        self.found.append(new)
+        if (code, message, span) in self._places:
+            return
+        self._places.add((code, message, span))
+        source = self.lines[span.line - 1] if 1 <= span.line <= len(self.lines) else ""
+        self.found.append(
+            Diagnostic(code, message, self.file, span.line, span.column, span.length, source, label, help)
+        )
 
     def add_mistake(self, mistake: Mistake, span: Span) -> None:
         """Note a mistake at ``span``."""

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import sympy as sp
 
 from symbp.expr import Compare, Node, ShapeError, T, common_shape, compare, plus, same_size, scaled, shape_text
-from symbp.language.arithmetic import divide_values, is_mask, multiply_values, product, to_power
+from symbp.language.arithmetic import divide_values, is_mask, multiply_all, multiply_values, product, to_power
 from symbp.language.calls import Calls
 from symbp.language.diagnostics import Mistake, Stop
 from symbp.language.forms import place, source
@@ -186,6 +186,16 @@ class Expressions(Subscripts, Calls):
                 result = self.matrix_product(chain[k:end], [result, *values[k + 1 : end + 1]])
                 k = end
                 continue
+            if isinstance(link.op, ast.Mult):
+                end = k
+                while end < len(chain) and isinstance(chain[end].op, ast.Mult):
+                    end += 1
+                try:
+                    result = checked_value(multiply_all([result, *values[k + 1 : end + 1]]))
+                    k = end
+                    continue
+                except (ShapeError, Mistake):
+                    pass  # one by one, to find the place
             left, right = result, values[k + 1]
             operation = divide_values if isinstance(link.op, ast.Div) else multiply_values
             try:

@@ -19,6 +19,7 @@ MOST_STATEMENT = 200_000
 MOST_LINES_OF_A_STATEMENT = 2_000
 
 _INTERESTING = re.compile(r"""[()\[\]{};#"'\\]""")
+_WRITTEN = re.compile(r"\S")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 _BLOCK = re.compile(r"(for|def|if|elif|else|while|class|with|try|except|finally|match|case|async)\b")
 # A line that looks like the beginning of a statement; used to find where an unclosed bracket should have ended.
@@ -199,7 +200,8 @@ def _one_logical(report: Report, first: int) -> Generator[Statement, None, int]:
                 yield _statement([*parts, text[begin:at]], start, broken)
                 parts, broken = [], not fine
                 begin = at + 1
-                begin += len(text[begin:]) - len(text[begin:].lstrip())
+                written = _WRITTEN.search(text, begin)
+                begin = written.start() if written else len(text)
                 start = (number, begin + 1)
             elif char == "\\":
                 if text[at + 1 :].strip():

@@ -374,6 +374,8 @@ CASES: list[tuple[str, str]] = [
     ("O011", V + "Z = log(0) * X"),
     ("O011", V + "Z = sqrt(-2) * X"),
     ("O011", V + "def f(x): return x/0\nZ = f(X)"),
+    ("O011", V + "def f(x): return x*log(0)\nZ = f(X)"),
+    ("O011", V + "def f(x): return x**sqrt(-1)\nZ = f(X)"),
     ("O012", V + "Z = gelu(2) * X"),
     ("O013", V + "def f(x): return x @ x\nZ = f(X)"),
     ("O013", V + "def f(x): return x > 0\nZ = f(X)"),
@@ -419,6 +421,15 @@ CASES: list[tuple[str, str]] = [
     ("L007", "assert T >= 10**9\n" + T + "    X[t]: input[n, m]\nloss = sum(X[1])"),
     ("L007", V + "Z = sum(X for t in range(0, 10**6))"),
     ("L001", "#" * 1_000_001),
+    # -- large and nothing in it: reading stays linear
+    ("L002", "(\n" * 300_000),
+    ("P004", ")\n" * 300_000),
+    ("P006", "x'\n" * 250_000),
+    ("P010", "a;" * 490_000),
+    ("P001", "é\n" * 300_000),
+    ("P002", "\t\n" * 400_000),
+    ("L003", "a" * 999_999),
+    ("P011", "a: b\n" * 100_000),
 ]
 
 
