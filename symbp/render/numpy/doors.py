@@ -8,7 +8,7 @@ import re
 import sympy as sp
 
 from symbp.render.numpy.layout import Field, Layout
-from symbp.render.numpy.pieces import FunctionText, indented, shape_with_axes
+from symbp.render.numpy.pieces import FunctionText, indented, shape_with_axes, stated_facts
 from symbp.render.numpy.scalars import TIMES, GenerateError
 from symbp.render.numpy.scope import FunctionScope, Kernels, bindings
 
@@ -129,9 +129,7 @@ def check_inputs(layout: Layout, kernels: Kernels) -> FunctionText:
     scope = FunctionScope(layout, kernels, layout.inputs)
     lines: list[str] = []
     for known in layout.inputs:
-        facts = [fact for fact in FACTS if fact in known.var.facts]
-        # A single 1 in each column is more than a sum of one.
-        facts = [f for f in facts if not (f.endswith("_sum_to_one") and f"one_hot_{f.split('_')[0]}" in facts)]
+        facts = [fact for fact in stated_facts(known.var) if fact in FACTS]
         for fact in facts if known.annotation != "float" else ():
             if known.depth > 1:
                 raise GenerateError(f"facts about {known.name}, whose shape depends on two indices, are not tested")

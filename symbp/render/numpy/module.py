@@ -19,7 +19,7 @@ from symbp.render.numpy.layout import Field, Layout, Store, annotation
 from symbp.render.numpy.notes import Notes
 from symbp.render.numpy.parts import FACTOR, Parts, same_definitions
 from symbp.render.numpy.pieces import (
-    FunctionText, TupleText, call, described, family_text, indented, shape_text, table, tupled,
+    FunctionText, TupleText, call, described, facts_text, family_text, indented, shape_text, table, tupled,
 )
 from symbp.render.numpy.scalars import GenerateError
 from symbp.render.numpy.scope import FunctionScope, Kernels
@@ -405,10 +405,8 @@ class Module:
         lines.append("At kinks and ties: step(0) = 0, sign(0) = 0, the first of several largest entries counts.")
         if self.parts.mixed:
             lines.append(f"Not shardable: {self.parts.mixed}.")
-        facts = [
-            f"{f.member_label()} ({', '.join(sorted(x.replace('_', ' ') for x in f.var.facts))})"
-            for f in (*self.layout.params, *self.layout.inputs) if f.var.facts
-        ]
+        fields = (*self.layout.params, *self.layout.inputs)
+        facts = [f"{f.member_label()} ({facts_text(f.var)})" for f in fields if f.var.facts]
         facts += [f"{size} >= {least}" for size, least in self.program.assumptions]
         facts += [f"{size} = {value}" for size, value in self.program.definitions]
         if facts:

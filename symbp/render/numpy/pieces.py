@@ -85,8 +85,26 @@ def described(known: Field) -> tuple[str, str]:
         words = family_text(known.name, known.var, Store(known.name, lows, highs, depth), known.ends)
     elif known.ends:
         words += f", the member {known.var.name}[{', '.join(str(lo) for lo, _ in known.ends)}]"
-    facts = ", ".join(sorted(fact.replace("_", " ") for fact in known.var.facts))
+    facts = facts_text(known.var)
     return known.name, f"{words}; {facts}" if facts else words
+
+
+def stated_facts(var: Var) -> list[str]:
+    """Return the facts of a variable without those that another one implies."""
+    implied = {other for fact in var.facts for other in IMPLIED.get(fact, ())}
+    return sorted(var.facts - implied)
+
+
+IMPLIED = {
+    "one_hot_columns": ("columns_sum_to_one", "binary"), "one_hot_rows": ("rows_sum_to_one", "binary"),
+    "mask": ("binary",),
+}
+"""Facts that hold when another one does."""
+
+
+def facts_text(var: Var) -> str:
+    """Return the facts of a variable in words."""
+    return ", ".join(fact.replace("_", " ") for fact in stated_facts(var))
 
 
 def family_text(name: str, var: Var, store: Store, ends: Sequence[tuple[sp.Expr, sp.Expr]] = ()) -> str:

@@ -46,8 +46,12 @@ def init_params(layout: Layout, kernels: Kernels) -> FunctionText:
     arguments: dict[sp.Expr | str, str] = {}
     values = [value for known in layout.params for value in (*known.lengths, *known.shape)]
     atoms = {atom for value in values for atom in value.atoms(sp.Symbol, SizeMember)} - layout.indices
-    order = {str(getattr(size, "name", size)): k for k, size in enumerate(layout.program.sizes)}
-    for atom in sorted(atoms, key=lambda a: (order.get(a.name, -1), str(a))):
+    # From the inputs on: n0, n1, n2.
+    order: dict[str, int] = {}
+    for value in (v for known in layout.fields for v in (*known.lengths, *known.shape)):
+        for atom in sorted(value.atoms(sp.Symbol, SizeMember), key=str):
+            order.setdefault(atom.name, len(order))
+    for atom in sorted(atoms, key=lambda a: (order[a.name], str(a))):
         arguments.setdefault(atom.name if isinstance(atom, SizeMember) else atom, layout.identifiers(atom.name))
     scope = FunctionScope(layout, kernels, sizes=arguments)
     types = {name: "tuple[int, ...]" if isinstance(key, str) else "int" for key, name in arguments.items()}
@@ -139,7 +143,8 @@ def train_step(trained: Sequence[Field], gradients: Sequence[Field], layout: Lay
         elif known.depth == 0:
             values.append(f"{known.name}={name} - learning_rate * {bars[known]}")
         elif known.depth == 1:
-            values.append(f"{known.name}=tuple(w - learning_rate * g for w, g in zip({name}, {bars[known]}, strict=True))")
+            both = f"zip({name}, {bars[known]}, strict=True)"
+            values.append(f"{known.name}=tuple(w - learning_rate * g for w, g in {both})")
         else:
             raise GenerateError(f"the shape of {known.name} depends on two indices, which is not laid out")
     return FunctionText(

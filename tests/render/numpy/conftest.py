@@ -6,7 +6,7 @@ import sys
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -48,11 +48,11 @@ def load(text: str, name: str = "generated") -> Any:
     """Return the module that a text defines."""
     module = types.ModuleType(name)
     sys.modules[name] = module
-    exec(compile(text, f"{name}.py", "exec"), module.__dict__)
+    exec(compile(text, f"{name}.py", "exec"), module.__dict__)  # noqa: S102 - a text that symbp wrote
     return module
 
 
-@lru_cache(maxsize=None)
+@cache
 def make(text: str, wrt: tuple[str, ...] | None = None, dtype: str = "float64", name: str = "network") -> Generated:
     """Return the module of a declaration; functions that it leaves open are tanh."""
     program = read_text(text, name=name)
