@@ -17,7 +17,7 @@ from fractions import Fraction
 
 from symbp.expr import Node, Ref, refs, uncovered
 from symbp.program import Program, Site, box_text
-from symbp.verify.normal_form.differentials import MARK, differential
+from symbp.verify.normal_form.differentials import MARK, Differential
 from symbp.verify.normal_form.entries import Entries
 from symbp.verify.normal_form.indices import Index, Symbol, minus, number, of, plus, substitute
 from symbp.verify.normal_form.proof import Context, Proof, context_of, prove_zero
@@ -205,7 +205,5 @@ class Contraction:
         key = id(site), name
         found = self._differentials.get(key)
         if found is None:
-            row, col, poly = self.entries.template(site.equation.value)
-            moved = self.algebra.close(differential(self.algebra, self.algebra.open(poly), name))
-            found = self._differentials[key] = row, col, moved
+            found = self._differentials[key] = Differential(self.entries, name).template(site.equation.value)
         return found

@@ -1,12 +1,20 @@
-"""Differentials in index form: the product rule on terms, the scalar law of each non-linear atom."""
+"""Differentials in index form: the product rule on terms, the scalar law of each non-linear function.
+
+Functions and selections are differentiated as they are written, before anything is reduced: ``|x|`` and
+``x (2 [x > 0] - 1)`` have the same entries, but the slope at 0 is stated by the law of ``|x|``.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import sympy as sp
 
-from symbp.verify.normal_form.entries import place
-from symbp.verify.normal_form.functions import NAMES, free, power, scalar
-from symbp.verify.normal_form.indices import Index, of
+from symbp.expr import Map, Node, Ref, Where, refs
+from symbp.verify.normal_form.definitions import Definition, Piece, Unfolding
+from symbp.verify.normal_form.entries import Entries, place
+from symbp.verify.normal_form.functions import NAMES, applied, free, power, scalar
+from symbp.verify.normal_form.indices import Index, Symbol, of
 from symbp.verify.normal_form.terms import Algebra, Atom, Poly, Product, Products, Unsupported, whole
 
 MARK = "d"
@@ -83,6 +91,83 @@ def _along_axis(algebra: Algebra, atom: Atom, name: str) -> Products:
     (at,) = atom.args
     here = differential(algebra, algebra.open(atom.inner[0], {symbol: at}), name)
     return algebra.multiply(share(at), here + algebra.scaled(mean, -1))
+
+
+@dataclass
+class Differential:
+    """The differential of expressions when one variable moves; functions and selections get a name of their own."""
+
+    entries: Entries
+    name: str
+    _named: dict[Node, Ref] = field(default_factory=dict)
+    _parts: dict[str, Node] = field(default_factory=dict)
+
+    def template(self, node: Node) -> tuple[Symbol, Symbol, Poly]:
+        """Return (row symbol, column symbol, differential of the entry)."""
+        algebra = self.entries.algebra
+        row, col, poly = self.entries.template(self._outside(node))
+        moved = [q for p in self._moved(poly) for q in self._chained(p)]
+        pieces = {n: Definition((Piece(self._named[part], part),)) for n, part in self._parts.items()}
+        return row, col, algebra.close(Unfolding(self.entries, pieces).applied(moved) if pieces else moved)
+
+    def _outside(self, node: Node) -> Node:
+        """Return the expression with the outermost functions and selections that read the variable named."""
+        if isinstance(node, Map | Where) and any(r.name == self.name for r in refs(node)):
+            return self._part(node)
+        if not node.operands:
+            return node
+        return node.rebuild(*map(self._outside, node.operands))
+
+    def _part(self, node: Node) -> Ref:
+        found = self._named.get(node)
+        if found is None:
+            free_indices = sorted((s for s in node.free_symbols if not s.is_positive and s.is_integer), key=str)
+            found = Ref(f"{self.name} part {len(self._parts)}", node.rows, node.cols, *free_indices)
+            self._named[node] = found
+            self._parts[found.name] = node
+        return found
+
+    def _moved(self, poly: Poly) -> Products:
+        """Return the differential with respect to the variable and to every named part."""
+        algebra = self.entries.algebra
+        found: Products = []
+        for name in (self.name, *self._parts):
+            if reads(poly, name):
+                found += differential(algebra, algebra.open(poly), name)
+        return found
+
+    def _chained(self, p: Product) -> Products:
+        """Replace the differential of a part by its own, by the law of the function."""
+        algebra = self.entries.algebra
+        mark = next(a for a in p.factors if a.head == MARK)
+        if mark.name not in self._parts:
+            return [p]
+        node = self._parts[mark.name]
+        rest = Product(p.coefficient, p.bound, {a: e for a, e in p.factors.items() if a is not mark})
+        *member, i, j = mark.args
+        at = {algebra.free_index(s): x for s, x in zip(self._named[node].indices, member, strict=True)}
+        found: Products = []
+        for slot, operand in enumerate(node.operands):
+            if isinstance(node, Where) and slot == 0:
+                continue
+            row, col, moved = Differential(self.entries, self.name).template(operand)
+            if not moved.terms:
+                continue
+            found += algebra.multiply(self._slope(node, slot, at, i, j), algebra.open(moved, {**at, row: i, col: j}))
+        return algebra.multiply([rest], found)
+
+    def _slope(self, node: Node, slot: int, at: dict[Symbol, Index], i: Index, j: Index) -> Products:
+        algebra = self.entries.algebra
+
+        def entry(operand: Node) -> Products:
+            row, col, poly = self.entries.template(operand)
+            return algebra.open(poly, {**at, row: i, col: j})
+
+        if isinstance(node, Map):
+            arguments = tuple(algebra.close(entry(o)) for o in node.operands)
+            return applied(algebra, node.function.derivative(slot), arguments)
+        mask = entry(node.operands[0])
+        return mask if slot == 1 else algebra.constant(1) + algebra.scaled(mask, -1)
 
 
 def reads(poly: Poly, name: str) -> bool:

@@ -218,9 +218,12 @@ def positive_mask(algebra: Algebra, poly: Poly) -> Products:
     constant = rest.constant()
     if constant is not None:
         return algebra.constant(1 if constant > 0 else 0)
-    masks, inside = _masked(algebra, rest)
-    if masks:
-        return algebra.multiply(masks, positive_mask(algebra, inside))
+    cases = _cases(algebra, rest)
+    if cases is not None:
+        mask, one, zero = cases
+        other = algebra.constant(1) + algebra.scaled(mask, -1)
+        chosen = algebra.multiply(mask, positive_mask(algebra, one))
+        return chosen + algebra.multiply(other, positive_mask(algebra, zero))
     negated = algebra.negated(rest)
     if algebra.poly_positive(rest) or algebra.poly_positive(negated):
         return algebra.constant(1 if algebra.poly_positive(rest) else 0)
@@ -232,16 +235,21 @@ def positive_mask(algebra: Algebra, poly: Poly) -> Products:
     return algebra.single(algebra.atom("gt", "", (), (rest,)))
 
 
-def _masked(algebra: Algebra, poly: Poly) -> tuple[Products, Poly]:
-    """Split off 0/1 factors that all terms share: where they are 0 the polynomial is 0."""
-    tables = [_free_factors(t) for t in poly.terms]
-    shared = {a: 1 for a in tables[0] if algebra.is_mask(a) and all(t.get(a) == 1 for t in tables)}
-    if not shared:
-        return [], poly
-    rest = {}
-    for term, coefficient in poly.terms.items():
-        rest[algebra.canonical(dict(term.bound), {a: e for a, e in term.factors if a not in shared})] = coefficient
-    return [Product(Fraction(1), {}, dict(shared))], algebra.poly(rest)
+def _cases(algebra: Algebra, poly: Poly) -> tuple[Products, Poly, Poly] | None:
+    """Return a 0/1 factor of some term, with the polynomial where it is 1 and where it is 0; None if there is none."""
+    tables = {term: _free_factors(term) for term in poly.terms}
+    masks = {a for table in tables.values() for a, e in table.items() if e == 1 and algebra.is_mask(a)}
+    if not masks or len(masks) > MOST_CASES:
+        return None
+    mask = min(masks, key=lambda a: a.key)
+    zero = {t: c for t, c in poly.terms.items() if mask not in tables[t]}
+    products = algebra.open(poly)
+    one = [Product(p.coefficient, p.bound, {a: e for a, e in p.factors.items() if a is not mask}) for p in products]
+    return algebra.single(mask), algebra.close(one), algebra.poly(zero)
+
+
+MOST_CASES = 4
+"""A comparison is split by the 0/1 factors in its sides up to this many."""
 
 
 def zero_mask(algebra: Algebra, poly: Poly) -> Products:
@@ -249,10 +257,11 @@ def zero_mask(algebra: Algebra, poly: Poly) -> Products:
     if not poly.terms:
         return algebra.constant(1)
     _, _, rest = primitive(algebra, poly, positive_only=True)
-    masks, inside = _masked(algebra, rest)
-    if masks:
-        shown = algebra.multiply(masks, zero_mask(algebra, inside))
-        return algebra.constant(1) + algebra.scaled(masks, -1) + shown
+    cases = _cases(algebra, rest)
+    if cases is not None:
+        mask, one, zero = cases
+        other = algebra.constant(1) + algebra.scaled(mask, -1)
+        return algebra.multiply(mask, zero_mask(algebra, one)) + algebra.multiply(other, zero_mask(algebra, zero))
     negated = algebra.negated(rest)
     if rest.constant() is not None or algebra.poly_positive(rest) or algebra.poly_positive(negated):
         return []
@@ -281,9 +290,7 @@ def absolute(algebra: Algebra, poly: Poly) -> Products:
     """Return the absolute value ``p [p > 0] - p [-p > 0]``."""
     above = algebra.multiply(algebra.open(poly), positive_mask(algebra, poly))
     below = algebra.multiply(algebra.open(poly), positive_mask(algebra, algebra.negated(poly)))
-    result = above + algebra.scaled(below, -1)
-    algebra.nonnegative.add(algebra.close(algebra.freshened(result)))
-    return result
+    return above + algebra.scaled(below, -1)
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -348,10 +355,16 @@ def applied(algebra: Algebra, function: Function, polys: tuple[Poly, ...]) -> Pr
     if function.is_free:
         return free(algebra, function.name, function.orders, polys)
     try:
-        law = scalar_law(function)
+        law = _softsign(function.orders[0]) if function.name == "softsign" else scalar_law(function)
     except UnknownOperation as problem:
         raise Unsupported(str(problem)) from problem
     return scalar(algebra, law, dict(zip(arguments(len(polys)), polys, strict=True)))
+
+
+def _softsign(order: int) -> sp.Expr:
+    """Return softsign with one denominator, which is visibly positive."""
+    (x,) = arguments(1)
+    return sp.diff(x / (1 + sp.Abs(x)), x, order)
 
 
 def free(algebra: Algebra, name: str, orders: tuple[int, ...], polys: tuple[Poly, ...]) -> Products:

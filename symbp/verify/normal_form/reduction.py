@@ -112,8 +112,7 @@ def _contract(algebra: Algebra, rest: Product, atom: Atom) -> Products | None:
         image = solved_for(index, symbol)
         if image is None:
             continue
-        used = any(symbol in a.variables for a in rest.factors)
-        if used and not any(symbol in variables(last) for last in rest.bound.values()):
+        if any(symbol in a.variables for a in rest.factors) or any(symbol in variables(x) for x in rest.bound.values()):
             return [with_atoms(algebra, q, atom) for q in algebra.substitute(rest, {symbol: image})]
         return None
     return None
@@ -167,11 +166,14 @@ def indicators(algebra: Algebra, p: Product) -> Products | None:
 
 
 def _tightened(algebra: Algebra, rest: Product, index: Index) -> Products | None:
-    """Absorb ``index >= 0`` into the range of a bound index, where the other end shows that it is a part of it."""
-    bound = [s for s in variables(index) if s in rest.bound]
-    if len(bound) != 1:
+    """Absorb ``index >= 0`` into the range of a bound index, where the other end shows that it is a part of it.
+
+    A relation between two indices of entries (``j <= i``) stays what it is: either of them may be bound later.
+    """
+    entries = [s for s in variables(index) if s[1] == 0]
+    if len(entries) != 1 or entries[0] not in rest.bound:
         return None
-    (symbol,) = bound
+    (symbol,) = entries
     image = solved_for(index, symbol)
     if image is None:
         return None
@@ -218,9 +220,12 @@ def ranges(algebra: Algebra, p: Product) -> Products | None:
 def _directions(atoms: list[Atom], symbol: Symbol) -> tuple[int, int]:
     """Return how often an index is read with a positive and with a negative coefficient."""
     up = down = 0
-    waiting = [a for a in atoms if a.head not in ("delta", "ge")]
+    waiting = list(atoms)
     while waiting:
         atom = waiting.pop()
+        # A delta and an inequality have no direction of their own.
+        if atom.head in ("delta", "ge"):
+            continue
         for argument in atom.args:
             for monomial, c in argument:
                 if symbol in monomial:

@@ -207,7 +207,6 @@ class Algebra:
         self.least: Mapping[Symbol, int] = least or {}
         self.ranges: dict[Symbol, Range] = {}
         self.assumed: dict[Atom, str] = {}
-        self.nonnegative: set[Poly] = set()
         self._atoms: dict[Any, Atom] = {}
         self._terms: dict[Any, Term] = {}
         self._polys: dict[frozenset[tuple[Term, Fraction]], Poly] = {}
@@ -420,7 +419,18 @@ class Algebra:
                 strict = strict or (not term.bound and all(self.positive(a) for a, _ in term.factors))
             else:
                 rest[term] = coefficient
-        return strict and (not rest or self.poly(rest) in self.nonnegative)
+        return strict and (not rest or self._is_magnitude(self.poly(rest)))
+
+    def _is_magnitude(self, poly: Poly) -> bool:
+        """Tell whether a polynomial is ``|x| = 2 x [x > 0] - x``."""
+        masks = {a for t in poly.terms for a, _ in t.factors if a.head == "gt"}
+        if len(masks) != 1:
+            return False
+        (mask,) = masks
+        plain = self.poly({t: c for t, c in poly.terms.items() if all(a is not mask for a, _ in t.factors)})
+        value = self.negated(plain)
+        doubled = self.close(self.scaled(self.multiply(self.open(value), self.single(mask)), 2))
+        return self.difference(poly, plain) is doubled and value is mask.inner[0]
 
     def _not_negative_power(self, atom: Atom, e: Exponent) -> bool:
         even, root = e % 2 == 0, atom.head == "pow" and Fraction(e).denominator > 1
