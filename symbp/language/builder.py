@@ -20,12 +20,13 @@ from typing import Any, Literal, TypeAlias
 import sympy as sp
 from sympy.core.symbol import Str
 
-from symbp.expr import Box, Function, Node, Ref, SizeMember, SumOver, as_node, index, size
+from symbp.expr import Box, Function, Node, Ref, SizeMember, SumOver, apply, as_node, index, size
 from symbp.language.diagnostics import Mistake
 from symbp.language.arguments import activation_function
 from symbp.language.families import PieceShape, pattern
 from symbp.language.functions import bind_values, exact
-from symbp.language.reader import LAYER_TABLE, find_samples, outputs_of, read_text
+from symbp.language.reader import LAYER_TABLE, outputs_of, read_text
+from symbp.language.scope import find_samples
 from symbp.program import Equation, Kind, Loop, Program, Statement, Var, check, fresh_name, index_box
 
 SizeLike: TypeAlias = sp.Expr | int | str
@@ -225,8 +226,6 @@ class Model:
 
     def function(self, name: str, law: Callable[..., sp.Expr] | None = None, arguments: int = 1) -> Callable[..., Node]:
         """Declare an elementwise function by its scalar law, or without a law a free one."""
-        from symbp.expr import apply
-
         if law is None:
             found = Function(name, (), (0,), Str("free"))
         else:
@@ -308,8 +307,6 @@ class Model:
                 found = activation_function(_called(value))
                 if found is None and _called(value) in self.functions:
                     function = self.functions[_called(value)]
-                    from symbp.expr import apply
-
                     found = lambda A, axis, f=function: apply(f, A)  # noqa: E731
                 if found is None:
                     raise ValueError(f"{value} is no activation")

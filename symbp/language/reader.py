@@ -7,7 +7,7 @@ Nothing of the text is executed.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from symbp.language.lines import MOST_CHARACTERS, split_lines, statements
 from symbp.language.operations import parse_signature
 from symbp.language.forms import Assign, For, Parsed, place, source
 from symbp.language.parsing import Parser
-from symbp.language.scope import Head, Private, Scope
+from symbp.language.scope import Head, Private, Scope, find_samples
 from symbp.language.writing import EquationWriter, LayerEntry
 from symbp.layers import LAYERS
 from symbp.program import Equation, Loop, Problem, Program, ProgramError, Statement, Var, check, fresh_name, index_box
@@ -373,22 +373,6 @@ def private_name(scope: Scope, name: str, shape: tuple[sp.Expr, sp.Expr], loops:
     scope.define(Var(chosen, *shape, indices=symbols))
     scope.private.setdefault(name, []).append(Private(chosen, loops))
     return scope.member(chosen, symbols)
-
-
-def find_samples(declared: Iterable[Var]) -> sp.Expr | None:
-    """Return the one size that every target shares with an input and that no parameter has; None if there is none."""
-    variables = list(declared)
-    inputs = [v for v in variables if v.kind == "input" and not v.scalar]
-    targets = [v for v in variables if v.kind == "target" and not v.scalar]
-    of_parameters = {s for v in variables if v.kind == "param" for end in v.shape for s in end.free_symbols}
-    if not targets or not inputs:
-        return None
-    shared = {s for s in targets[0].shape if s.is_Symbol}
-    for target in targets[1:]:
-        shared &= set(target.shape)
-    shared &= {s for v in inputs for s in v.shape}
-    shared -= of_parameters
-    return shared.pop() if len(shared) == 1 else None
 
 
 def outputs_of(variables: Mapping[str, Var], body: Sequence[Statement]) -> tuple[str, ...]:

@@ -163,3 +163,19 @@ def _least_of_polynomial(value: sp.Expr, bounds: Bounds) -> int | None:
             part *= bounds.get(base, 1) ** int(power) if power.is_Integer and power > 0 else 1
         total += part
     return total
+
+
+def find_samples(declared: Iterable[Var]) -> sp.Expr | None:
+    """Return the one size that every target shares with an input and that no parameter has; None if there is none."""
+    variables = list(declared)
+    inputs = [v for v in variables if v.kind == "input" and not v.scalar]
+    targets = [v for v in variables if v.kind == "target" and not v.scalar]
+    of_parameters = {s for v in variables if v.kind == "param" for end in v.shape for s in end.free_symbols}
+    if not targets or not inputs:
+        return None
+    shared = {s for s in targets[0].shape if s.is_Symbol}
+    for target in targets[1:]:
+        shared &= set(target.shape)
+    shared &= {s for v in inputs for s in v.shape}
+    shared -= of_parameters
+    return shared.pop() if len(shared) == 1 else None

@@ -13,7 +13,7 @@ from symbp.expr import Box, Node, Ref
 from symbp.language.diagnostics import Mistake
 from symbp.language.operations import Parameter
 from symbp.language.forms import Assign
-from symbp.language.scope import Head, Private, Scope
+from symbp.language.scope import Head, Private, Scope, find_samples
 from symbp.program import Equation, Var, fresh_name
 
 
@@ -82,8 +82,6 @@ class EquationWriter:
 
     def sample_axis(self, A: Node) -> int:
         """Return 1 where the samples are columns, 0 where they are rows; columns if nobody knows."""
-        from symbp.language.reader import find_samples
-
         samples = self.scope.samples
         if samples is None:
             samples = find_samples(v for v in self.scope.variables.values() if v.declared)
