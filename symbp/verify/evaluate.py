@@ -23,7 +23,7 @@ from symbp.expr import (
     Where, Zero, evaluate_scalar,
 )
 from symbp.program import Equation, Loop, Program, Statement, Var
-from symbp.verify.scalars import KINKED, EvaluationError, UnknownOperation, arguments, interpret, scalar_law
+from symbp.verify.scalars import EvaluationError, UnknownOperation, arguments, interpret, kinks, scalar_law
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Values = Mapping[str, Any]
@@ -398,8 +398,10 @@ class Evaluator(Runner):
 
     # Non-linear operations
     def on_Map(self, node: Map, args: list[Array], at: Mapping[str, int]) -> Array:
-        if self.margins is not None and node.function.name in KINKED:
-            self.margins.note(np.abs(real(args[0])), f"the kink of {node.function.name}")
+        if self.margins is not None and not node.function.is_free:
+            given = dict(zip(arguments(len(args)), args, strict=True))
+            for distance in kinks(node.function):
+                self.margins.note(np.abs(real(np.asarray(interpret(distance, given, self.domain)))), f"a kink of {node.function.name}")
         return self.domain.function(node.function, args)
 
     def on_Where(self, node: Where, args: list[Array], at: Mapping[str, int]) -> Array:

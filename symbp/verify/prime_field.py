@@ -166,6 +166,11 @@ def _entrywise(one: Callable[..., Any], *arrays: Any) -> Any:
     return np.frompyfunc(guarded, len(arrays), 1)(*arrays)
 
 
+def _truth(holds: Any) -> Any:
+    """Return truth values as booleans; an undefined comparison does not hold."""
+    return np.asarray(holds, dtype=object) == np.True_
+
+
 @lru_cache(maxsize=4096)
 def _rational(value: sp.Rational) -> int:
     return int(value.p) * pow(int(value.q), -1, P) % P
@@ -259,16 +264,16 @@ class Field:
     def relation(self, op: str, a: Any, b: Any) -> Any:
         difference = (a - b) % P
         if op in ("==", "!="):
-            return _entrywise(lambda d: (d == 0) == (op == "=="), difference)
+            return _truth(_entrywise(lambda d: (d == 0) == (op == "=="), difference))
         table = {">": lambda s: s > 0, ">=": lambda s: s >= 0, "<": lambda s: s < 0, "<=": lambda s: s <= 0}
         if op not in table:
             raise UnknownOperation(f"no oracle for the relation {op}")
-        return _entrywise(lambda d: table[op](self.oracles.sign(d)), difference)
+        return _truth(_entrywise(lambda d: table[op](self.oracles.sign(d)), difference))
 
     def select(self, cases: Sequence[tuple[Any, Callable[[], Any]]]) -> Any:
         out = cases[-1][1]()
         for condition, value in reversed(cases[:-1]):
-            out = np.where(np.asarray(condition, dtype=object) == True, value(), out)  # noqa: E712
+            out = np.where(condition, value(), out)
         return out
 
 

@@ -101,7 +101,7 @@ def primitive_cases(rules: Mapping[str, Any]) -> list[Case]:
         for note, build in builds:
             try:
                 value = build([v() for v in operands])
-            except (TypeError, IndexError) as error:
+            except (TypeError, ValueError, IndexError) as error:
                 raise LookupError(f"no small program is known for the primitive {name}: {error}") from None
             if op.flat:
                 # A flat operation alone has no gradient: it stands beside its own operand.

@@ -69,10 +69,6 @@ LAWS: dict[str, Callable[..., sp.Expr]] = {
 }
 """The scalar law of each function of the elementwise table: arguments first, parameters after them."""
 
-KINKED = frozenset({"abs", "sign", "step", "relu", "leaky_relu", "elu", "softsign", "recip0"})
-"""Functions whose law changes at 0."""
-
-
 @lru_cache(maxsize=None)
 def arguments(count: int) -> tuple[sp.Symbol, ...]:
     """Return the real symbols in which laws of ``count`` arguments are written."""
@@ -144,6 +140,13 @@ def scalar_law(function: Function) -> sp.Expr:
     return law
 
 
+@lru_cache(maxsize=4096)
+def kinks(function: Function) -> tuple[sp.Expr, ...]:
+    """Return expressions whose zeros are the points at which the law of a function changes."""
+    relations = scalar_law(function.base).atoms(sp.core.relational.Relational)
+    return tuple(r.args[0] - r.args[1] for r in sorted(relations, key=str))
+
+
 class Domain(Protocol):
     """What the interpreter of scalar trees needs of a set of numbers."""
 
@@ -170,6 +173,14 @@ class Domain(Protocol):
 
     def select(self, cases: Sequence[tuple[Any, Callable[[], Any]]]) -> Any:
         """Return the value of the first case whose condition holds; values are computed on demand."""
+
+
+def _joined(conditions: Sequence[Any], every: bool) -> Any:
+    """Return the conjunction (or the disjunction) of conditions, which may be arrays."""
+    result = conditions[0]
+    for condition in conditions[1:]:
+        result = (result & condition) if every else (result | condition)
+    return result
 
 
 CALLS = {
@@ -206,6 +217,8 @@ def interpret(law: sp.Expr, values: dict[sp.Symbol, Any], domain: Domain) -> Any
             result = domain.select([(visit(c), partial(visit, v)) for v, c in node.args])
         elif node in (sp.true, sp.false):
             result = bool(node)
+        elif isinstance(node, sp.And | sp.Or):
+            result = _joined([visit(a) for a in node.args], isinstance(node, sp.And))
         elif isinstance(node, sp.core.relational.Relational):
             result = domain.relation(node.rel_op, visit(node.args[0]), visit(node.args[1]))
         else:

@@ -15,8 +15,8 @@ from symbp.expr import Function
 from symbp.language import read_text
 from symbp.pipeline import program_of
 from symbp.render.numpy import generate
-from symbp.verify import evaluate, load_module
-from symbp.verify.evaluate import Numbers
+from symbp.verify import load_module
+from symbp.verify.evaluate import Numbers, evaluate
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-14}
 
