@@ -613,6 +613,21 @@ def ref_index_names(program: Program, ref: Ref) -> tuple[sp.Symbol, ...]:
     return program.variables[ref.name].indices
 
 
+ITERATIONS = 20_000
+"""How many iterations of loops a search for a counterexample may run at one choice of sizes."""
+
+
+def _iterations(program: Program, sizes: Mapping[str, int]) -> int:
+    total = 0
+    for site in program.sites:
+        count, at = 1, dict(sizes)
+        for loop in site.loops:
+            # Ends are affine in sizes, never in another index.
+            count *= max(0, evaluate_size(loop.hi, at) - evaluate_size(loop.lo, at) + 1)
+        total += count
+    return total
+
+
 def counterexample(
     program: Program, site: Site, ref: Ref, around: tuple[SumOver, ...] = (), largest: int = 5
 ) -> tuple[dict[str, int], dict[str, int], tuple[int, ...]] | None:
@@ -624,12 +639,15 @@ def counterexample(
         needed |= size_atoms(s.target.indices) | {a for r in refs(s.equation.value) for a in size_atoms(r.indices)}
     for v in program.variables.values():
         needed |= size_atoms(e for b in v.boxes for side in b.sides for e in (*side.lows, *side.highs))
+    needed |= size_atoms(end for s in around for end in s.ends)
     names = sorted((s for s in needed if s.is_Symbol and s.is_positive), key=str)
     if len(names) > 4:
         return None
     starts = [program.bounds.get(s, 1) for s in names]
     for values in itertools.product(*(range(a, a + largest) for a in starts)):
         sizes = {s.name: v for s, v in zip(names, values, strict=True)}
+        if _iterations(program, sizes) > ITERATIONS:
+            return None
         bad = _run(program, sizes, site, ref, around)
         if bad is not None:
             return sizes, *bad

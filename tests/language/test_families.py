@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import sympy as sp
 
+from symbp.expr.nodes import plain
 from symbp.expr import SizeMember, index, size
 from symbp.language import DeclarationError, read_text
 from symbp.language.diagnostics import Mistake
@@ -118,8 +119,8 @@ def test_boxes_of_declarations() -> None:
 
 def test_a_negative_index_is_a_member_of_a_family_and_an_end_of_a_matrix() -> None:
     head = "for k in range(-2, 1):\n    H[k]: input[h, m]\n"
-    assert str(read_text(head + "Z = H[-1]\n").sites[0].equation.value) == "H[-1]"
-    assert str(read_text("X: input[n, m]\nZ = X[-1:, :]\n").sites[0].equation.value) == "Slice(X, n - 1, n, 0, m)"
+    assert plain(read_text(head + "Z = H[-1]\n").sites[0].equation.value) == "H[-1]"
+    assert plain(read_text("X: input[n, m]\nZ = X[-1:, :]\n").sites[0].equation.value) == "Slice(X, n - 1, n, 0, m)"
 
 
 @pytest.mark.parametrize(
@@ -169,9 +170,6 @@ def test_pattern_refuses_what_it_cannot_read() -> None:
     assert caught.value.code == "S027"
 
 
-@pytest.mark.xfail(
-    raises=KeyError, reason="the search for a counterexample does not know the sizes in the ends of sums"
-)
 def test_a_sum_beyond_the_family_has_a_size_of_its_own() -> None:
     text = "for t in range(1, T+1):\n    X[t]: input[n, m]\nloss = sum(sum(X[t]) for t in range(1, S+1))\n"
     assert codes(text) == ["B001"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import sympy as sp
 
+from symbp.expr.nodes import plain
 from symbp.expr import Function, Map, Ref, Scale, SumOver, index, size
 from symbp.language import DeclarationError, read, read_file, read_text
 from symbp.program import Equation, Loop, Program
@@ -16,7 +17,7 @@ n, m, k, h = (size(x) for x in "nmkh")
 
 def equations(program: Program) -> dict[str, str]:
     """Return the equations as text by their left sides."""
-    return {site.target.label: str(site.equation.value) for site in program.sites}
+    return {site.target.label: plain(site.equation.value) for site in program.sites}
 
 
 def value(text: str, name: str = "Z") -> object:

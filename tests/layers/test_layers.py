@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import symbp.losses
+from symbp.expr.nodes import plain
 from symbp.expr import size
 from symbp.language import DeclarationError, read_text
 from symbp.language.reader import LAYER_TABLE
@@ -21,7 +22,7 @@ n0, n1, n2, m = (size(x) for x in ("n0", "n1", "n2", "m"))
 
 
 def equations(program: Program) -> dict[str, str]:
-    return {site.target.label: str(site.equation.value) for site in program.sites}
+    return {site.target.label: plain(site.equation.value) for site in program.sites}
 
 
 def test_dense_names_its_parts_after_the_left_side() -> None:
