@@ -13,7 +13,7 @@ os.environ["PYTHONUTF8"] = "1"
 # The kernels that execute the pages find the magic %%shell.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [sys.path[0], os.environ.get("PYTHONPATH")]))
 
-from symbp import __version__  # noqa: E402
+from symbp import __version__
 
 project = "symbp"
 author = "The symbp developers"

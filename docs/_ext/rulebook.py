@@ -12,9 +12,9 @@ from symbp.render.rulebook import Face, entry
 PAGES: tuple[tuple[str, str, str, list[str]], ...] = (
     (
         "primitives", "Primitives",
-        "The closed list of operations that have a rule. An operation that is linear in an operand states the cotangent "
-        "that it sends there; any other states its differential, from which the adjoint is derived. `transposed` is what "
-        "batch conversion uses. Everything else in the language is a composition of these.",
+        "The closed list of operations that have a rule. An operation that is linear in an operand states the "
+        "cotangent that it sends there; any other states its differential, from which the adjoint is derived. "
+        "`transposed` is what batch conversion uses. Everything else in the language is a composition of these.",
         list(RULES),
     ),
     (

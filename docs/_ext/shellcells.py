@@ -11,8 +11,8 @@ from typing import Any
 
 def shell(line: str, cell: str) -> None:
     done = subprocess.run(
-        ["bash", "-c" if line == "anyway" else "-ec", cell], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        stdin=subprocess.DEVNULL, check=False,
+        ["bash", "-c" if line == "anyway" else "-ec", cell], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL, text=True, check=False,
     )
     print(done.stdout, end="")
     if done.returncode and line != "anyway":
