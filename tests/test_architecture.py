@@ -139,6 +139,7 @@ HEAVY_FUNCTIONS = {"simplify", "diff", "integrate", "factor", "together", "defau
 SCALAR_MODULES = (
     "symbp.expr.sizes",  # sizes are compared as expanded polynomials
     "symbp.verify.scalars",  # slopes from the scalar law
+    "symbp.verify.explicit",  # SymPy's scalar derivatives of the explicit loss, entry by entry
     "symbp.verify.prime_field",
     "symbp.verify.normal_form",
     "symbp.render.numpy",  # derivatives of a user's scalar function

@@ -41,12 +41,14 @@ def split_coefficient(value: Node) -> tuple[sp.Expr, Node]:
 
 
 def add_values(*values: Value) -> Value:
+    """Return a sum of numbers, sizes and matrices, with NumPy's broadcasting."""
     if not any(isinstance(v, Node) for v in values):
         return sp.Add(*values)
     return plus(*values)
 
 
 def multiply_values(a: Value, b: Value) -> Value:
+    """Return an entrywise product with its exact coefficient in front."""
     if not isinstance(a, Node) and not isinstance(b, Node):
         return a * b
     (c, a), (d, b) = split_coefficient(a), split_coefficient(b)
@@ -72,6 +74,7 @@ def multiply_all(values: Sequence[Value]) -> Value:
 
 
 def divide_values(a: Value, b: Value) -> Value:
+    """Return an entrywise quotient with its exact coefficient in front; a division by the number 0 is a mistake."""
     if not isinstance(b, Node):
         if b.is_zero:
             raise Mistake("O011", "a division by zero")
