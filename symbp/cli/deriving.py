@@ -57,7 +57,9 @@ def page(
     if title.endswith(".net"):
         more = [] if steps else [f"symbp derive {title} --steps"]
         stem = title.removesuffix(".net")
-        more += [f"symbp derive {title} -o {stem}.tex", f"symbp generate {title} --target numpy -o out"]
+        # A function that was left open must be said before there can be code.
+        open_functions = "".join(f" --function {n}=tanh" for n, f in found.source.functions.items() if f.is_free)
+        more += [f"symbp derive {title} -o {stem}.tex", f"symbp generate {title} --target numpy -o out{open_functions}"]
         footer.append(("next", " | ".join(more)))
     body = derive_summary(found, notation, title=title, footer=footer)
     return f"{steps_text(found, notation, title=title)}\n{body}" if steps else body

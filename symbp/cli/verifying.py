@@ -63,8 +63,8 @@ def _lines(verdicts: Iterable[report.Verdict]) -> Iterator[tuple[str, str]]:
     for v in verdicts:
         what = f"{v.checked}: {', '.join(w.removeprefix('module ') for w in v.witnesses)}"
         error, limit = (f"{v.error:.0e}", f"{v.tolerance:.0e}") if v.tolerance else ("equal", "")
-        row: tuple[str, ...] = (v.subject, v.verdict + (", proved" if v.proved else ""), error, limit, str(v.draws), what)
-        rows.append((row, "" if v.ok else "red"))
+        said = v.verdict + (", proved" if v.proved else "")
+        rows.append(((v.subject, said, error, limit, str(v.draws), what), "" if v.ok else "red"))
         if v.detail:
             rows.append((("", "", "", "", "", v.detail), "red"))
     widths = [max(len(row[k]) for row, _ in rows) for k in range(len(HEADER) - 1)]
