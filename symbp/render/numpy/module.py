@@ -23,8 +23,8 @@ from symbp.render.numpy.pieces import (
 )
 from symbp.render.numpy.scalars import GenerateError
 from symbp.render.numpy.scope import FunctionScope, Kernels
-from symbp.render.numpy.statements import Writer, laid_out
-from symbp.render.templates import environment
+from symbp.render.numpy.statements import Line, Writer, laid_out
+from symbp.render.templates import rendered
 
 FORMAT = 1
 """The version of the form of generated modules; it changes when their functions do."""
@@ -307,7 +307,7 @@ class Module:
                     return Add(*free) if len(free) > 1 else free[0]
             return next((p for p in map(part, node.operands) if p is not None), None)
 
-        for site in program.sites:
+        for site in program.sites if late else ():
             value = None if site.loops else part(site.equation.value)
             if value is None:
                 continue
@@ -316,14 +316,14 @@ class Module:
             needed = _needed(program, {r.name for r in refs(value)} & computed) & computed
             writer = Writer(scope, program, self.notes.forward)
             writer.write(_only(program.body, needed), [])
-            result = writer.printer.full(value).text
+            writer.lines.append(Line(0, f"prediction: Array = {writer.printer.full(value).text}"))
             without = ", targets=False" if any(f.target for f in self.layout.fields) else ""
             return FunctionText(
                 "predict(params: Params, inputs: Inputs) -> Array:",
                 f"Return {self.notes.shown(value)}, for which no target is needed.",
                 [
                     f"    _check_shapes(params, inputs{without})", *indented(scope.prologue()), *laid_out(writer.lines),
-                    f"    prediction: Array = {result}", "    return prediction",
+                    "    return prediction",
                 ],
             )
         return None
@@ -432,8 +432,7 @@ class Module:
         used = set(self.kernels.used)
         for kernel in self.kernels.used:
             used |= set(KERNEL_CALLS.get(kernel, ()))
-        frames = environment("numpy", templates)
-        texts = [frames.get_template(f"kernels/{kernel}.py.jinja").render() for kernel in sorted(used)]
+        texts = [rendered("numpy", f"kernels/{kernel}.py.jinja", {}, templates) for kernel in sorted(used)]
         return [text.rstrip("\n") for text in texts] + list(laws.values())
 
 
@@ -446,7 +445,7 @@ def module_text(
         raise GenerateError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype}")
     module = Module(derivation, tangent, parts, sizes)
     values = module.values_for_template(dtype, declaration, templates)
-    text = environment("numpy", templates).get_template("module.py.jinja").render(values)
+    text = rendered("numpy", "module.py.jinja", values, templates)
     return text.rstrip("\n") + "\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -129,9 +130,10 @@ class FunctionScope:
             candidates = [axis for axis in self.layout.axes if axis.field in at_hand and axis.value.has(symbol)]
             bound = set(self.bound.values())
             for axis in sorted(candidates, key=lambda a: (a.value != symbol, a.field.access not in bound)):
-                text = self._from_axis(axis, symbol)
-                if text is not None:
-                    return text
+                with contextlib.suppress(GenerateError):
+                    text = self._from_axis(axis, symbol)
+                    if text is not None:
+                        return text
             for defined, value in self.layout.program.definitions:
                 if defined == symbol:
                     above, below = sp.fraction(sp.together(value))
@@ -258,7 +260,9 @@ class FunctionScope:
     def prologue(self, wide: int = 100) -> list[str]:
         """Return the lines that bind arrays and sizes."""
         lines: list[str] = []
-        order = {field.access: k for k, field in enumerate((*self.layout.params, *self.layout.inputs))}
+        accesses = [known.access for known in (*self.layout.params, *self.layout.inputs)]
+        accesses += [f"cache.{name}" for name in self.layout.program.variables]
+        order = {access: k for k, access in enumerate(accesses)}
         for source in ("params", "inputs", "cache", "tangents"):
             names = [(name, access) for name, access in self.bound.items() if access.startswith(f"{source}.")]
             names.sort(key=lambda item: order.get(item[1], -1))

@@ -559,15 +559,41 @@ def laid_out(lines: Sequence[Line], indent: int = 1) -> list[str]:
 
 
 def broken(code: str, wide: int) -> list[str]:
-    """Break a long assignment before its outermost signs, inside parentheses; a line without any is left as it is."""
+    """Break a long assignment at its outermost operators or commas; what has none is left as it is."""
     target, equals, value = code.partition(" = ")
     if len(code) <= wide or not equals:
         return [code]
-    head, tail = "(", ")"
-    if value.startswith("float(") and _closing(value, 5) == len(value) - 1:
-        head, tail, value = "float(", ")", value[6:-1]
-    parts = _split(value, (" + ", " - ")) or _split(value, (" * ", " @ ", " / "))
-    return [f"{target} = {head}", *(f"    {part}" for part in parts), tail] if len(parts) > 1 else [code]
+    lines = _broken(value, wide, f"{target} = ")
+    return [f"{target} = {lines[0]}", *lines[1:]]
+
+
+def _broken(text: str, wide: int, before: str = "") -> list[str]:
+    """Return an expression in lines of at most ``wide`` letters where that can be; ``before`` stands in front of it."""
+    if len(before) + len(text) <= wide:
+        return [text]
+    terms = _split(text, (" + ", " - "))
+    if terms:
+        return ["(", *_indented(terms, wide), ")"]
+    head, inside, tail = _call(text)
+    if inside:
+        parts = _split(inside, (", ",))
+        if parts:
+            return [head, *_indented([f"{p.removeprefix(',').strip()}," for p in parts], wide), tail]
+        terms = _split(inside, (" + ", " - ")) or [inside]
+        return [head, *_indented(terms, wide), tail]
+    factors = _split(text, (" * ", " @ ", " / "))
+    return ["(", *_indented(factors, wide), ")"] if factors else [text]
+
+
+def _indented(parts: Sequence[str], wide: int) -> list[str]:
+    lines: list[str] = []
+    for part in parts:
+        end = "," if part.endswith(",") else ""
+        sign = part[:2] if part[:2] in ("+ ", "- ", "* ", "@ ", "/ ") else ""
+        pieces = _broken(part.removesuffix(",").removeprefix(sign), wide - 4 - len(end) - len(sign))
+        pieces[0], pieces[-1] = sign + pieces[0], pieces[-1] + end if len(pieces) > 1 else sign + pieces[0] + end
+        lines += [f"    {piece}" for piece in pieces]
+    return lines
 
 
 def _split(text: str, signs: tuple[str, ...]) -> list[str]:
@@ -575,20 +601,24 @@ def _split(text: str, signs: tuple[str, ...]) -> list[str]:
     parts, depth, start = [], 0, 0
     for k, letter in enumerate(text):
         depth += (letter in "([{") - (letter in ")]}")
-        if depth == 0 and k > start and text[k : k + 3] in signs:
+        if depth == 0 and k > start and any(text.startswith(sign, k) for sign in signs):
             parts.append(text[start:k].strip())
             start = k
     return [*parts, text[start:].strip()] if parts else []
 
 
-def _closing(text: str, start: int) -> int:
-    """Return where the parenthesis that opens at ``start`` is closed."""
+def _call(text: str) -> tuple[str, str, str]:
+    """Split ``f(inside).g()`` into ``f(``, ``inside`` and ``).g()``; empty texts if it has another form."""
+    start = text.find("(")
+    if start < 0 or " " in text[:start]:
+        return "", "", ""
     depth = 0
     for k in range(start, len(text)):
         depth += (text[k] in "([{") - (text[k] in ")]}")
         if depth == 0:
-            return k
-    return -1
+            inside, tail = text[start + 1 : k], text[k:]
+            return (text[: start + 1], inside, tail) if " " not in tail.split("(")[0] and inside else ("", "", "")
+    return "", "", ""
 
 
 def _pieces(note: str, wide: int) -> list[str]:
