@@ -27,6 +27,7 @@ from symbp.expr import (
     SumOver,
     affine,
     at_most,
+    binds,
     evaluate_size,
     refs,
     same_size,
@@ -347,8 +348,11 @@ def reads_of(value: Node) -> list[tuple[Ref, tuple[SumOver, ...]]]:
     """Return the distinct reads of an expression, each with the sums that bind indices around it, outermost first."""
     found: dict[tuple[Ref, tuple[SumOver, ...]], None] = {}
 
+    if not binds(value):
+        return [(ref, ()) for ref in refs(value)]
+
     def visit(node: Node, around: tuple[SumOver, ...]) -> None:
-        if not any(isinstance(n, SumOver) for n in walk(node)):
+        if not binds(node):
             for ref in refs(node):
                 found.setdefault((ref, around))
             return

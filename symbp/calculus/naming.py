@@ -21,7 +21,7 @@ LIGHT = 4
 
 def is_constant(node: Node) -> bool:
     """Tell whether an expression reads no variable."""
-    return not any(isinstance(n, Ref) for n in walk(node))
+    return not refs(node)
 
 
 def is_light(node: Node, leaves: int = LIGHT) -> bool:

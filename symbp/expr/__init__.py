@@ -43,6 +43,7 @@ from symbp.expr.nodes import (
     add,
     apply,
     as_node,
+    binds,
     broadcast,
     common_shape,
     compare,

@@ -55,6 +55,8 @@ class Node(Displayed, MatrixExpr):
     _op_priority = 100.0
 
     _shape: Shape
+    _reads: tuple[Ref, ...] | None = None
+    _binds: bool | None = None
 
     def __new__(cls, *args: Any) -> Any:
         args = tuple(a if isinstance(a, sp.Basic) else sp.sympify(a, strict=True) for a in args)
@@ -917,9 +919,23 @@ def walk(node: Node) -> Iterator[Node]:
         stack.extend((child, False) for child in reversed(current.operands))
 
 
-def refs(node: Node) -> list[Ref]:
+def refs(node: Node) -> tuple[Ref, ...]:
     """Return the distinct variables and members read, in order of first appearance."""
-    return [n for n in walk(node) if isinstance(n, Ref)]
+    # Expressions never change, so what one reads is found once.
+    found: tuple[Ref, ...] | None = node._reads
+    if found is None:
+        found = (node,) if isinstance(node, Ref) else tuple(dict.fromkeys(r for o in node.operands for r in refs(o)))
+        node._reads = found
+    return found
+
+
+def binds(node: Node) -> bool:
+    """Tell whether an expression contains a sum over an index."""
+    found = node._binds
+    if found is None:
+        found = isinstance(node, SumOver) or any(binds(o) for o in node.operands)
+        node._binds = found
+    return found
 
 
 def transform(node: Node, change: Callable[[Node], Node], memo: dict[Node, Node] | None = None) -> Node:

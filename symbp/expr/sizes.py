@@ -7,7 +7,7 @@ family of sizes (``n[l]``), or a polynomial of those.  An *index* is the integer
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache, cache
+from functools import cache, lru_cache
 from typing import Any, TypeAlias
 
 import sympy as sp
