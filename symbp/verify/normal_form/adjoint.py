@@ -17,11 +17,12 @@ from fractions import Fraction
 
 from symbp.expr import Node, Ref, refs, uncovered
 from symbp.program import Program, Site, box_text
+from symbp.verify.normal_form.algebra import Algebra
 from symbp.verify.normal_form.differentials import MARK, Differential
 from symbp.verify.normal_form.entries import Entries
 from symbp.verify.normal_form.indices import Index, Symbol, minus, number, of, plus, substitute
 from symbp.verify.normal_form.proof import Context, Proof, context_of, prove_zero
-from symbp.verify.normal_form.terms import Algebra, Budget, Poly, Product, Products, Unsupported
+from symbp.verify.normal_form.terms import Budget, Poly, Product, Products, Unsupported
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class AdjointProof:
 
 
 def prove_adjoint(
-    forward: Program, program: Program, output: str = "loss", budget: Budget | None = None
+    forward: Program, program: Program, output: str = "loss", budget: Budget | None = None, only: str | None = None
 ) -> tuple[AdjointProof, ...]:
     """Try to prove each adjoint equation of a program from the definition of the adjoint.
 
@@ -43,6 +44,7 @@ def prove_adjoint(
     program: the same equations followed by the backward pass; the adjoint of ``v`` is the variable whose origin is
              ``("adjoint", "v")``, messages are variables of kind ``message``.
     output:  the name whose adjoint is one.
+    only:    the name of one adjoint, when the others are not wanted.
 
     Returns one entry per adjoint equation, and one for each adjoint that lacks an equation for some members.
     An adjoint without any equation is taken to have been put in place: its formula is used where it is needed.
@@ -57,7 +59,7 @@ def prove_adjoint(
     adjoints = {bar: of_name for of_name, bar in names.items()}
     for site in program.sites:
         name = adjoints.get(site.target.name)
-        if name is not None:
+        if name is not None and only in (None, site.target.name):
             found.append(AdjointProof(site.target, _prove_equation(derivation, program, site, name, budget)))
     for name, bar in names.items():
         missing = _missing(forward, program, name, bar)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from symbp.verify.normal_form.algebra import Algebra
 from symbp.verify.normal_form.indices import Index, Symbol, of, scaled, substitute, variables
-from symbp.verify.normal_form.terms import Algebra, Atom, BudgetExceeded, Exponent, Poly, Term
+from symbp.verify.normal_form.terms import Atom, BudgetExceeded, Exponent, Poly, Term
 
 Factors = dict[Atom, Exponent]
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 import sympy as sp
 
 from symbp.expr import Map, Node, Ref, Where, refs
+from symbp.verify.normal_form.algebra import Algebra
 from symbp.verify.normal_form.definitions import Definition, Piece, Unfolding
 from symbp.verify.normal_form.entries import Entries, place
 from symbp.verify.normal_form.functions import NAMES, applied, free, power, scalar
 from symbp.verify.normal_form.indices import Index, Symbol, of
-from symbp.verify.normal_form.terms import Algebra, Atom, Poly, Product, Products, Unsupported, whole
+from symbp.verify.normal_form.terms import Atom, Poly, Product, Products, Unsupported, whole
 
 MARK = "d"
 """The head of the atom that stands for the differential of an entry; each differentiated product has exactly one."""

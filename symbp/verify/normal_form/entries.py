@@ -16,10 +16,11 @@ from symbp.expr import (
     Add, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Embed, Eye, Gather, Hadamard, Kron, LogSumExp, Map, Mask, MatMul,
     MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, SumOver, Transpose, Where, Zero,
 )
+from symbp.verify.normal_form.algebra import Algebra
 from symbp.verify.normal_form.functions import along_axis, applied, comparison, scalar
 from symbp.verify.normal_form.indices import ZERO, Index, Symbol, minus, number, of, plus, product
 from symbp.verify.normal_form.reduction import SUM_FACTS
-from symbp.verify.normal_form.terms import Algebra, Atom, Poly, Products, Unsupported
+from symbp.verify.normal_form.terms import Atom, Poly, Products, Unsupported
 
 
 @dataclass

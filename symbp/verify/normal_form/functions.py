@@ -16,8 +16,9 @@ from sympy.core.function import AppliedUndef
 from sympy.core.relational import Relational
 
 from symbp.expr import Function, SizeMember
+from symbp.verify.normal_form.algebra import Algebra
 from symbp.verify.normal_form.indices import ZERO, Index, Symbol
-from symbp.verify.normal_form.terms import Algebra, Atom, Exponent, Poly, Product, Products, Term, Unsupported, whole
+from symbp.verify.normal_form.terms import Atom, Exponent, Poly, Product, Products, Term, Unsupported, whole
 from symbp.verify.scalars import UnknownOperation, arguments, scalar_law
 
 LARGEST_POWER = 8
@@ -75,10 +76,13 @@ def primitive(
             else:
                 factors.pop(atom, None)
         rest[algebra.canonical(dict(term.bound), factors)] = c / content
-    poly = algebra.poly(rest)
+    inside = algebra.poly(rest)
     if any(a.head == "pow" for a in shared):
-        poly = algebra.close(algebra.open(poly))
-    return content, shared, poly
+        # A denominator that came out has left its numerators multiplied out: there may be more to take.
+        more, also, inside = primitive(algebra, algebra.close(algebra.open(inside)), positive_only, roots)
+        content *= more
+        algebra.merge(shared, also)
+    return content, shared, inside
 
 
 def _free_factors(term: Term) -> dict[Atom, Exponent]:

@@ -12,13 +12,14 @@ import sympy as sp
 
 from symbp.expr import Node, Ref, same_size, shape_text
 from symbp.program import Program, Site
+from symbp.verify.normal_form.algebra import Algebra
 from symbp.verify.normal_form.definitions import Definition, LoopRange, Piece, Unfolding, replaceable, short
 from symbp.verify.normal_form.entries import Entries
 from symbp.verify.normal_form.indices import (
-    ZERO, Index, Symbol, minus, number, of, plus, variables,
+    ZERO, Index, Symbol, minus, number, of, plus, scaled, variables,
 )
-from symbp.verify.normal_form.terms import Algebra, Atom, Budget, BudgetExceeded, Poly, Product, Products, Unsupported
 from symbp.verify.normal_form.text import Speller
+from symbp.verify.normal_form.terms import Atom, Budget, BudgetExceeded, Poly, Product, Products, Unsupported
 
 @dataclass(frozen=True)
 class Proof:
@@ -172,32 +173,55 @@ def settle(algebra: Algebra, rest: Poly) -> Poly:
 
 
 def _rewritings(algebra: Algebra, rest: Poly) -> Iterable[Poly]:
-    yield _complemented(algebra, rest)
+    yield _complemented(algebra, rest, points=False)
+    yield _complemented(algebra, rest, points=True)
     yield from _cleared(algebra, rest)
     yield from _peeled(algebra, rest)
 
 
-def _complemented(algebra: Algebra, rest: Poly) -> Poly:
-    """Write ``[e >= 0]`` as ``1 - [-e-1 >= 0]`` where e is the negative one of the two."""
+def _complemented(algebra: Algebra, rest: Poly, points: bool) -> Poly:
+    """Write ``[e >= 0]`` as 1 minus its complement: a point, or ``[-e-1 >= 0]`` where e is the negative of the two.
+
+    With ``points`` also ``[e = 0]`` as ``[e >= 0] - [e-1 >= 0]``.
+    """
     found: Products = []
     for p in algebra.open(rest):
         result = [Product(p.coefficient, p.bound, {})]
         for atom, e in p.factors.items():
-            if atom.head == "ge" and atom.args[0] and atom.args[0][-1][1] < 0:
-                other = algebra.indicator(minus(number(-1), atom.args[0]))
-                result = algebra.multiply(result, algebra.constant(1) + algebra.scaled(algebra.single(other), -1))
-            else:
+            other = _complement(algebra, atom.args[0]) if atom.head == "ge" else None
+            if points and atom.head == "delta":
+                (index,) = atom.args
+                edges = algebra.single(algebra.indicator(index)) + algebra.scaled(
+                    algebra.single(algebra.indicator(minus(index, number(1)))), -1
+                )
+                result = algebra.multiply(result, edges)
+            elif other is None:
                 result = algebra.multiply(result, algebra.single(atom, e))
+            else:
+                result = algebra.multiply(result, algebra.constant(1) + algebra.scaled(algebra.single(other), -1))
         found += result
     return algebra.close(found)
 
 
+def _complement(algebra: Algebra, index: Index) -> Atom | None:
+    above = plus(index, number(1))
+    if algebra.not_negative(above):
+        return algebra.delta(above)
+    return algebra.indicator(scaled(above, -1)) if index and index[-1][1] < 0 else None
+
+
 def _cleared(algebra: Algebra, rest: Poly) -> Iterable[Poly]:
-    """Multiply by denominators whose indices are all free: they are not zero where the expression is defined."""
+    """Multiply by denominators whose indices are all free: they are not zero where the expression is defined.
+
+    A selection may guard a point where a denominator is zero, so with masks only positive ones are taken.
+    """
+    guarded = any(_has_mask(algebra, a) for t in rest.terms for a, _ in t.factors)
     deepest: dict[Atom, Fraction] = {}
     for term in rest.terms:
         held = {s for s, _ in term.bound}
         for atom, e in term.factors:
+            if guarded and not algebra.positive(atom):
+                continue
             if atom.head == "pow" and e < 0 and held.isdisjoint(atom.variables):
                 deepest[atom] = max(deepest.get(atom, Fraction(0)), -Fraction(e))
     current = rest
@@ -208,6 +232,11 @@ def _cleared(algebra: Algebra, rest: Poly) -> Iterable[Poly]:
             algebra.assume(atom, "!= 0")
         current = algebra.close(products)
         yield current
+
+
+def _has_mask(algebra: Algebra, atom: Atom) -> bool:
+    inside = (a for p in atom.inner for t in p.terms for a, _ in t.factors)
+    return algebra.is_mask(atom) or any(_has_mask(algebra, a) for a in inside)
 
 
 def _peeled(algebra: Algebra, rest: Poly) -> Iterable[Poly]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
+from symbp.verify.normal_form.algebra import MASKS, Algebra, same_or_less, span
 from symbp.verify.normal_form.canonical import components
 from symbp.verify.normal_form.indices import (
-    ZERO, Index, Symbol, divided, is_variable, minus, number, of, plus, scaled, solved_for, variables,
+    ZERO, Index, Symbol, divided, is_variable, linear_in, minus, number, of, plus, product, scaled, solved_for,
+    variables,
 )
-from symbp.verify.normal_form.terms import (
-    MASKS, Algebra, Atom, Exponent, Product, Products, Term, same_or_less, span, whole,
-)
+from symbp.verify.normal_form.terms import Atom, Exponent, Product, Products, Term, whole
 
 Rule = Callable[[Algebra, Product], Products | None]
 
@@ -141,6 +141,52 @@ def _radix(algebra: Algebra, index: Index) -> tuple[Index, Index] | None:
         if algebra.not_negative(minus(below, b)) and algebra.not_negative(plus(below, b)):
             return a, b
     return None
+
+
+def digits(algebra: Algebra, p: Product) -> Products | None:
+    """Sum over the digits of a free index, ``i = n*a + b``, where nothing else reads them apart: there is one pair."""
+    for atom in p.factors:
+        if atom.head == "delta":
+            found = _recombined(algebra, without(p, atom), atom.args[0])
+            if found is not None:
+                return [found]
+    return None
+
+
+def _recombined(algebra: Algebra, rest: Product, index: Index) -> Product | None:
+    bound = sorted(s for s in variables(index) if s in rest.bound)
+    outer = [s for s in variables(index) if s not in rest.bound]
+    if len(bound) != 2 or len(outer) != 1:
+        return None
+    whole_index = solved_for(index, outer[0])
+    if whole_index is None:
+        return None
+    for high, low in (bound, bound[::-1]):
+        split = linear_in(whole_index, high)
+        if split is None or split[1] != of(low) or span(rest.bound[low]) != split[0]:
+            continue
+        largest = plus(product(split[0], rest.bound[high]), rest.bound[low])
+        if not (algebra.not_negative(of(outer[0])) and same_or_less(algebra, of(outer[0]), largest)):
+            continue
+        factors: dict[Atom, Exponent] = {}
+        for atom, e in rest.factors.items():
+            if not atom.variables.isdisjoint(bound):
+                if atom.inner or atom.head in ("delta", "ge"):
+                    return None
+                args = tuple(_with_whole(a, low, whole_index, outer[0]) for a in atom.args)
+                atom = algebra.atom(atom.head, atom.name, args)
+            algebra.merge(factors, {atom: e})
+        left = {s: last for s, last in rest.bound.items() if s not in bound}
+        read = {s for a in factors for s in a.variables} | {s for last in left.values() for s in variables(last)}
+        if read.isdisjoint(bound):
+            return Product(rest.coefficient, left, factors)
+    return None
+
+
+def _with_whole(index: Index, low: Symbol, whole_index: Index, symbol: Symbol) -> Index:
+    """Write an index in terms of ``symbol``, which is ``whole_index``, so far as the lowest digit stands in it."""
+    factor = next((c for monomial, c in index if monomial == (low,)), 0)
+    return plus(index, scaled(minus(of(symbol), whole_index), factor))
 
 
 def indicators(algebra: Algebra, p: Product) -> Products | None:
@@ -392,6 +438,7 @@ def _parts(
 RULES: tuple[tuple[frozenset[str] | None, Rule], ...] = (
     (frozenset({"ref", *MASKS}), masks),
     (frozenset({"delta"}), deltas),
+    (frozenset({"delta"}), digits),
     (frozenset({"ge"}), indicators),
     (None, ranges),
     (frozenset({"ref", "argmax"}), one_hot),

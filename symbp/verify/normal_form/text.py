@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
+from symbp.verify.normal_form.algebra import Algebra
 from symbp.verify.normal_form.indices import Index, Symbol, is_variable
 from symbp.verify.normal_form.reduction import SUM_FACTS
-from symbp.verify.normal_form.terms import Algebra, Atom, Exponent, Poly, Term
+from symbp.verify.normal_form.terms import Atom, Exponent, Poly, Term
 
 LETTERS = ("k", "l", "p", "q", "r", "s", "u", "v")
 
