@@ -10,7 +10,7 @@ import sympy as sp
 from symbp.render.numpy.layout import Field, Layout
 from symbp.render.numpy.pieces import FunctionText, indented, shape_with_axes, stated_facts
 from symbp.render.numpy.scalars import TIMES, GenerateError
-from symbp.render.numpy.scope import FunctionScope, Kernels, bindings
+from symbp.render.numpy.scope import FunctionScope, Kernels
 
 FACTS: dict[str, tuple[str, str]] = {
     "columns_sum_to_one": ("np.allclose({a}.sum(axis=-2), 1.0, atol=1e-5)", "each column must sum to one"),
@@ -59,7 +59,7 @@ def check_shapes(layout: Layout, kernels: Kernels) -> FunctionText:
     return FunctionText(
         f"_check_shapes(params: Params, inputs: Inputs{', targets: bool = True' if targets else ''}) -> None:",
         "Raise ValueError, naming the field, unless each array has the shape of its declaration.",
-        indented(bindings(scope.bound) + lines),
+        indented(scope.arrays() + lines),
     )
 
 

@@ -131,8 +131,15 @@ class Module:
         return FunctionText(
             "forward(params: Params, inputs: Inputs) -> Cache:",
             f"Return {self.output} and every named value on the way.",
-            lines + call("Cache", [f"{n}={self._kept(scope, n)}" for n in names]),
+            lines + self._tuple("Cache", names, [self._kept(scope, n) for n in names]),
         )
+
+    @staticmethod
+    def _tuple(name: str, fields: Sequence[str], values: Sequence[str]) -> list[str]:
+        """Return a NamedTuple by position if its values are named after its fields: quicker, and no less clear."""
+        pairs = list(zip(fields, values, strict=True))
+        same = all(v.removeprefix("tuple(").rstrip(")") in (f, f"{f}_", f"{f}_bar") for f, v in pairs)
+        return call(name, values if same else [f"{f}={v}" for f, v in pairs])
 
     @staticmethod
     def _kept(scope: FunctionScope, name: str) -> str:
@@ -236,8 +243,9 @@ class Module:
         again = (_needed(derivation.forward, read & computed) & computed) - alike
         body = (*_only(derivation.forward.body, again), *_nonzero(derivation.backward))
         writer.write(body, [bars[f.var.name] for f in self.gradients])
-        values = [f"{f.name}={self._gradient(scope, f, bars[f.var.name], writer.written)}" for f in self.gradients]
-        return [*indented(scope.prologue()), *laid_out(writer.lines), *call("Gradients", values)]
+        values = [self._gradient(scope, f, bars[f.var.name], writer.written) for f in self.gradients]
+        names = [f.name for f in self.gradients]
+        return [*indented(scope.prologue()), *laid_out(writer.lines), *self._tuple("Gradients", names, values)]
 
     def _gradient(self, scope: FunctionScope, known: Field, bar: str, written: Iterable[str]) -> str:
         """Return the gradient of a field: an adjoint, or the part of one that the field stands for."""

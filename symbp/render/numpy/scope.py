@@ -259,6 +259,11 @@ class FunctionScope:
     # -- the top of the function ---------------------------------------------------------------------------------------
     def prologue(self, wide: int = 100) -> list[str]:
         """Return the lines that bind arrays and sizes."""
+        unions = [f"{name} = {text}" for name, text in self.unions.items()]
+        return self.arrays(wide) + unions + self.sizes(self.size_lines)
+
+    def arrays(self, wide: int = 100) -> list[str]:
+        """Return the lines that bind arrays."""
         lines: list[str] = []
         accesses = [known.access for known in (*self.layout.params, *self.layout.inputs)]
         accesses += [f"cache.{name}" for name in self.layout.program.variables]
@@ -271,8 +276,7 @@ class FunctionScope:
                 lines += unpacked([name for name, _ in names], source)
             else:
                 lines += bindings(dict(names), wide)
-        lines += [f"{name} = {text}" for name, text in self.unions.items()]
-        return lines + self.sizes(self.size_lines)
+        return lines
 
     def sizes(self, lines: Mapping[str, str]) -> list[str]:
         """Return the lines that define sizes; sizes that are all axes of one array are unpacked at once."""

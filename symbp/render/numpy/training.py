@@ -147,6 +147,8 @@ def train_step(trained: Sequence[Field], gradients: Sequence[Field], layout: Lay
             values.append(f"{known.name}=tuple(w - learning_rate * g for w, g in {both})")
         else:
             raise GenerateError(f"the shape of {known.name} depends on two indices, which is not laid out")
+    # By position, which small networks feel too.
+    values = [value.partition("=")[2] for value in values]
     return FunctionText(
         "train_step(params: Params, inputs: Inputs, learning_rate: float) -> tuple[float, Params]:",
         f"Return {output} before, and the parameters after, one step of gradient descent.",
