@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from fractions import Fraction
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -22,6 +24,9 @@ from symbp.language import read
 from symbp.program import Equation, Program, map_equations
 from symbp.verify.evaluate import Evaluator
 from symbp.verify.normal_form import Budget, Proof, prove, prove_adjoint, prove_statement
+from symbp.verify.normal_form.algebra import Algebra
+from symbp.verify.normal_form.indices import of
+from symbp.verify.normal_form.terms import Poly, Product
 
 m, n, k, q = size("m"), size("n"), size("k"), size("q")
 T_ = size("T")
@@ -181,6 +186,8 @@ FALSE: dict[str, tuple[Node, Node] | tuple[Node, Node, dict[str, frozenset[str]]
     ),
     "rows of one-hot columns": (Y @ Ones(n, 1), Ones(m, 1), one_hot()),
     "sum of a part of a column": (Ones(1, m - 1) @ Slice(Y, 1, m, 0, n), Ones(1, n), one_hot()),
+    "sum of the first rows of a column": (Ones(1, m - 1) @ Slice(Y, 0, m - 1, 0, n), Ones(1, n), one_hot()),
+    "sum of a range that may be shorter": (Ones(1, m) @ Mask("diagonal", m, n) @ B, Ones(1, n) @ B),
     "weighted sum of a column": (Ones(1, m) @ Hadamard(Y, A), Ones(1, n), one_hot()),
     "sum of one is not idempotent": (Hadamard(Y, Y), Y, {"Y": frozenset({"columns_sum_to_one"})}),
     "binary is no sign": (Hadamard(Y, Y), Ones(m, n), {"Y": frozenset({"binary"})}),
@@ -520,6 +527,42 @@ def test_interchangeable_indices_do_not_explode() -> None:
     assert prove(total(DiagOf(MatMul(*[W] * 6))), total(DiagOf(MatMul(*[W.T] * 6))))
 
 
+def test_many_indices_are_told_apart_by_their_places() -> None:
+    factors = [Ref(f"M{i}", n, n) for i in range(12)]
+    assert prove(total(MatMul(*factors)), total(MatMul(*(x.T for x in reversed(factors)))))
+
+
+PRISM = ((0, 1), (1, 2), (2, 0), (3, 4), (4, 5), (5, 3), (0, 3), (1, 4), (2, 5))
+BIPARTITE = tuple((x, y) for x in range(3) for y in range(3, 6))
+TWISTED = ((0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7), (7, 0), (0, 2), (1, 5), (3, 6), (4, 7))
+
+
+def contracted(algebra: Algebra, edges: tuple[tuple[int, int], ...], order: list[int]) -> Poly:
+    """Return the sum over one index per vertex of the product over edges of a symmetric matrix's entries."""
+    last = ((("n",),), 1), ((), -1)
+    symbols = [algebra.fresh(tuple(sorted(last, key=lambda item: item[0]))) for _ in order]
+    factors = {}
+    for x, y in edges:
+        factors[algebra.atom("ref", "S", (of(symbols[order[x]]), of(symbols[order[y]])))] = 1
+    bound = {symbol: algebra.ranges[symbol][1] for symbol in symbols}
+    return algebra.close([Product(Fraction(1), bound, factors)])
+
+
+@pytest.mark.parametrize("edges", [PRISM, BIPARTITE, TWISTED])
+def test_interchangeable_indices_have_one_canonical_order(edges: tuple[tuple[int, int], ...]) -> None:
+    algebra = Algebra({"S": frozenset({"symmetric"})}, Budget())
+    vertices = list(range(1 + max(max(e) for e in edges)))
+    first = contracted(algebra, edges, vertices)
+    for seed in range(8):
+        shuffled = random.Random(seed).sample(vertices, len(vertices))
+        assert contracted(algebra, edges, shuffled) is first
+
+
+def test_regular_patterns_that_differ_are_told_apart() -> None:
+    algebra = Algebra({"S": frozenset({"symmetric"})}, Budget())
+    assert contracted(algebra, PRISM, list(range(6))) is not contracted(algebra, BIPARTITE, list(range(6)))
+
+
 def test_shapes_that_differ_are_said_so() -> None:
     assert prove(A, A.T).residual == "shapes differ: m x n and n x m"
 
@@ -606,6 +649,18 @@ def test_a_statement_of_a_program_is_proved_with_its_definitions() -> None:
     assert not prove_statement(program, target, f("tanh", z, order=1), 1 - value)
 
 
+def test_a_definition_is_used_only_where_it_holds() -> None:
+    program = read(network("rnn"))
+    site = next(s for s in program.sites if s.target.name == "H")
+    hidden, loop = site.target, site.loops[0].index
+    assert prove_statement(program, Ref("other", *hidden.shape), hidden, hidden)
+    before = shift(hidden, {loop: loop - 1})
+    target = next(s.target for s in program.sites if s.loops and s.target.name != "H")
+    # At the first step the member read is an input, which no equation defines.
+    assert not prove_statement(program, target, before, shift(site.equation.value, {loop: loop - 1}))
+    assert prove_statement(program, target, hidden, site.equation.value)
+
+
 # ---------------------------------------------------------------------------------------------------------
 # Adjoints from their definition
 
@@ -664,8 +719,6 @@ loss = sum(X * (Q @ Q @ X)) / m + sum(tanh(Q))
 
 
 def network(name: str) -> str:
-    from importlib.resources import files
-
     return (files("symbp") / "networks" / f"{name}.net").read_text()
 
 
