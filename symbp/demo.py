@@ -16,7 +16,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from symbp import pipeline
-from symbp.cli.outcome import ToolMissing
+from symbp.cli.outcome import ToolMissing, shown
 from symbp.language import read_text
 from symbp.networks import network
 from symbp.render.document import latex_document
@@ -146,7 +146,7 @@ def run(folder: Path, seed: int = 0, quiet: bool = False) -> bool:
     written = [path for paths, _ in results for path in paths]
     console.print(f"{time.perf_counter() - began:.0f} seconds. Written, and yours:")
     for path in written:
-        _say(console, f"  {path}")
+        _say(console, f"  {shown(path)}")
     console.print("Next:")
     net = folder / "iris.net"
     again = "symbp new rnn > rnn.net && symbp derive rnn.net"

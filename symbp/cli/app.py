@@ -10,7 +10,7 @@ import typer
 
 from symbp import __version__, networks
 from symbp.cli import options as opt
-from symbp.cli.outcome import BadInput, Exit, leave, note, say, say_json, settled
+from symbp.cli.outcome import BadInput, Exit, leave, note, say, say_json, settled, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -256,9 +256,9 @@ def _table(rows: dict[str, str], as_json: bool) -> None:
 
 def _written(paths: list[Path], as_json: bool, quiet: bool) -> None:
     if as_json:
-        say_json({"written": [str(p) for p in paths]})
+        say_json({"written": [shown(p) for p in paths]})
     elif not quiet:
-        say("\n".join(f"written    {p}" for p in paths))
+        say("\n".join(f"written    {shown(p)}" for p in paths))
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
@@ -48,6 +49,13 @@ def say_json(data: Any) -> None:
 def note(text: str) -> None:
     """Print a message on standard error."""
     sys.stderr.write(text if text.endswith("\n") else text + "\n")
+
+
+def shown(path: Path) -> str:
+    """Return a path as a user would write it: from the current folder, where it lies inside."""
+    here = Path.cwd().resolve()
+    full = path.resolve()
+    return str(full.relative_to(here) if full.is_relative_to(here) else path)
 
 
 @contextmanager
