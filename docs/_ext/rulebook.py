@@ -27,7 +27,7 @@ PAGES: tuple[tuple[str, str, str, list[str]], ...] = (
         "identities", "Identities",
         "The named identities in the order of their phases. Each use of one is a step of the derivation, with its "
         "condition.",
-        [i.name for i in IDENTITIES],
+        list(dict.fromkeys(i.name for i in IDENTITIES)),
     ),
 )
 

@@ -95,7 +95,7 @@ def specimens() -> Mapping[str, Node]:
 
 def names() -> list[str]:
     """Return the names of all entries: primitives, elementwise functions, identities."""
-    return [*RULES, *ELEMENTWISE, *(i.name for i in IDENTITIES)]
+    return list(dict.fromkeys([*RULES, *ELEMENTWISE, *(i.name for i in IDENTITIES)]))
 
 
 def entry(name: str, form: Form = "unicode") -> Entry:
@@ -105,10 +105,11 @@ def entry(name: str, form: Form = "unicode") -> Entry:
         return Entry(name, "elementwise function", tuple(_elementwise(ELEMENTWISE[name], p)))
     if name in RULES:
         return Entry(name, "primitive", tuple(_primitive(RULES[name], specimens()[name], p)))
-    found = next((i for i in IDENTITIES if i.name == name), None)
-    if found is None:
+    # An identity may run in several phases, each time in a form of its own.
+    found = [i for i in IDENTITIES if i.name == name]
+    if not found:
         raise KeyError(name)
-    return Entry(name, "identity", tuple(_identity(found)))
+    return Entry(name, "identity", tuple(face for i in found for face in _identity(i)))
 
 
 def _printer(form: Form) -> Printer:

@@ -125,9 +125,8 @@ def init_params(rng: np.random.Generator, h: int, n: int, p: int) -> Params:
 
 def _check_shapes(params: Params, inputs: Inputs, targets: bool = True) -> None:
     """Raise ValueError, naming the field, unless each array has the shape of its declaration."""
-    F_0, G_Tp1, X, Wf, Uf, bf = inputs.F_0, inputs.G_Tp1, inputs.X, params.Wf, params.Uf, params.bf
-    Wg, Ug, bg, Vf, Vg, c = params.Wg, params.Ug, params.bg, params.Vf, params.Vg, params.c
-    Y = inputs.Y
+    Wf, Uf, bf, Wg, Ug, bg, Vf, Vg, c = params
+    F_0, G_Tp1, X, Y = inputs
     if F_0.ndim != 2:
         raise _misshapen("inputs.F_0", "h x m", F_0)
     if X.ndim != 3:
@@ -200,7 +199,7 @@ def forward(params: Params, inputs: Inputs) -> Cache:
         O[t - 1] = Vf @ F[t] + Vg @ G[t - 1] + c
     # (F6) loss = (1/(2m)) sum(t=1..T) sum((O[t] - Y[t])^2)
     loss = float(sum(((O[t - 1] - Y[t - 1]) ** 2).sum() for t in range(1, T + 1)) / (2 * m))
-    return Cache(loss=loss, F=F, G=G, O=O, Z_F=Z_F, Z_G=Z_G)
+    return Cache(loss, F, G, O, Z_F, Z_G)
 
 
 def predict(params: Params, inputs: Inputs) -> Array:
@@ -234,7 +233,7 @@ def _sample_gradients(params: Params, inputs: Inputs, cache: Cache, factor: floa
     """
     Wf, Uf, bf, Wg, Ug, bg, Vf, Vg, c = params
     X, Y = inputs.X, inputs.Y
-    O, F, G = cache.O, cache.F, cache.G
+    F, G, O = cache.F, cache.G, cache.O
     T = X.shape[0]
     p = Vf.shape[0]
     m = inputs.F_0.shape[1]
@@ -281,17 +280,7 @@ def _sample_gradients(params: Params, inputs: Inputs, cache: Cache, factor: floa
         Uf_bar += Z_F_bar @ X[t - 1].T
         # (12) bfbar = sum(t=1..T) Zbar_F[t] 1
         bf_bar += Z_F_bar.sum(axis=1, keepdims=True)
-    return Gradients(
-        Wf=Wf_bar,
-        Uf=Uf_bar,
-        bf=bf_bar,
-        Wg=Wg_bar,
-        Ug=Ug_bar,
-        bg=bg_bar,
-        Vf=Vf_bar,
-        Vg=Vg_bar,
-        c=c_bar,
-    )
+    return Gradients(Wf_bar, Uf_bar, bf_bar, Wg_bar, Ug_bar, bg_bar, Vf_bar, Vg_bar, c_bar)
 
 
 def backward(params: Params, inputs: Inputs, cache: Cache) -> Gradients:
@@ -372,15 +361,15 @@ def train_step(params: Params, inputs: Inputs, learning_rate: float) -> tuple[fl
         c_bar,
     ) = backward(params, inputs, cache)
     return cache.loss, Params(
-        Wf=Wf - learning_rate * Wf_bar,
-        Uf=Uf - learning_rate * Uf_bar,
-        bf=bf - learning_rate * bf_bar,
-        Wg=Wg - learning_rate * Wg_bar,
-        Ug=Ug - learning_rate * Ug_bar,
-        bg=bg - learning_rate * bg_bar,
-        Vf=Vf - learning_rate * Vf_bar,
-        Vg=Vg - learning_rate * Vg_bar,
-        c=c - learning_rate * c_bar,
+        Wf - learning_rate * Wf_bar,
+        Uf - learning_rate * Uf_bar,
+        bf - learning_rate * bf_bar,
+        Wg - learning_rate * Wg_bar,
+        Ug - learning_rate * Ug_bar,
+        bg - learning_rate * bg_bar,
+        Vf - learning_rate * Vf_bar,
+        Vg - learning_rate * Vg_bar,
+        c - learning_rate * c_bar,
     )
 
 

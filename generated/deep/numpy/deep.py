@@ -97,7 +97,8 @@ def init_params(rng: np.random.Generator, n: tuple[int, ...]) -> Params:
 
 def _check_shapes(params: Params, inputs: Inputs, targets: bool = True) -> None:
     """Raise ValueError, naming the field, unless each array has the shape of its declaration."""
-    A_0, W, b, Y = inputs.A_0, params.W, params.b, inputs.Y
+    W, b = params
+    A_0, Y = inputs
     if A_0.ndim != 2:
         raise _misshapen("inputs.A_0", "n[0] x m", A_0)
     for a in W:
@@ -140,7 +141,7 @@ def forward(params: Params, inputs: Inputs) -> Cache:
         Z[l - 1] = W[l - 1] @ A[l - 1] + b[l - 1]    # (F1) Z[l] = W[l] A[l-1] + b[l] 1^T
         A[l] = np.tanh(Z[l - 1])                     # (F2) A[l] = tanh(Z[l])
     loss = float(((A[L] - Y) ** 2).sum() / (2 * m))  # (F3) loss = sum((A[L] - Y)^2)/(2m)
-    return Cache(loss=loss, A=tuple(A), Z=tuple(Z))
+    return Cache(loss, tuple(A), tuple(Z))
 
 
 def predict(params: Params, inputs: Inputs) -> tuple[Array, ...]:
@@ -175,7 +176,7 @@ def _sample_gradients(params: Params, inputs: Inputs, cache: Cache, c: float) ->
     for l in range(1, L + 1):
         W_bar[l - 1] = Z_bar[l - 1] @ A[l - 1].T                # (3) Wbar[l] = Zbar[l] A[l-1]^T
         b_bar[l - 1] = Z_bar[l - 1].sum(axis=1, keepdims=True)  # (4) bbar[l] = Zbar[l] 1
-    return Gradients(W=tuple(W_bar), b=tuple(b_bar))
+    return Gradients(tuple(W_bar), tuple(b_bar))
 
 
 def backward(params: Params, inputs: Inputs, cache: Cache) -> Gradients:
@@ -225,8 +226,8 @@ def train_step(params: Params, inputs: Inputs, learning_rate: float) -> tuple[fl
     W, b = params
     W_bar, b_bar = backward(params, inputs, cache)
     return cache.loss, Params(
-        W=tuple(w - learning_rate * g for w, g in zip(W, W_bar, strict=True)),
-        b=tuple(w - learning_rate * g for w, g in zip(b, b_bar, strict=True)),
+        tuple(w - learning_rate * g for w, g in zip(W, W_bar, strict=True)),
+        tuple(w - learning_rate * g for w, g in zip(b, b_bar, strict=True)),
     )
 
 

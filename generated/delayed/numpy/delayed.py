@@ -103,7 +103,8 @@ def init_params(rng: np.random.Generator, h: int, n: int, p: int) -> Params:
 
 def _check_shapes(params: Params, inputs: Inputs, targets: bool = True) -> None:
     """Raise ValueError, naming the field, unless each array has the shape of its declaration."""
-    X, W1, W3, U, b, V, Y = inputs.X, params.W1, params.W3, params.U, params.b, params.V, inputs.Y
+    W1, W3, U, b, V = params
+    X, Y = inputs.X, inputs.Y
     if inputs.H.ndim != 3:
         raise _misshapen("inputs.H", "3 x h x m", inputs.H)
     if X.ndim != 3:
@@ -161,7 +162,7 @@ def forward(params: Params, inputs: Inputs) -> Cache:
         O[t - 1] = V @ H[t + 2]
     # (F4) loss = (1/(2m)) sum(t=1..T) sum((O[t] - Y[t])^2)
     loss = float(sum(((O[t - 1] - Y[t - 1]) ** 2).sum() for t in range(1, T + 1)) / (2 * m))
-    return Cache(loss=loss, H=H, Z=Z, O=O)
+    return Cache(loss, H, Z, O)
 
 
 def predict(params: Params, inputs: Inputs) -> Array:
@@ -220,7 +221,7 @@ def _sample_gradients(params: Params, inputs: Inputs, cache: Cache, c: float) ->
         b_bar += Z_bar.sum(axis=1, keepdims=True)
         # (7) Vbar = sum(t=1..T) Obar[t] H[t]^T
         V_bar += O_bar @ H[t + 2].T
-    return Gradients(W1=W1_bar, W3=W3_bar, U=U_bar, b=b_bar, V=V_bar)
+    return Gradients(W1_bar, W3_bar, U_bar, b_bar, V_bar)
 
 
 def backward(params: Params, inputs: Inputs, cache: Cache) -> Gradients:
@@ -280,11 +281,11 @@ def train_step(params: Params, inputs: Inputs, learning_rate: float) -> tuple[fl
     W1, W3, U, b, V = params
     W1_bar, W3_bar, U_bar, b_bar, V_bar = backward(params, inputs, cache)
     return cache.loss, Params(
-        W1=W1 - learning_rate * W1_bar,
-        W3=W3 - learning_rate * W3_bar,
-        U=U - learning_rate * U_bar,
-        b=b - learning_rate * b_bar,
-        V=V - learning_rate * V_bar,
+        W1 - learning_rate * W1_bar,
+        W3 - learning_rate * W3_bar,
+        U - learning_rate * U_bar,
+        b - learning_rate * b_bar,
+        V - learning_rate * V_bar,
     )
 
 

@@ -114,8 +114,8 @@ def init_params(rng: np.random.Generator) -> Params:
 
 def _check_shapes(params: Params, inputs: Inputs, targets: bool = True) -> None:
     """Raise ValueError, naming the field, unless each array has the shape of its declaration."""
-    X, W_A1, b_A1, W_Z2, b_Z2 = inputs.X, params.W_A1, params.b_A1, params.W_Z2, params.b_Z2
-    Y = inputs.Y
+    W_A1, b_A1, W_Z2, b_Z2 = params
+    X, Y = inputs
     if X.ndim != 2:
         raise _misshapen("inputs.X", "4 x m", X)
     m = X.shape[1]
@@ -153,7 +153,7 @@ def forward(params: Params, inputs: Inputs) -> Cache:
     Z2 = W_Z2 @ A1 + b_Z2                       # (F3) Z2 = W_Z2 A1 + b_Z2 1^T
     P, lse_Z2 = _softmax_and_logsumexp(Z2, 0)   # (F4) P = softmax(Z2)
     loss = float(-np.vdot(Y, Z2 - lse_Z2) / m)  # (F5) loss = -sum(Y o (Z2 - 1 lse(Z2)))/m
-    return Cache(loss=loss, Z_A1=Z_A1, A1=A1, Z2=Z2, P=P)
+    return Cache(loss, Z_A1, A1, Z2, P)
 
 
 def predict(params: Params, inputs: Inputs) -> Array:
@@ -175,14 +175,14 @@ def _sample_gradients(params: Params, inputs: Inputs, cache: Cache, c: float) ->
     """
     W_Z2 = params.W_Z2
     X, Y = inputs
-    P, A1 = cache.P, cache.A1
+    A1, P = cache.A1, cache.P
     Z2_bar = c * (P - Y)                            # (1) Z2bar = (P - Y)/m
     W_Z2_bar = Z2_bar @ A1.T                        # (2) Wbar_Z2 = Z2bar A1^T
     b_Z2_bar = Z2_bar.sum(axis=1, keepdims=True)    # (3) bbar_Z2 = Z2bar 1
     Z_A1_bar = (W_Z2.T @ Z2_bar) * (1 - A1**2)      # (4) Zbar_A1 = (W_Z2^T Z2bar) o (1 - A1^2)
     W_A1_bar = Z_A1_bar @ X.T                       # (5) Wbar_A1 = Zbar_A1 X^T
     b_A1_bar = Z_A1_bar.sum(axis=1, keepdims=True)  # (6) bbar_A1 = Zbar_A1 1
-    return Gradients(W_A1=W_A1_bar, b_A1=b_A1_bar, W_Z2=W_Z2_bar, b_Z2=b_Z2_bar)
+    return Gradients(W_A1_bar, b_A1_bar, W_Z2_bar, b_Z2_bar)
 
 
 def backward(params: Params, inputs: Inputs, cache: Cache) -> Gradients:
@@ -235,10 +235,10 @@ def train_step(params: Params, inputs: Inputs, learning_rate: float) -> tuple[fl
     W_A1, b_A1, W_Z2, b_Z2 = params
     W_A1_bar, b_A1_bar, W_Z2_bar, b_Z2_bar = backward(params, inputs, cache)
     return cache.loss, Params(
-        W_A1=W_A1 - learning_rate * W_A1_bar,
-        b_A1=b_A1 - learning_rate * b_A1_bar,
-        W_Z2=W_Z2 - learning_rate * W_Z2_bar,
-        b_Z2=b_Z2 - learning_rate * b_Z2_bar,
+        W_A1 - learning_rate * W_A1_bar,
+        b_A1 - learning_rate * b_A1_bar,
+        W_Z2 - learning_rate * W_Z2_bar,
+        b_Z2 - learning_rate * b_Z2_bar,
     )
 
 

@@ -103,8 +103,8 @@ def init_params(rng: np.random.Generator, h: int, n: int, p: int) -> Params:
 
 def _check_shapes(params: Params, inputs: Inputs, targets: bool = True) -> None:
     """Raise ValueError, naming the field, unless each array has the shape of its declaration."""
-    H_0, X, W, U, b, V, c = inputs.H_0, inputs.X, params.W, params.U, params.b, params.V, params.c
-    Y = inputs.Y
+    W, U, b, V, c = params
+    H_0, X, Y = inputs
     if H_0.ndim != 2:
         raise _misshapen("inputs.H_0", "h x m", H_0)
     if X.ndim != 3:
@@ -158,7 +158,7 @@ def forward(params: Params, inputs: Inputs) -> Cache:
         O[t - 1] = V @ H[t] + c
     # (F4) loss = (1/(2m)) sum(t=1..T) sum((O[t] - Y[t])^2)
     loss = float(sum(((O[t - 1] - Y[t - 1]) ** 2).sum() for t in range(1, T + 1)) / (2 * m))
-    return Cache(loss=loss, H=H, Z=Z, O=O)
+    return Cache(loss, H, Z, O)
 
 
 def predict(params: Params, inputs: Inputs) -> Array:
@@ -203,7 +203,7 @@ def _sample_gradients(params: Params, inputs: Inputs, cache: Cache, factor: floa
         b_bar += Z_bar.sum(axis=1, keepdims=True)      # (5) bbar = sum(t=1..T) Zbar[t] 1
         V_bar += O_bar @ H[t].T                        # (6) Vbar = sum(t=1..T) Obar[t] H[t]^T
         c_bar += O_bar.sum(axis=1, keepdims=True)      # (7) cbar = sum(t=1..T) Obar[t] 1
-    return Gradients(W=W_bar, U=U_bar, b=b_bar, V=V_bar, c=c_bar)
+    return Gradients(W_bar, U_bar, b_bar, V_bar, c_bar)
 
 
 def backward(params: Params, inputs: Inputs, cache: Cache) -> Gradients:
@@ -262,11 +262,11 @@ def train_step(params: Params, inputs: Inputs, learning_rate: float) -> tuple[fl
     W, U, b, V, c = params
     W_bar, U_bar, b_bar, V_bar, c_bar = backward(params, inputs, cache)
     return cache.loss, Params(
-        W=W - learning_rate * W_bar,
-        U=U - learning_rate * U_bar,
-        b=b - learning_rate * b_bar,
-        V=V - learning_rate * V_bar,
-        c=c - learning_rate * c_bar,
+        W - learning_rate * W_bar,
+        U - learning_rate * U_bar,
+        b - learning_rate * b_bar,
+        V - learning_rate * V_bar,
+        c - learning_rate * c_bar,
     )
 
 

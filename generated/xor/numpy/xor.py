@@ -106,7 +106,8 @@ def init_params(rng: np.random.Generator) -> Params:
 
 def _check_shapes(params: Params, inputs: Inputs, targets: bool = True) -> None:
     """Raise ValueError, naming the field, unless each array has the shape of its declaration."""
-    X, W1, b1, W2, b2, Y = inputs.X, params.W1, params.b1, params.W2, params.b2, inputs.Y
+    W1, b1, W2, b2 = params
+    X, Y = inputs
     if X.ndim != 2:
         raise _misshapen("inputs.X", "2 x m", X)
     m = X.shape[1]
@@ -151,7 +152,7 @@ def forward(params: Params, inputs: Inputs) -> Cache:
     V_loss = np.logaddexp(0, Z2)
     # (F6) loss = -sum(Y o (Z2 - V_loss) + (1 - Y) o (-V_loss))/m
     loss = float(-(Y * (Z2 - V_loss) - (1 - Y) * V_loss).sum() / m)
-    return Cache(loss=loss, Z1=Z1, A1=A1, Z2=Z2, P=P, V_loss=V_loss)
+    return Cache(loss, Z1, A1, Z2, P, V_loss)
 
 
 def predict(params: Params, inputs: Inputs) -> Array:
@@ -173,14 +174,14 @@ def _sample_gradients(params: Params, inputs: Inputs, cache: Cache, c: float) ->
     """
     W2 = params.W2
     X, Y = inputs
-    P, A1 = cache.P, cache.A1
+    A1, P = cache.A1, cache.P
     Z2_bar = c * (P - Y)                        # (1) Z2bar = (P - Y)/m
     W2_bar = Z2_bar @ A1.T                      # (2) W2bar = Z2bar A1^T
     b2_bar = Z2_bar.sum(keepdims=True)          # (3) b2bar = sum(Z2bar)
     Z1_bar = (W2.T @ Z2_bar) * (1 - A1**2)      # (4) Z1bar = (W2^T Z2bar) o (1 - A1^2)
     W1_bar = Z1_bar @ X.T                       # (5) W1bar = Z1bar X^T
     b1_bar = Z1_bar.sum(axis=1, keepdims=True)  # (6) b1bar = Z1bar 1
-    return Gradients(W1=W1_bar, b1=b1_bar, W2=W2_bar, b2=b2_bar)
+    return Gradients(W1_bar, b1_bar, W2_bar, b2_bar)
 
 
 def backward(params: Params, inputs: Inputs, cache: Cache) -> Gradients:
@@ -235,10 +236,10 @@ def train_step(params: Params, inputs: Inputs, learning_rate: float) -> tuple[fl
     W1, b1, W2, b2 = params
     W1_bar, b1_bar, W2_bar, b2_bar = backward(params, inputs, cache)
     return cache.loss, Params(
-        W1=W1 - learning_rate * W1_bar,
-        b1=b1 - learning_rate * b1_bar,
-        W2=W2 - learning_rate * W2_bar,
-        b2=b2 - learning_rate * b2_bar,
+        W1 - learning_rate * W1_bar,
+        b1 - learning_rate * b1_bar,
+        W2 - learning_rate * W2_bar,
+        b2 - learning_rate * b2_bar,
     )
 
 
