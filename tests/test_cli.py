@@ -370,6 +370,24 @@ def test_bad_usage_ends_with_exit_code_2_and_writes_nothing(run: Run, words: lis
     assert sorted(p.name for p in Path().iterdir()) == ["mlp.net", "wrong.net"]
 
 
+@pytest.mark.parametrize("verb", [["verify", "-"], ["generate", "-", "-o", "out"]], ids=["verify", "generate"])
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [("W: param[n, m]\nY = W @ W.T\n", "matrix"), ("X: input[n, m]\nloss = sum(X)\n", "parameters")],
+)
+def test_what_has_no_gradient_is_refused(run: Run, verb: list[str], text: str, part: str) -> None:
+    ran = run(*verb, stdin=text)
+    assert ran.code == 2
+    assert part in ran.err
+
+
+def test_a_matrix_is_derived_with_its_adjoint_left_open(run: Run) -> None:
+    ran = run("derive", "--expr", "A @ X", "--shapes", "A[n, m] X[m, k]", "--wrt", "X", "--ascii")
+    assert ran.code == 0
+    assert "Xbar = A^T valuebar" in ran.out
+    assert "verified" not in ran.out
+
+
 def test_a_missing_tool_ends_with_exit_code_3(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)
     ran = run("demo", "-o", "out")

@@ -127,7 +127,7 @@ def derive(
             verdicts = deriving.verdicts(found, VerifySettings(seed=seed)) if verified else None
             if not quiet:
                 say(deriving.page(found, chosen, verdicts, title=title, steps=steps))
-            if not all(v.ok for v in verdicts or ()):
+            if any(v.verdict == "fails" for v in verdicts or ()):
                 leave(Exit.CHECK_FAILED)
 
 
@@ -149,6 +149,7 @@ def generate(
             "templates": templates, "functions": function or [],
         })
         _, text, program = _declared(file)
+        deriving.need_number(program)
         known = [str(s) for s in program.sizes]
         for unknown in settings.sizes.keys() - set(known):
             raise BadInput(_unknown("size", unknown, known))
@@ -175,10 +176,13 @@ def verify(
 ) -> None:
     """Check derivations and generated modules."""
     with settled(as_json):
-        from symbp.cli import verifying
+        from symbp.cli import deriving, verifying
         from symbp.settings import VerifySettings
 
         declared = [_declared(f) for f in files]
+        for _, _, program in declared:
+            deriving.need_parameters(program)
+            deriving.need_number(program)
         reports = verifying.reports(declared, VerifySettings(draws=draws, seed=seed))
         if junit is not None:
             verifying.write_junit(reports, junit)

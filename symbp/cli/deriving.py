@@ -10,6 +10,7 @@ from typing import Any
 from symbp import pipeline
 from symbp.cli.outcome import BadInput
 from symbp.derivation import Derivation
+from symbp.expr import is_one
 from symbp.program import Program
 from symbp.render import numpy as numpy_target
 from symbp.render.data import derivation_data, derivation_json
@@ -29,13 +30,34 @@ def derivation(program: Program, settings: DeriveSettings) -> Derivation:
     for name in settings.wrt or ():
         if name not in known:
             raise BadInput(f"--wrt: there is no declared name {name}; there are: {', '.join(known)}")
-    if settings.wrt is None and not program.parameters:
-        raise BadInput(f"the network has no parameters: say what to differentiate by, for example --wrt {known[0]}")
+    if settings.wrt is None:
+        need_parameters(program)
     return pipeline.derive(program, settings.wrt, samples=settings.samples, weights=settings.weights)
 
 
-def verdicts(found: Derivation, settings: VerifySettings) -> list[Verdict]:
-    """Return what the witnesses say of the printed equations."""
+def need_parameters(program: Program) -> None:
+    """Refuse a program in which there is nothing to differentiate by."""
+    if not program.parameters:
+        known = [v.name for v in program.declared()]
+        raise BadInput(f"there are no parameters{f': derive --wrt {known[0]}, for example' if known else ''}")
+
+
+def is_number(program: Program) -> bool:
+    """Tell whether the output that is differentiated is 1 x 1."""
+    output = program.variables["loss" if "loss" in program.outputs else program.outputs[0]]
+    return all(is_one(size) for size in output.shape)
+
+
+def need_number(program: Program) -> None:
+    """Refuse a program whose output is a matrix: code and checks are about the gradient of a number."""
+    if not is_number(program):
+        raise BadInput(f"the output {program.outputs[0]} is a matrix: write a loss, for example loss = sum(...)")
+
+
+def verdicts(found: Derivation, settings: VerifySettings) -> list[Verdict] | None:
+    """Return what the witnesses say of the printed equations; None where the output is no number, but a matrix."""
+    if not is_number(found.source):
+        return None
     from symbp.verify import check_derivation
 
     return list(check_derivation(found, draws=settings.draws, seed=settings.seed))
