@@ -25,7 +25,7 @@ __all__ = [
 
 
 class _Callable(ModuleType):
-    """The package ``symbp.verify`` is also the verb ``symbp.verify(network)``: importing one must not hide the other."""
+    """The package is also the verb ``symbp.verify(network)``: importing the one must not hide the other."""
 
     def __call__(self, source: Any, **options: Any) -> list[Verdict]:
         """Check a network's derivation and its generated module; see ``symbp.pipeline.verify``."""

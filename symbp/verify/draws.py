@@ -46,7 +46,7 @@ def bound_sizes(program: Program) -> tuple[sp.Symbol, ...]:
                 found |= size_atoms(node.indices)
     for var in program.variables.values():
         found |= size_atoms(e for box in var.boxes for side in box.sides for e in (*side.lows, *side.highs))
-    return tuple(sorted((s for s in found if s.is_Symbol and s.is_positive), key=str))  # type: ignore[misc]
+    return tuple(sorted((s for s in found if s.is_Symbol and s.is_positive), key=str))
 
 
 def size_families(program: Program) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ def choose_sizes(
         supply = iter(_rotated([p for p in primes if p not in combination or p < 5], turn + k))
         sizes: dict[str, Any] = {s.name: v for s, v in zip(bounding, combination, strict=True)}
         for symbol in plain:
-            sizes[symbol.name] = next(p for p in supply if p >= least.get(symbol, 1))  # type: ignore[attr-defined]
+            sizes[symbol.name] = next(p for p in supply if p >= least.get(symbol, 1))
         for name in families:
             top = max((*combination, 1))
             # The members that are sure to exist get the first primes.
@@ -116,7 +116,7 @@ def _rotated(values: Sequence[int], by: int) -> list[int]:
     head, tail = list(values[:4]), list(values[4:])
     by %= max(len(head), 1)
     above = max(values, default=2)
-    more = [p for p in range(above + 1, above + 2000) if all(p % q for q in range(2, int(math.isqrt(p)) + 1))]
+    more = [p for p in range(above + 1, above + 2000) if all(p % q for q in range(2, math.isqrt(p) + 1))]
     return head[by:] + head[:by] + tail + more
 
 
@@ -143,8 +143,10 @@ def _fit_definitions(program: Program, sizes: dict[str, Any], plain: Sequence[sp
         return sizes
     used = {v for v in sizes.values() if isinstance(v, int)}
     spare = [p for p in (2, 3, 5, 7, 11, 13, 17, 19) if p not in used]
-    free = sorted({s.name for _, value in program.definitions for s in value.free_symbols}, key=str)  # type: ignore[attr-defined]
-    trials = [[sizes[name]] + [sizes[name] * p for p in spare[:2]] + [2, 3, 6, 10, 12] for name in free if name in sizes]
+    free = sorted({s.name for _, value in program.definitions for s in value.free_symbols}, key=str)
+    trials = [
+        [sizes[name]] + [sizes[name] * p for p in spare[:2]] + [2, 3, 6, 10, 12] for name in free if name in sizes
+    ]
     names = [name for name in free if name in sizes]
     for values in itertools.product(*trials):
         attempt = {**sizes, **dict(zip(names, values, strict=True))}

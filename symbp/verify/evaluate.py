@@ -18,7 +18,7 @@ import numpy as np
 import sympy as sp
 
 from symbp.expr import (
-    Add, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map, Mask,
+    ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map, Mask,
     MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, SumOver, Transpose,
     Where, Zero, evaluate_scalar,
 )
@@ -217,7 +217,7 @@ class Runner:
             except KeyError as missing:
                 raise EvaluationError(f"the size {missing.args[0]} has no value") from None
             self._numbers[key] = found
-        return found  # type: ignore[no-any-return]
+        return found
 
     def integer(self, value: sp.Expr, at: Mapping[str, int]) -> int:
         """Return a size or an index as an integer."""
@@ -266,7 +266,7 @@ class Evaluator(Runner):
         for given in (*self.values.values(), *self.nudges.values()):
             arrays += list(given.values()) if isinstance(given, Mapping) else [given]
         kinds = [np.asarray(a).dtype for a in arrays]
-        self.dtype = np.dtype(object) if any(k == object for k in kinds) else np.result_type(np.float64, *kinds)
+        self.dtype = np.dtype(object) if any(k.kind == "O" for k in kinds) else np.result_type(np.float64, *kinds)
         self.domain = Objects() if self.dtype == object else Numbers(self.dtype)
 
     def run(self) -> dict[str, Any]:
@@ -369,7 +369,7 @@ class Evaluator(Runner):
     def on_Embed(self, node: Embed, args: list[Array], at: Mapping[str, int]) -> Array:
         r0, c0, rows, cols = (self.integer(p, at) for p in node.args[1:])
         r, c = args[0].shape
-        if not (0 <= r0 and r0 + r <= rows and 0 <= c0 and c0 + c <= cols):
+        if not (r0 >= 0 and r0 + r <= rows and c0 >= 0 and c0 + c <= cols):
             raise ShapeMismatch(f"a block of shape {args[0].shape} at ({r0}, {c0}) is not inside {rows} x {cols}")
         out = self.zeros(rows, cols)
         out[r0 : r0 + r, c0 : c0 + c] = args[0]
@@ -391,7 +391,7 @@ class Evaluator(Runner):
 
     def on_Scatter(self, node: Scatter, args: list[Array], at: Mapping[str, int]) -> Array:
         out = self.zeros(self.integer(node.rows, at), self.integer(node.cols, at))
-        i, j = static_source(node.args[3], *args[0].shape, out.shape, lambda p: self.integer(p, at))
+        i, j = static_source(node.args[3], args[0].shape[0], args[0].shape[1], out.shape, lambda p: self.integer(p, at))
         for r, c in np.ndindex(*args[0].shape):
             out[i[r, c], j[r, c]] += args[0][r, c]
         return out
@@ -401,7 +401,9 @@ class Evaluator(Runner):
         if self.margins is not None and not node.function.is_free:
             given = dict(zip(arguments(len(args)), args, strict=True))
             for distance in kinks(node.function):
-                self.margins.note(np.abs(real(np.asarray(interpret(distance, given, self.domain)))), f"a kink of {node.function.name}")
+                self.margins.note(
+                    np.abs(real(np.asarray(interpret(distance, given, self.domain)))), f"a kink of {node.function.name}"
+                )
         return self.domain.function(node.function, args)
 
     def on_Where(self, node: Where, args: list[Array], at: Mapping[str, int]) -> Array:
@@ -415,12 +417,12 @@ class Evaluator(Runner):
 
     def on_Softmax(self, node: Softmax, args: list[Array], at: Mapping[str, int]) -> Array:
         e = self.domain.call("exp", args[0] - largest(args[0], node.axis))
-        return e / e.sum(axis=node.axis, keepdims=True)  # type: ignore[no-any-return]
+        return e / e.sum(axis=node.axis, keepdims=True)
 
     def on_LogSumExp(self, node: LogSumExp, args: list[Array], at: Mapping[str, int]) -> Array:
         top = largest(args[0], node.axis)
         e = self.domain.call("exp", args[0] - top)
-        return top + self.domain.call("log", e.sum(axis=node.axis, keepdims=True))  # type: ignore[no-any-return]
+        return top + self.domain.call("log", e.sum(axis=node.axis, keepdims=True))
 
     def on_MaxAxis(self, node: MaxAxis, args: list[Array], at: Mapping[str, int]) -> Array:
         first = self.first_largest(args[0], node)
@@ -444,13 +446,13 @@ class Evaluator(Runner):
 def real(a: Array) -> Array:
     """Return the real part, on which decisions are taken."""
     if a.dtype == object:
-        return np.frompyfunc(lambda x: x.real, 1, 1)(a)  # type: ignore[no-any-return]
+        return np.frompyfunc(lambda x: x.real, 1, 1)(a)
     return np.real(a)
 
 
 def largest(a: Array, axis: int) -> Array:
     """Return the largest real parts along an axis: a shift that leaves softmax and log-sum-exp analytic."""
-    return real(a).max(axis=axis, keepdims=True)  # type: ignore[no-any-return]
+    return real(a).max(axis=axis, keepdims=True)
 
 
 def compared(relation: str, a: Any, b: Any) -> Any:
@@ -482,7 +484,7 @@ def static_source(
     """Return for each entry of a gathered matrix the row and the column that it comes from."""
     if rule.kind != "kron_blocks":
         raise UnknownOperation(f"the evaluator does not know the static map {rule.kind}")
-    m, n, p, q = (integer(x) for x in rule.args[1:])  # type: ignore[arg-type]
+    m, n, p, q = (integer(x) for x in rule.args[1:])
     if (rows, cols) != (m * n, p * q) or source != (m * p, n * q):
         raise ShapeMismatch(f"kron_blocks({m}, {n}, {p}, {q}) does not fit {source} -> {(rows, cols)}")
     out_i, out_j = np.zeros((rows, cols), dtype=int), np.zeros((rows, cols), dtype=int)
@@ -501,7 +503,9 @@ class Numbers:
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self.dtype = dtype
         self.complex = dtype.kind == "c"
-        self.real_type = np.dtype(np.longdouble) if dtype in (np.dtype(np.longdouble), np.dtype(np.clongdouble)) else np.dtype(float)
+        self.real_type = (
+            np.dtype(np.longdouble) if dtype in (np.dtype(np.longdouble), np.dtype(np.clongdouble)) else np.dtype(float)
+        )
 
     def number(self, value: sp.Expr) -> Any:
         if value.is_Integer:
@@ -539,8 +543,8 @@ class Numbers:
         if exponent.is_Integer:
             n = int(exponent)
             return base**n if n >= 0 else 1 / base ** (-n)
-        if exponent.q == 2:  # type: ignore[attr-defined]
-            return self.power(np.sqrt(base), sp.Integer(exponent.p))  # type: ignore[attr-defined]
+        if exponent.q == 2:
+            return self.power(np.sqrt(base), sp.Integer(exponent.p))
         return np.power(base, self.number(exponent))
 
     def power2(self, base: Any, exponent: Any) -> Any:
@@ -572,9 +576,9 @@ def _logistic(z: Array) -> Array:
 def _log1p(z: Array) -> Array:
     """Return log(1 + z); NumPy's loses the real part of a small complex number."""
     if z.dtype.kind != "c":
-        return np.log1p(z)  # type: ignore[no-any-return]
+        return np.log1p(z)
     x, y = z.real, z.imag
-    return np.log1p(x * (2 + x) + y * y) / 2 + 1j * np.arctan2(y, 1 + x)  # type: ignore[no-any-return]
+    return np.log1p(x * (2 + x) + y * y) / 2 + 1j * np.arctan2(y, 1 + x)
 
 
 def _logistic_derivative(z: Array, order: int) -> Array:
@@ -599,7 +603,7 @@ def _gauss_derivative(z: Array, order: int) -> Array:
 def _erf_derivative(numbers: Numbers, z: Array, order: int) -> Array:
     if order == 0:
         return erf(z)
-    return _gauss_derivative(z, order - 1) * numbers.number(2 / sp.sqrt(sp.pi))  # type: ignore[no-any-return]
+    return _gauss_derivative(z, order - 1) * numbers.number(2 / sp.sqrt(sp.pi))
 
 
 def _factorial_power(z: Array, p: sp.Expr, order: int, numbers: Numbers) -> Array:
@@ -607,7 +611,7 @@ def _factorial_power(z: Array, p: sp.Expr, order: int, numbers: Numbers) -> Arra
     factor = sp.S.One
     for k in range(order):
         factor *= p - k
-    return z * 0 if factor == 0 else numbers.power(z, p - order) * numbers.number(factor)  # type: ignore[no-any-return]
+    return z * 0 if factor == 0 else numbers.power(z, p - order) * numbers.number(factor)
 
 
 def closed_form(numbers: Numbers, function: Function, z: Array) -> Array | None:
@@ -627,7 +631,7 @@ def closed_form(numbers: Numbers, function: Function, z: Array) -> Array | None:
     if name == "sqrt":
         return _factorial_power(z, sp.S.Half, order, numbers)
     if name == "exp":
-        return np.exp(z)  # type: ignore[no-any-return]
+        return np.exp(z)
     if name == "log":
         return np.log(z) if order == 0 else (-1) ** (order - 1) * math.factorial(order - 1) / z**order
     if name == "sigmoid":
@@ -687,7 +691,7 @@ def erf(z: Array) -> Array:
             flat = [np.longdouble(mpmath.nstr(mpmath.erf(mpmath.mpf(str(x))), 25)) for x in z.ravel()]
         return np.array(flat, dtype=np.longdouble).reshape(z.shape)
     if z.dtype.kind == "f":
-        return _erf_real(z).astype(float)  # type: ignore[no-any-return]
+        return np.asarray(_erf_real(z), dtype=float)
     raise UnknownOperation(f"erf of an array of type {z.dtype}")
 
 
@@ -708,7 +712,7 @@ def _erf_complex(z: Array) -> Array:
         lost = 2 * np.sin(wave / 2) ** 2 * ch - 2 * np.sinh(n * y / 2) ** 2
         re = re + weight * (2 * x * lost + n * sh * sin)
         im = im + weight * (2 * x * ch * sin + n * sh * cos)
-    return _erf_real(x).astype(float) + gauss * (re + 1j * im)  # type: ignore[no-any-return]
+    return np.asarray(_erf_real(x), dtype=float) + gauss * (re + 1j * im)
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -722,12 +726,12 @@ class Objects:
 
     def number(self, value: sp.Expr) -> Any:
         if value.is_Rational:
-            return mpmath.mpf(int(value.p)) / int(value.q)  # type: ignore[attr-defined]
-        return mpmath.mpf(sp.N(value, mpmath.mp.dps + 10)._mpf_)  # type: ignore[attr-defined]
+            return mpmath.mpf(int(value.p)) / int(value.q)
+        return mpmath.mpf(sp.N(value, mpmath.mp.dps + 10)._mpf_)
 
     def convert(self, array: Array) -> Array:
         make = (lambda x: mpmath.mpc(complex(x))) if array.dtype.kind == "c" else (lambda x: mpmath.mpf(float(x)))
-        return np.frompyfunc(make, 1, 1)(array)  # type: ignore[no-any-return]
+        return np.frompyfunc(make, 1, 1)(array)
 
     def function(self, function: Function, args: list[Array]) -> Array:
         law, symbols = scalar_law(function), arguments(len(args))

@@ -140,7 +140,7 @@ class Explicit(Runner):
 
     def on_Scatter(self, node: Scatter, args: list[Any], at: Mapping[str, int]) -> Any:
         rows, cols = self._size(node, at)
-        i, j = static_source(node.args[3], *args[0].shape, (rows, cols), lambda p: self.integer(p, at))
+        i, j = static_source(node.args[3], args[0].rows, args[0].cols, (rows, cols), lambda p: self.integer(p, at))
         out = sp.zeros(rows, cols)
         for r, c in itertools.product(range(args[0].rows), range(args[0].cols)):
             out[int(i[r, c]), int(j[r, c])] += args[0][r, c]
@@ -154,7 +154,8 @@ class Explicit(Runner):
         """Return the law of a function at each entry."""
         law, symbols = scalar_law(function), arguments(len(args))
         entries = [
-            law.xreplace(dict(zip(symbols, values, strict=True))) for values in zip(*(a.flat() for a in args), strict=True)
+            law.xreplace(dict(zip(symbols, values, strict=True)))
+            for values in zip(*(a.flat() for a in args), strict=True)
         ]
         return Matrix(*args[0].shape, entries)
 
@@ -209,8 +210,14 @@ class Explicit(Runner):
 
 
 def gradients_by_sympy(
-    source: Program, derived: Program, gradients: Mapping[str, str], values: Mapping[str, Any], sizes: Mapping[str, Any],
-    output: str = "loss", digits: int = DIGITS, most: int = 12,
+    source: Program,
+    derived: Program,
+    gradients: Mapping[str, str],
+    values: Mapping[str, Any],
+    sizes: Mapping[str, Any],
+    output: str = "loss",
+    digits: int = DIGITS,
+    most: int = 12,
 ) -> list[Finding]:
     """Compare derived gradients with SymPy's scalar derivatives of the explicit loss, at many digits.
 
@@ -226,7 +233,7 @@ def gradients_by_sympy(
     unknown = sp.Symbol("w", real=True)
     for name, bar in gradients.items():
         worst, where = sp.S.Zero, ""
-        blocks = point[name] if isinstance(point[name], Mapping) else {(): point[name]}
+        blocks: Mapping[Any, Any] = point[name] if isinstance(point[name], Mapping) else {(): point[name]}
         for member, block in blocks.items():
             said = stated[bar][member] if member else stated[bar]
             entries = list(itertools.product(range(block.rows), range(block.cols)))

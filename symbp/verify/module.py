@@ -19,10 +19,10 @@ import numpy as np
 import sympy as sp
 
 from symbp.derivation import Derivation
-from symbp.expr import Box, evaluate_size
+from symbp.expr import Add, Box, Node, SumOver, add, evaluate_size, refs, walk
 from symbp.program import Program, Var
 from symbp.verify.draws import choose_sizes, draw, inner, tangents
-from symbp.verify.evaluate import Array, EvaluationError, evaluate, value_of
+from symbp.verify.evaluate import Array, EvaluationError, Evaluator, evaluate, value_of
 from symbp.verify.witnesses import INNER, SLOPE, VALUE, Finding, difference, magnitude, measured, refusal, sizes_text
 
 SINGLE = 2e-5
@@ -121,7 +121,9 @@ def unpacked(var: Var, box: Box | None, given: Any, sizes: Mapping[str, Any]) ->
     return out
 
 
-def record(cls: Any, order: Sequence[tuple[Var, Box | None]], values: Mapping[str, Any], sizes: Mapping[str, Any], dtype: Any) -> Any:
+def record(
+    cls: Any, order: Sequence[tuple[Var, Box | None]], values: Mapping[str, Any], sizes: Mapping[str, Any], dtype: Any
+) -> Any:
     """Return a NamedTuple of the module, filled in the order of the declarations."""
     if len(cls._fields) != len(order):
         raise ModuleError(f"{cls.__name__} has {len(cls._fields)} fields, but the program declares {len(order)}")
@@ -154,8 +156,8 @@ def check_module(
     """Compare a generated module with the reference evaluator.
 
     Checked at each assignment of sizes: every value of the forward pass (1e-13), the gradients (1e-12), ``jvp``
-    against the gradients by the inner product (1e-13), ``train_step``, ``predict``, and that ``backward_parts`` add up.  A
-    float32 module is held against 2e-5.
+    against the gradients by the inner product (1e-13), ``train_step``, ``predict``, and that ``backward_parts`` add up,
+    over shards of unequal size as well.  A float32 module is held against 2e-5.
 
     Raises ``ModuleError`` when the module's fields are not those of the program.
     """
@@ -187,7 +189,9 @@ class _Comparison:
         self.truth = evaluate(derivation.program, self.values, sizes)
 
     def measure(self, what: str, error: float, tolerance: float, detail: str = "") -> Finding:
-        return measured(f"module {what}", self.module.__name__, error, SINGLE if self.single else tolerance, self.sizes, detail)
+        return measured(
+            f"module {what}", self.module.__name__, error, SINGLE if self.single else tolerance, self.sizes, detail
+        )
 
     def findings(self) -> list[Finding]:
         reason = refusal(self.derivation.source, self.values, self.chosen)
@@ -205,7 +209,7 @@ class _Comparison:
         found.append(self.jvp(gradients))
         found.append(self.train_step(gradients))
         if hasattr(module, "backward_parts"):
-            found.append(self.parts(cache, gradients))
+            found += self.parts(cache, gradients)
         if hasattr(module, "predict"):
             found.append(self.predict())
         return found
@@ -229,8 +233,11 @@ class _Comparison:
         boxes = [piece.box for piece in self.derivation.program.pieces[name]]
         first = boxes[0]
         axes = [
-            k for k in range(len(first.sides))
-            if any(running(box).count(k) or sp.expand(box.sides[k].lows[0] - first.sides[k].lows[0]) != 0 for box in boxes)
+            k
+            for k in range(len(first.sides))
+            if any(
+                running(box).count(k) or sp.expand(box.sides[k].lows[0] - first.sides[k].lows[0]) != 0 for box in boxes
+            )
         ]
         low = {k: min(where[k] for where in true) for k in axes}
         worst = 0.0
@@ -248,7 +255,9 @@ class _Comparison:
         found = _gathered(gradients, self.fields, self.sizes)
         worst, culprit = 0.0, ""
         if set(found) != set(self.derivation.gradients):
-            return self.measure(what, math.inf, SLOPE, f"gradients of {sorted(found)}, not of {sorted(self.derivation.gradients)}")
+            return self.measure(
+                what, math.inf, SLOPE, f"gradients of {sorted(found)}, not of {sorted(self.derivation.gradients)}"
+            )
         for name, bar in self.derivation.gradients.items():
             error = difference(found[name], self.truth[bar])
             if not error <= worst:
@@ -263,7 +272,12 @@ class _Comparison:
         found = _gathered(gradients, self.fields, self.sizes)
         right = math.fsum(inner(found[n], moves[n]) for n in moves)
         scale = abs(slope) + math.fsum(magnitude(found[n], moves[n]) for n in moves)
-        return self.measure("jvp", abs(slope - right) / scale if scale else 0.0, INNER, f"jvp gives {slope:.9g}, the gradients {right:.9g}")
+        return self.measure(
+            "jvp",
+            abs(slope - right) / scale if scale else 0.0,
+            INNER,
+            f"jvp gives {slope:.9g}, the gradients {right:.9g}",
+        )
 
     def train_step(self, gradients: Any) -> Finding:
         rate = 0.25
@@ -272,24 +286,74 @@ class _Comparison:
         for field in self.params._fields:
             old, new = getattr(self.params, field), getattr(after, field)
             g = getattr(gradients, field, None)
-            expected.append((_arrays(new), [a - rate * b for a, b in zip(_arrays(old), _arrays(g), strict=True)] if g is not None else _arrays(old)))
-        error = max((difference(a, b) for new, wanted in expected for a, b in zip(new, wanted, strict=True)), default=0.0)
-        return self.measure("train step", error, VALUE, "a parameter after the step is not the one before minus rate times gradient")
+            expected.append(
+                (
+                    _arrays(new),
+                    [a - rate * b for a, b in zip(_arrays(old), _arrays(g), strict=True)]
+                    if g is not None
+                    else _arrays(old),
+                )
+            )
+        error = max(
+            (difference(a, b) for new, wanted in expected for a, b in zip(new, wanted, strict=True)), default=0.0
+        )
+        return self.measure(
+            "train step", error, VALUE, "a parameter after the step is not the one before minus rate times gradient"
+        )
 
-    def parts(self, cache: Any, gradients: Any) -> Finding:
+    def parts(self, cache: Any, gradients: Any) -> list[Finding]:
         of_sum, of_rest, factor = self.module.backward_parts(self.params, self.inputs, cache)
         together = [factor * a + b for a, b in zip(_flat(of_sum), _flat(of_rest), strict=True)]
         error = max((difference(a, b) for a, b in zip(together, _flat(gradients), strict=True)), default=0.0)
-        return self.measure("parts", error, SLOPE, "c * (gradients of S) + (gradients of R) is not the gradient")
+        found = [self.measure("parts", error, SLOPE, "c * (gradients of S) + (gradients of R) is not the gradient")]
+        shards = self.shards()
+        if shards:
+            sums, rests = [], []
+            for params, inputs in shards:
+                s, rest, _ = self.module.backward_parts(params, inputs, self.module.forward(params, inputs))
+                sums.append(_flat(s))
+                rests.append(_flat(rest))
+            added = [a + b for a, b in zip(*sums, strict=True)]
+            pairs = [*zip(added, _flat(of_sum), strict=True), *zip(rests[0], _flat(of_rest), strict=True)]
+            error = max((difference(a, b) for a, b in pairs), default=0.0)
+            found.append(
+                self.measure("shards", error, SLOPE, "the gradients of S over two shards do not add up to the whole")
+            )
+        return found
+
+    def shards(self) -> list[tuple[Any, Any]]:
+        """Return parameters and inputs of two shards of unequal size, if samples can be told apart."""
+        program, m = self.derivation.source, self.derivation.source.samples
+        if m is None or "not shardable" in (self.module.__doc__ or "").lower() or self.sizes[m.name] < 3:
+            return []
+        if any(m in var.shape for var in program.declared("param")):
+            return []
+        cut, out = 2, []
+        for start, stop in ((0, cut), (cut, int(self.sizes[m.name]))):
+            def part(a: Array, var: Var, start: int = start, stop: int = stop) -> Array:
+                a = a[start:stop] if var.rows == m else a
+                return a[:, start:stop] if var.cols == m else a
+
+            values = {n: _each(v, lambda a, n=n: part(a, program.variables[n])) for n, v in self.values.items()}
+            sizes = {**self.sizes, m.name: stop - start}
+            out.append((
+                record(self.module.Params, self.param_order, values, sizes, self.dtype),
+                record(self.module.Inputs, self.input_order, values, sizes, self.dtype),
+            ))
+        return out
 
     def predict(self) -> Finding:
+        """Look for what ``predict`` returns among the values of the program and of the parts of its equations."""
         given = self.module.predict(self.params, self.inputs)
         fields = dict(zip(given._fields, given, strict=True)) if hasattr(given, "_fields") else {"": given}
         worst = 0.0
         for field, value in fields.items():
-            names = [field] if field in self.truth else [n for n in self.truth if n in self.derivation.source.variables]
-            errors = []
-            for name in names:
+            errors = (
+                [difference(np.asarray(value, dtype=float), part) for part in self.parts_of_equations()]
+                if isinstance(value, np.ndarray)
+                else []
+            )
+            for name in [field] if field in self.truth else self.truth:
                 try:
                     errors.append(self._value_error(name, value))
                 except (IndexError, TypeError, ValueError):
@@ -297,9 +361,31 @@ class _Comparison:
             worst = max(worst, min(errors, default=math.inf))
         return self.measure("predict", worst, VALUE, "no value of the program is what predict returns")
 
+    def parts_of_equations(self) -> list[Array]:
+        """Return the values of all parts of equations outside loops."""
+        runner = Evaluator(self.derivation.source, self.values, self.sizes)
+        runner.run()
+        sites = [s for s in self.derivation.source.sites if not s.loops]
+        nodes = [n for s in sites if not _has_sum(s.equation.value) for n in walk(s.equation.value)]
+        targets = {v.name for v in self.derivation.source.declared("target")}
+        for node in list(nodes):
+            # Sums are flat: what is left of one without the targets is a part as well.
+            rest = [o for o in node.operands if isinstance(node, Add) and not any(r.name in targets for r in refs(o))]
+            if 0 < len(rest) < len(node.operands):
+                nodes.append(add(*rest))
+        return [runner.expression(n, {}) for n in nodes]
+
+
+def _has_sum(node: Node) -> bool:
+    return any(isinstance(n, SumOver) for n in walk(node))
+
 
 def _each(value: Any, change: Any) -> Any:
-    return {k: change(np.asarray(a)) for k, a in value.items()} if isinstance(value, Mapping) else change(np.asarray(value))
+    return (
+        {k: change(np.asarray(a)) for k, a in value.items()}
+        if isinstance(value, Mapping)
+        else change(np.asarray(value))
+    )
 
 
 def _arrays(value: Any) -> list[Array]:

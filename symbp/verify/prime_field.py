@@ -227,7 +227,7 @@ class Field:
         return product
 
     def power(self, base: Any, exponent: sp.Expr) -> Any:
-        n, q = int(exponent.p), int(exponent.q)  # type: ignore[attr-defined]
+        n, q = int(exponent.p), int(exponent.q)
 
         def one(x: int) -> Any:
             if x == 0 and n < 0:
@@ -346,7 +346,9 @@ class FieldRun(Runner):
     def pattern(self, array: Array) -> Dual:
         """Return entries 0, 1/2, 1 as field elements."""
         half = _rational(sp.S.Half)
-        return Dual(np.array([[half if x == 0.5 else int(x) for x in row] for row in array], dtype=object).reshape(array.shape))
+        return Dual(
+            np.array([[half if x == 0.5 else int(x) for x in row] for row in array], dtype=object).reshape(array.shape)
+        )
 
     # Leaves
     def on_Ones(self, node: Ones, _: list[Dual], at: Mapping[str, int]) -> Dual:
@@ -427,7 +429,9 @@ class FieldRun(Runner):
 
     def on_Scatter(self, node: Scatter, args: list[Dual], at: Mapping[str, int]) -> Dual:
         shape = (self.integer(node.rows, at), self.integer(node.cols, at))
-        i, j = static_source(node.args[3], *args[0].value.shape, shape, lambda p: self.integer(p, at))
+        i, j = static_source(
+            node.args[3], args[0].value.shape[0], args[0].value.shape[1], shape, lambda p: self.integer(p, at)
+        )
 
         def scatter(x: Array) -> Array:
             out = np.zeros(shape, dtype=object)

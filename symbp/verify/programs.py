@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def gradient_check(
 
     Arguments
     ---------
-    draws:  how many draws of values are made at each assignment of sizes (of each witness).
+    draws:  how many draws of sizes and values each witness makes at least (all bounds of loops come first).
     sizes:  assignments of sizes for the numeric witnesses; by default distinct primes and several bounds of loops.
     values: data to use in place of draws: then a check that could not fail is refused.
 
@@ -64,8 +65,8 @@ def gradient_check(
         for finding in findings:
             found.setdefault(finding.subject, []).append(finding)
 
-    chosen = list(sizes) if sizes is not None else choose_sizes(source)
-    for k, assignment in enumerate(_enough(chosen, draws)):
+    chosen = _enough(lambda turn: choose_sizes(source, turn=turn), draws) if sizes is None else list(sizes)
+    for assignment in chosen:
         for truth, group in groups:
             if group:
                 keep(adjoints_by_complex_step(
@@ -73,7 +74,7 @@ def gradient_check(
                     all_sizes=chosen,
                 ))
     if values is None:
-        for k, assignment in enumerate(_enough(exact_sizes(source), draws)):
+        for k, assignment in enumerate(_enough(lambda turn: exact_sizes(source, turn=turn), draws)):
             for truth, group in groups:
                 if group:
                     keep(_exact(truth, derivation, group, assignment, seed + k))
@@ -83,9 +84,14 @@ def gradient_check(
     return found
 
 
-def _enough(sizes: Sequence[Mapping[str, Any]], draws: int) -> list[Mapping[str, Any]]:
-    """Return the assignments, the last ones again, until there are ``draws``."""
-    return [*sizes, *(sizes[-1 - k % len(sizes)] for k in range(draws - len(sizes)))]
+def _enough(make: Callable[[int], Sequence[Mapping[str, Any]]], draws: int) -> list[Mapping[str, Any]]:
+    """Return all assignments of sizes, with the primes turned around as often as ``draws`` asks for."""
+    found: list[Mapping[str, Any]] = []
+    for turn in itertools.count():
+        found += make(turn)
+        if len(found) >= draws:
+            return found
+    return found
 
 
 def _exact(
@@ -179,7 +185,7 @@ def specified(program: Program) -> Program:
         return [Equation(equation.target, transform(equation.value, change), equation.line, equation.note)]
 
     rest = {n: f for n, f in program.functions.items() if n not in free}
-    return program.replace(body=map_equations(program.body, settled), functions=rest)  # type: ignore[arg-type]
+    return program.replace(body=map_equations(program.body, settled), functions=rest)
 
 
 def check_generated(derivation: Derivation, *, seed: int = 0, name: str = "network") -> list[Verdict]:
@@ -187,14 +193,21 @@ def check_generated(derivation: Derivation, *, seed: int = 0, name: str = "netwo
     source = specified(derivation.source)
     if source is not derivation.source:
         derivation = import_module("symbp.calculus").derive(source, list(derivation.gradients), derivation.output)
-    generate = import_module("symbp.render.numpy").generate
+    target = import_module("symbp.render.numpy")
     verdicts = []
     for dtype in ("float64", "float32"):
+        checked = f"NumPy module, {dtype}"
+        try:
+            text = target.generate(derivation, name=name, dtype=dtype)[f"{name}.py"]
+        except target.GenerateError as error:
+            findings = [Finding("module", name, "not checked", detail=f"no module can be generated: {error}")]
+            verdicts.append(judge(f"{name}.py", checked, findings))
+            continue
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{name}.py"
-            path.write_text(generate(derivation, name=name, dtype=dtype)[path.name], encoding="utf-8")
+            path.write_text(text, encoding="utf-8")
             findings = check_module(derivation, load_module(path, name), np.random.default_rng(seed))
-        verdicts.append(judge(f"{name}.py", f"NumPy module, {dtype}", findings))
+        verdicts.append(judge(f"{name}.py", checked, findings))
     return verdicts
 
 

@@ -58,7 +58,11 @@ def judge(subject: str, checked: str, findings: Sequence[Finding], proved: bool 
     names = tuple(dict.fromkeys(f.witness for f in (failed + held)))
     if proved:
         names = (*names, "all sizes")
-    worst = max(failed + held, key=lambda f: f.error / f.tolerance if f.tolerance else (math.inf if f.error else 0.0), default=None)
+    worst = max(
+        failed + held,
+        key=lambda f: f.error / f.tolerance if f.tolerance else (math.inf if f.error else 0.0),
+        default=None,
+    )
     measured = [f for f in failed + held if f.tolerance]
     refused = [f for f in findings if f.outcome in ("refused", "not checked")]
     outcome: Outcome
@@ -95,7 +99,7 @@ HEADER = ("subject", "checked", "witnesses", "draws", "worst error", "verdict")
 
 def rows(verdicts: Iterable[Verdict]) -> list[tuple[str, ...]]:
     """Return the table, one row of plain texts per verdict, under ``HEADER``."""
-    table = []
+    table: list[tuple[str, ...]] = []
     for v in verdicts:
         error = f"{v.error:.0e}" if v.tolerance or v.error else "equal"
         proved = "" if v.proved is None else ", proved" if v.proved else ", not proved for all sizes"
@@ -108,7 +112,9 @@ def text_table(verdicts: Sequence[Verdict]) -> str:
     """Return the table as plain text with aligned columns."""
     table = [HEADER, *rows(verdicts)]
     widths = [max(len(row[k]) for row in table) for k in range(len(HEADER) - 1)]
-    return "\n".join("  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]]) for row in table)
+    return "\n".join(
+        "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]]) for row in table
+    )
 
 
 def summary(verdicts: Sequence[Verdict]) -> str:
@@ -153,6 +159,8 @@ def as_junit(reports: Mapping[str, Sequence[Verdict]], seconds: Mapping[str, flo
             case = ElementTree.SubElement(suite, "testcase", {"classname": name, "name": f"{v.subject}: {v.checked}"})
             if not v.ok:
                 failure = ElementTree.SubElement(case, "failure", {"type": v.verdict, "message": v.detail or v.verdict})
-                failure.text = f"witnesses: {', '.join(v.witnesses) or 'none'}\nsizes: {'; '.join(v.sizes)}\nerror: {v.error}"
+                failure.text = (
+                    f"witnesses: {', '.join(v.witnesses) or 'none'}\nsizes: {'; '.join(v.sizes)}\nerror: {v.error}"
+                )
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"

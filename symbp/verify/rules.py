@@ -1,4 +1,4 @@
-"""Checks of the rule book: each registered primitive and elementwise function, by witnesses 2, 3 and 4, to second order.
+"""Checks of the rule book: each primitive and elementwise function, by witnesses 2, 3 and 4, to second order.
 
 A rule is tested by existing: a small program is built from its signature.  The rules are handed over as data; the
 checks share no code with them.
@@ -6,7 +6,6 @@ checks share no code with them.
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,13 +17,13 @@ import sympy as sp
 
 from symbp.derivation import Derivation
 from symbp.expr import (
-    AxisNode, Compare, Embed, Function, Gather, Hadamard, Map, Node, Ref, Reshape, Scale, Scatter, Slice, StaticMap,
-    add, constant, size, total, where,
+    AxisNode, Compare, Embed, Function, Gather, Hadamard, Map, Node, Reshape, Scale, Scatter, Slice, StaticMap,
+    add, size, total,
 )
 from symbp.program import Equation, Program, Var, check
 from symbp.verify.draws import NoDraw, choose_sizes, draw
 from symbp.verify.evaluate import evaluate
-from symbp.verify.programs import check_derivation, gradient_check
+from symbp.verify.programs import gradient_check
 from symbp.verify.report import Verdict, judge
 from symbp.verify.witnesses import SLOPE, Finding, complex_step, measured
 
@@ -48,7 +47,12 @@ BUILDERS: dict[type[Node], Sequence[tuple[str, Build]]] = {
 """How a primitive with parameters is built from its operands; one without parameters is built from its class."""
 
 SHAPES: dict[type[Node], Sequence[tuple[sp.Expr, sp.Expr]]] = {
-    Gather: [(m * p, n * q)], Scatter: [(m * n, p * q)], Slice: [(r, c)], Embed: [(r, c)], Reshape: [(r, c)], Map: [(r, c)],
+    Gather: [(m * p, n * q)],
+    Scatter: [(m * n, p * q)],
+    Slice: [(r, c)],
+    Embed: [(r, c)],
+    Reshape: [(r, c)],
+    Map: [(r, c)],
 }
 """Shapes of operands where the signature alone does not say them."""
 
@@ -71,7 +75,7 @@ def operand_shapes(signature: str) -> list[tuple[sp.Expr, sp.Expr]]:
     """Return the shapes of the operands from a signature such as ``(m,n),(n,p)->(m,p)``."""
     left = signature.split("->")[0]
     shapes = re.findall(r"\(([^()]*)\)", left)
-    return [tuple(sp.Integer(int(x)) if x.isdigit() else size(x) for x in s.split(",")) for s in shapes]  # type: ignore[misc]
+    return [tuple(sp.Integer(int(x)) if x.isdigit() else size(x) for x in s.split(",")) for s in shapes]
 
 
 def weighted(value: Node, operands: Mapping[str, Var], name: str) -> Program:
@@ -94,11 +98,7 @@ def primitive_cases(rules: Mapping[str, Any]) -> list[Case]:
         operands = [Var("ABDEF"[k], *shape, kind="param") for k, shape in enumerate(shapes)]
         if len(operands) == 3 and op.linear == (1, 2):
             operands[0] = replace(operands[0], kind="input", facts=frozenset({"mask"}))
-        if issubclass(kind, AxisNode):
-            builds: Sequence[tuple[str, Build]] = [(f"axis {k}", lambda a, k=k: kind(a[0], k)) for k in (0, 1)]  # type: ignore[misc]
-        else:
-            builds = BUILDERS.get(kind, [("", lambda a, kind=kind: kind(*a))])  # type: ignore[misc]
-        for note, build in builds:
+        for note, build in _builds(kind):
             try:
                 value = build([v() for v in operands])
             except (TypeError, ValueError, IndexError) as error:
@@ -108,8 +108,17 @@ def primitive_cases(rules: Mapping[str, Any]) -> list[Case]:
                 value = Hadamard(value, operands[0]())
             label = f"{name} ({note})" if note else name
             variables = {v.name: v for v in operands}
-            cases.append(Case(label, weighted(value, variables, label), tuple(v.name for v in operands if v.kind == "param")))
+            cases.append(
+                Case(label, weighted(value, variables, label), tuple(v.name for v in operands if v.kind == "param"))
+            )
     return cases
+
+
+def _builds(kind: type[Node]) -> Sequence[tuple[str, Build]]:
+    """Return the ways in which a primitive is built, each with a note."""
+    if issubclass(kind, AxisNode):
+        return [("axis 0", lambda a: kind(a[0], 0)), ("axis 1", lambda a: kind(a[0], 1))]
+    return BUILDERS.get(kind, [("", lambda a: kind(*a))])
 
 
 def elementwise_cases(table: Mapping[str, Any]) -> list[Case]:
@@ -123,7 +132,9 @@ def elementwise_cases(table: Mapping[str, Any]) -> list[Case]:
             if all(slope is None for slope in entry.slopes):
                 value = Hadamard(value, operands[0]())
             label = f"{name}({', '.join(map(str, parameters))})" if parameters else name
-            cases.append(Case(label, weighted(value, {v.name: v for v in operands}, label), tuple(v.name for v in operands)))
+            cases.append(
+                Case(label, weighted(value, {v.name: v for v in operands}, label), tuple(v.name for v in operands))
+            )
     return cases
 
 
@@ -141,7 +152,7 @@ def as_forward(program: Program) -> Program:
 
 
 def gradient_program(derivation: Derivation, names: Iterable[str] | None = None) -> Program:
-    """Return the program whose loss is ``sum_x <U_x, x_bar>``, with inputs U_x: the gradients seen as a forward pass."""
+    """Return the program whose loss is ``sum_x <U_x, x_bar>``, with inputs U_x: gradients as a forward pass."""
     program = as_forward(derivation.program)
     variables, terms = dict(program.variables), []
     body = list(program.body)
@@ -195,7 +206,9 @@ def check_closure(
         value = abs(float(evaluate(program, values, assignment)["loss_2"][0, 0]))
         error = abs(slope - stated) / max(scale, 1e-3 * value) if scale else 0.0
         findings.append(
-            measured("differential of adjoint", "loss_2", error, 1e2 * SLOPE, assignment, f"{stated:.12g}, not {slope:.12g}")
+            measured(
+                "differential of adjoint", "loss_2", error, 1e2 * SLOPE, assignment, f"{stated:.12g}, not {slope:.12g}"
+            )
         )
     return findings
 
@@ -212,7 +225,7 @@ def draw_like(value: Any, rng: np.random.Generator) -> Any:
 
 
 def check_case(case: Case, *, seed: int = 0, second_order: bool = True) -> Verdict:
-    """Check one entry of the rule book: its adjoint by three witnesses, and that its derivative can be differentiated."""
+    """Check one entry of the rule book: its adjoint by three witnesses, and that its derivative can be derived."""
     derivation = import_module("symbp.calculus").derive(case.program, case.wrt)
     sizes = choose_sizes(case.program, primes=(5, 7, 3, 2, 11, 13), limit=2) if len(case.program.sizes) > 3 else None
     found = gradient_check(derivation, draws=2, seed=seed, sizes=sizes)
@@ -234,6 +247,7 @@ def check_rules(
     """Check every primitive and every elementwise function of the rule book (or of the given ones)."""
     ops = import_module("symbp.ops")
     cases = [
-        *primitive_cases(ops.RULES if rules is None else rules), *elementwise_cases(ops.ELEMENTWISE if table is None else table),
+        *primitive_cases(ops.RULES if rules is None else rules),
+        *elementwise_cases(ops.ELEMENTWISE if table is None else table),
     ]
     return [check_case(case, seed=seed, second_order=second_order) for case in cases]

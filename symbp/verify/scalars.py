@@ -8,7 +8,7 @@ trees over a *domain* (NumPy arrays, mpmath numbers, a prime field), never by ``
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache, partial, cache
 from typing import Any, Protocol
 
 import sympy as sp
@@ -69,7 +69,7 @@ LAWS: dict[str, Callable[..., sp.Expr]] = {
 }
 """The scalar law of each function of the elementwise table: arguments first, parameters after them."""
 
-@lru_cache(maxsize=None)
+@cache
 def arguments(count: int) -> tuple[sp.Symbol, ...]:
     """Return the real symbols in which laws of ``count`` arguments are written."""
     return tuple(sp.Symbol(f"z_{k}", real=True) for k in range(count))
@@ -116,7 +116,7 @@ def _own_form(law: sp.Expr) -> sp.Expr:
             children = [memo[a] for a in node.args]
             rebuilt = node if all(a is b for a, b in zip(children, node.args, strict=True)) else node.func(*children)
             memo[node] = piece(rebuilt) if isinstance(rebuilt, sp.Expr) else rebuilt
-    return memo[law]  # type: ignore[no-any-return]
+    return memo[law]
 
 
 @lru_cache(maxsize=4096)

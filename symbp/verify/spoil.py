@@ -7,10 +7,10 @@ the suite goes red if one is not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -19,10 +19,10 @@ import sympy as sp
 
 from symbp.derivation import Derivation, Step, Term
 from symbp.expr import (
-    Add, Diag, Embed, Hadamard, Map, MatMul, Node, Ones, Ref, Reshape, Scale, ShapeError, Slice, Softmax, SumOver,
-    Transpose, add, had, matmul, scaled, shift, sum_axis, total, transform,
+    Add, Embed, Hadamard, Map, Node, Ones, Ref, Reshape, Scale, ShapeError, Slice, Softmax, SumOver,
+    Transpose, add, had, matmul, scaled, sum_axis, transform,
 )
-from symbp.program import Equation, Loop, Program, ProgramError, Statement, check
+from symbp.program import Equation, Loop, ProgramError, Statement
 from symbp.verify.evaluate import EvaluationError
 from symbp.verify.programs import gradient_check
 from symbp.verify.rules import Case, check_case, elementwise_cases, primitive_cases
@@ -83,44 +83,96 @@ SPOILED_RULES: tuple[SpoiledRule, ...] = (
     SpoiledRule("sum: the second term is lost", "add", _pull(lambda G, node, k, right: scaled(0, G) if k else G)),
     SpoiledRule("coefficient lost", "scale", _pull(lambda G, node, k, right: G)),
     SpoiledRule("coefficient: sign flipped", "scale", _pull(lambda G, node, k, right: scaled(-1, right))),
-    SpoiledRule("scalar factor: half the sum", "smul", _pull(lambda G, node, k, right: scaled(sp.S.Half, right) if k == 0 else right)),
+    SpoiledRule(
+        "scalar factor: half the sum",
+        "smul",
+        _pull(lambda G, node, k, right: scaled(sp.S.Half, right) if k == 0 else right),
+    ),
     SpoiledRule("scalar factor lost", "smul", _pull(lambda G, node, k, right: G if k == 1 else right)),
-    SpoiledRule("product: sign of the right factor", "matmul", _pull(lambda G, node, k, right: scaled(-1, right) if k else right)),
-    SpoiledRule("product: transpose lost", "matmul", _pull(
-        lambda G, node, k, right: matmul(G, node.operands[1]) if k == 0 else matmul(node.operands[0], G))),
-    SpoiledRule("product: order swapped", "matmul", _pull(
-        lambda G, node, k, right: matmul(node.operands[1].T, G) if k == 0 else matmul(G, node.operands[0].T))),
+    SpoiledRule(
+        "product: sign of the right factor",
+        "matmul",
+        _pull(lambda G, node, k, right: scaled(-1, right) if k else right),
+    ),
+    SpoiledRule(
+        "product: transpose lost",
+        "matmul",
+        _pull(lambda G, node, k, right: matmul(G, node.operands[1]) if k == 0 else matmul(node.operands[0], G)),
+    ),
+    SpoiledRule(
+        "product: order swapped",
+        "matmul",
+        _pull(lambda G, node, k, right: matmul(node.operands[1].T, G) if k == 0 else matmul(G, node.operands[0].T)),
+    ),
     SpoiledRule("Hadamard product: factor lost", "hadamard", _pull(lambda G, node, k, right: G if k == 0 else right)),
-    SpoiledRule("Hadamard product: factor twice", "hadamard", _pull(lambda G, node, k, right: had(right, node.operands[1 - k]))),
+    SpoiledRule(
+        "Hadamard product: factor twice", "hadamard", _pull(lambda G, node, k, right: had(right, node.operands[1 - k]))
+    ),
     SpoiledRule("transpose lost", "transpose", _pull(lambda G, node, k, right: G)),
     SpoiledRule("diagonal matrix: row sums for the diagonal", "diag", _pull(lambda G, node, k, right: sum_axis(G, 1))),
-    SpoiledRule("diagonal: off-diagonal entries as well", "diagof", _pull(
-        lambda G, node, k, right: matmul(G, Ones(1, G.rows)))),
-    SpoiledRule("block: shifted by one row", "slice", _pull(lambda G, node, k, right: Embed(G, 0, 0, *node.operands[0].shape))),
-    SpoiledRule("block in zeros: shifted by one column", "embed", _pull(
-        lambda G, node, k, right: Slice(G, 1, 1 + node.operands[0].rows, 1, 1 + node.operands[0].cols))),
-    SpoiledRule("reshape: the other order", "reshape", _pull(
-        lambda G, node, k, right: Reshape(G, *node.operands[0].shape, "F" if node.order == "C" else "C"))),  # type: ignore[attr-defined]
-    SpoiledRule("Kronecker product: result by rows", "kron", _pull(
-        lambda G, node, k, right: Reshape(right.args[0], right.rows, right.cols, "C"))),  # type: ignore[arg-type]
+    SpoiledRule(
+        "diagonal: off-diagonal entries as well", "diagof", _pull(lambda G, node, k, right: matmul(G, Ones(1, G.rows)))
+    ),
+    SpoiledRule(
+        "block: shifted by one row", "slice", _pull(lambda G, node, k, right: Embed(G, 0, 0, *node.operands[0].shape))
+    ),
+    SpoiledRule(
+        "block in zeros: shifted by one column",
+        "embed",
+        _pull(lambda G, node, k, right: Slice(G, 1, 1 + node.operands[0].rows, 1, 1 + node.operands[0].cols)),
+    ),
+    SpoiledRule(
+        "reshape: the other order",
+        "reshape",
+        _pull(lambda G, node, k, right: Reshape(G, *node.operands[0].shape, "F" if node.order == "C" else "C")),
+    ),
+    SpoiledRule(
+        "Kronecker product: result by rows",
+        "kron",
+        _pull(lambda G, node, k, right: Reshape(right.args[0], right.rows, right.cols, "C")),
+    ),
     SpoiledRule("gather: factor 2", "gather", _pull(lambda G, node, k, right: scaled(2, right))),
     SpoiledRule("scatter: sign flipped", "scatter_add", _pull(lambda G, node, k, right: scaled(-1, right))),
-    SpoiledRule("selection: branches swapped", "where", _pull(
-        lambda G, node, k, right: right.rebuild(right.operands[0], right.operands[2], right.operands[1]))),
+    SpoiledRule(
+        "selection: branches swapped",
+        "where",
+        _pull(lambda G, node, k, right: right.rebuild(right.operands[0], right.operands[2], right.operands[1])),
+    ),
     SpoiledRule("selection lost", "where", _pull(lambda G, node, k, right: G)),
     SpoiledRule("softmax: second term lost", "softmax", _differential(lambda node, Y, dA, right: had(Y, dA[0]))),
-    SpoiledRule("softmax: sign of the second term", "softmax", _differential(
-        lambda node, Y, dA, right: add(right.operands[0], scaled(-1, right.operands[1])) if right else None)),
-    SpoiledRule("softmax: sums over the other axis", "softmax", _differential(
-        lambda node, Y, dA, right: add(had(Y, dA[0]), scaled(-1, had(Y, _other_sum(had(Y, dA[0]), node)))))),
-    SpoiledRule("log-sum-exp: weights lost", "logsumexp", _differential(
-        lambda node, Y, dA, right: sum_axis(dA[0], node.axis))),  # type: ignore[attr-defined]
-    SpoiledRule("log-sum-exp: weights of the other axis", "logsumexp", _differential(
-        lambda node, Y, dA, right: sum_axis(had(Softmax(node.operands[0], 1 - node.axis), dA[0]), node.axis))),  # type: ignore[attr-defined]
-    SpoiledRule("maximum: every entry moves it", "max", _differential(
-        lambda node, Y, dA, right: sum_axis(dA[0], node.axis))),  # type: ignore[attr-defined]
+    SpoiledRule(
+        "softmax: sign of the second term",
+        "softmax",
+        _differential(
+            lambda node, Y, dA, right: add(right.operands[0], scaled(-1, right.operands[1])) if right else None
+        ),
+    ),
+    SpoiledRule(
+        "softmax: sums over the other axis",
+        "softmax",
+        _differential(
+            lambda node, Y, dA, right: add(had(Y, dA[0]), scaled(-1, had(Y, _other_sum(had(Y, dA[0]), node))))
+        ),
+    ),
+    SpoiledRule(
+        "log-sum-exp: weights lost", "logsumexp", _differential(lambda node, Y, dA, right: sum_axis(dA[0], node.axis))
+    ),
+    SpoiledRule(
+        "log-sum-exp: weights of the other axis",
+        "logsumexp",
+        _differential(
+            lambda node, Y, dA, right: sum_axis(had(Softmax(node.operands[0], 1 - node.axis), dA[0]), node.axis)
+        ),
+    ),
+    SpoiledRule(
+        "maximum: every entry moves it", "max", _differential(lambda node, Y, dA, right: sum_axis(dA[0], node.axis))
+    ),
     SpoiledRule("elementwise: slope lost", "map", _differential(lambda node, Y, dA, right: dA[0])),
-    SpoiledRule("elementwise: sign flipped", "map", _differential(lambda node, Y, dA, right: scaled(-1, right) if right else None)),
+    SpoiledRule(
+        "elementwise: sign flipped",
+        "map",
+        _differential(lambda node, Y, dA, right: scaled(-1, right) if right else None),
+    ),
     SpoiledRule("tanh: 1 + y^2", "tanh", _slope(lambda x, y: 1 + y**2)),
     SpoiledRule("tanh: square lost", "tanh", _slope(lambda x, y: 1 - y)),
     SpoiledRule("sigmoid: through the argument", "sigmoid", _slope(lambda x, y: x * (1 - x))),
@@ -136,10 +188,10 @@ SPOILED_RULES: tuple[SpoiledRule, ...] = (
     SpoiledRule("relu: the other side", "relu", _slope(lambda x, y: _f("step", -x))),
     SpoiledRule("leaky relu: slope below lost", "leaky_relu", _slope(lambda x, y, p: _f("step", x))),
     SpoiledRule("silu: first term lost", "silu", _slope(lambda x, y: _f("sigmoid", x) * (1 - y))),
-    SpoiledRule("gelu: density lost", "gelu", _slope(lambda x, y: sp.S.Half * (1 + _f("erf", x / sp.sqrt(2))))),
+    SpoiledRule("gelu: density lost", "gelu", _slope(lambda x, y: scaled(sp.S.Half, _f("erf", x / sp.sqrt(2)) + 1))),
     SpoiledRule("softplus: mirrored", "softplus", _slope(lambda x, y: _f("sigmoid", -x))),
     SpoiledRule("arctan: square lost", "arctan", _slope(lambda x, y: _f("recip", 2 + x))),
-    SpoiledRule("softsign: square lost", "softsign", _slope(lambda x, y: 1 - _f("abs", y))),
+    SpoiledRule("softsign: square lost", "softsign", _slope(lambda x, y: scaled(-1, _f("abs", y)) + 1)),
 )
 
 
@@ -243,7 +295,7 @@ NETWORKS = {
 """Declarations whose derivations are spoiled."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def derivation_of(network: str) -> Derivation:
     """Return the derivation of one of ``NETWORKS``."""
     lines = NETWORKS[network].strip("\n").split("\n")
@@ -372,7 +424,9 @@ SPOILED_STEPS: tuple[SpoiledStep, ...] = (
     SpoiledStep("differential: second derivative", "deep", "differential", _after(_first(Map, _raise))),
     SpoiledStep("differential: coefficient lost", "mlp", "differential", _after(_first(Scale, _unscale))),
     SpoiledStep("differential: range of a sum shifted", "rnn", "differential", _after(_first(SumOver, _shift_sum))),
-    SpoiledStep("transposition: a term lost", "mlp", "transpose", _terms(lambda terms: terms[:-1] if len(terms) > 1 else None)),
+    SpoiledStep(
+        "transposition: a term lost", "mlp", "transpose", _terms(lambda terms: terms[:-1] if len(terms) > 1 else None)
+    ),
     SpoiledStep("transposition: message transposed", "rnn", "transpose", _message(lambda n: n.T)),
     SpoiledStep("transposition: sign flipped", "rnn", "transpose", _message(_negate)),
     SpoiledStep("transposition: factor 2", "deep", "transpose", _message(_double)),
@@ -385,9 +439,13 @@ SPOILED_STEPS: tuple[SpoiledStep, ...] = (
     SpoiledStep("rewriting: coefficient lost", "classifier", "rewrite", _after(_first(Scale, _unscale))),
     SpoiledStep("rewriting: factor lost", "norm", "rewrite", _after(_first(Hadamard, _drop_factor))),
     SpoiledStep("rewriting: square lost", "norm", "rewrite", _after(_first(Map, lambda n: n.operands[0]))),
-    SpoiledStep("recognition: sign of the second term", "classifier", "recognise", _after(_first(Scale, _flip_inner_sign))),
+    SpoiledStep(
+        "recognition: sign of the second term", "classifier", "recognise", _after(_first(Scale, _flip_inner_sign))
+    ),
     SpoiledStep("recognition: second term lost", "classifier", "recognise", _after(_first(Add, _drop_term))),
-    SpoiledStep("name for half of what it names", "mlp", "name", lambda s: replace(s, before=scaled(sp.S.Half, s.before))),
+    SpoiledStep(
+        "name for half of what it names", "mlp", "name", lambda s: replace(s, before=scaled(sp.S.Half, s.before))
+    ),
 )
 
 
@@ -445,25 +503,53 @@ def _untranspose(node: Node) -> Node | None:
 
 SPOILED_EQUATIONS: tuple[SpoiledEquation, ...] = (
     SpoiledEquation("weight gradient: sign flipped", "mlp", "W1_bar", _value(_negate)),
-    SpoiledEquation("bias gradient: mean for sum", "mlp", "b1_bar", _value(lambda n: Scale(n, 1 / sp.Symbol("m", integer=True, positive=True)))),
+    SpoiledEquation(
+        "bias gradient: mean for sum",
+        "mlp",
+        "b1_bar",
+        _value(lambda n: Scale(n, 1 / sp.Symbol("m", integer=True, positive=True))),
+    ),
     SpoiledEquation("output error: 1/m lost", "mlp", "Z2_bar", _value(_first(Scale, _unscale))),
     SpoiledEquation("output error: target lost", "mlp", "Z2_bar", _value(_first(Add, _drop_term))),
     SpoiledEquation("hidden error: slope lost", "mlp", "Z1_bar", _value(_first(Hadamard, _drop_factor))),
     SpoiledEquation("hidden error: 1 - A1 for 1 - A1^2", "mlp", "Z1_bar", _value(_first(Map, lambda n: n.operands[0]))),
-    SpoiledEquation("P - Y: probabilities lost", "classifier", "Z_bar", _value(_first(Add, lambda n: add(*n.operands[1:])))),
-    SpoiledEquation("P - Y: target twice", "classifier", "Z_bar", _value(_first(Add, lambda n: add(*n.operands, n.operands[-1])))),
+    SpoiledEquation(
+        "P - Y: probabilities lost", "classifier", "Z_bar", _value(_first(Add, lambda n: add(*n.operands[1:])))
+    ),
+    SpoiledEquation(
+        "P - Y: target twice", "classifier", "Z_bar", _value(_first(Add, lambda n: add(*n.operands, n.operands[-1])))
+    ),
     SpoiledEquation("normalisation: a term lost", "norm", "W_bar", _value(_first(Add, _drop_term))),
     SpoiledEquation("recurrence: transpose lost", "rnn", "M_H", _value(_first(Transpose, _untranspose))),
     SpoiledEquation("recurrence: message lost", "rnn", "Z_H_bar", _value(_first(Add, _drop_term))),
     SpoiledEquation("recurrence: sum starts late", "rnn", "W_bar", _value(_first(SumOver, _shift_sum))),
-    SpoiledEquation("recurrence: state of the same step", "rnn", "W_bar", _value(_first(Ref, lambda n: _shift_read(1)(n) if isinstance(n, Ref) and n.name == "H" else None))),
-    SpoiledEquation("recurrence: input of the step before", "rnn", "U_bar", _value(
-        _first(Ref, lambda n: _shift_read(-1)(n) if isinstance(n, Ref) and n.name == "X" else None))),
+    SpoiledEquation(
+        "recurrence: state of the same step",
+        "rnn",
+        "W_bar",
+        _value(_first(Ref, lambda n: _shift_read(1)(n) if isinstance(n, Ref) and n.name == "H" else None)),
+    ),
+    SpoiledEquation(
+        "recurrence: input of the step before",
+        "rnn",
+        "U_bar",
+        _value(_first(Ref, lambda n: _shift_read(-1)(n) if isinstance(n, Ref) and n.name == "X" else None)),
+    ),
     SpoiledEquation("recurrence: first step missing", "rnn", "Z_H_bar", _range(lo=1)),
     SpoiledEquation("recurrence: last step missing", "rnn", "Z_H_bar", _range(hi=-1)),
-    SpoiledEquation("depth: layer of its own output", "deep", "W_bar", _value(_first(Ref, lambda n: _negate(n) if isinstance(n, Ref) and n.name == "A" else None))),
+    SpoiledEquation(
+        "depth: layer of its own output",
+        "deep",
+        "W_bar",
+        _value(_first(Ref, lambda n: _negate(n) if isinstance(n, Ref) and n.name == "A" else None)),
+    ),
     SpoiledEquation("depth: last layer missing", "deep", "W_bar", _range(hi=-1)),
-    SpoiledEquation("depth: slope of tanh", "deep", "Z_A_bar", _value(_first(Add, lambda n: add(n.operands[0], *(_negate(o) for o in n.operands[1:]))))),
+    SpoiledEquation(
+        "depth: slope of tanh",
+        "deep",
+        "Z_A_bar",
+        _value(_first(Add, lambda n: add(n.operands[0], *(_negate(o) for o in n.operands[1:])))),
+    ),
 )
 
 

@@ -56,8 +56,8 @@ class Bench(Evaluator):
             value = self.random(ref.name, where, self.integer(ref.rows, at), self.integer(ref.cols, at))
         if ref.name in self.moves:
             step = self.random(f"d_{ref.name}", where, *value.shape)
-            return value + 1j * STEP * step  # type: ignore[no-any-return]
-        return value.astype(complex)  # type: ignore[no-any-return]
+            return value + 1j * STEP * step
+        return value.astype(complex)
 
     def random(self, name: str, where: tuple[int, ...], rows: int, cols: int) -> Array:
         """Return the random matrix that belongs to a name."""
@@ -70,7 +70,7 @@ class Bench(Evaluator):
         """Return the value of an expression; the names ``moving`` are moved by an imaginary step along ``d_<name>``."""
         self.moves = dict.fromkeys(moving)
         with np.errstate(all="ignore"):
-            return self.expression(node, at)  # type: ignore[no-any-return]
+            return self.expression(node, at)
 
 
 def check_steps(
@@ -164,7 +164,7 @@ def _loops_of(step: Step, program: Program, spans: Mapping[sp.Symbol, Span]) -> 
 
 def _free(ref: Ref, sums: Sequence[SumOver]) -> set[sp.Symbol]:
     used = {s for i in ref.indices for s in i.free_symbols}
-    return used - {s.bound for s in sums}  # type: ignore[return-value]
+    return used - {s.bound for s in sums}
 
 
 def _iterations(bench: Bench, loops: Sequence[Span], at: Mapping[str, int] | None = None) -> Iterator[dict[str, int]]:
@@ -208,7 +208,9 @@ def _error(step: Step, bench: Bench, at: Mapping[str, int], active: set[str]) ->
 
 def _is_symmetric(target: Ref, program: Program) -> bool:
     """Tell whether ``target`` is the adjoint of a variable that is declared symmetric."""
-    return any(target.name.startswith(f"{name}_bar") and "symmetric" in v.facts for name, v in program.variables.items())
+    return any(
+        target.name.startswith(f"{name}_bar") and "symmetric" in v.facts for name, v in program.variables.items()
+    )
 
 
 def _shape(bench: Bench, ref: Ref, at: Mapping[str, int]) -> tuple[int, int]:

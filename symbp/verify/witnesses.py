@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from symbp.expr import Zero
-from symbp.program import Program
+from symbp.program import Program, Var
 from symbp.verify.draws import (
     DISCRETE, NoDraw, arrays, choose_sizes, draw, each, inner, members, shape_of, sizes_text, tangent_matrix, tangents,
 )
@@ -70,7 +70,9 @@ def measured(
 ) -> Finding:
     """Return what a measurement says."""
     good = error <= tolerance
-    return Finding(witness, subject, "holds" if good else "fails", error, tolerance, sizes_text(sizes), "" if good else detail)
+    return Finding(
+        witness, subject, "holds" if good else "fails", error, tolerance, sizes_text(sizes), "" if good else detail
+    )
 
 
 def difference(a: Any, b: Any) -> float:
@@ -124,7 +126,9 @@ def _square(program: Program, sizes: Mapping[str, Any]) -> bool:
     for var in program.declared():
         for where in members(var, sizes) if var.indices else []:
             shapes |= set(shape_of(var, sizes, where))
-    return len(shapes - {1}) == 1 and len({x for v in program.variables.values() for x in v.shape if not x.is_Integer}) > 1
+    return (
+        len(shapes - {1}) == 1 and len({x for v in program.variables.values() for x in v.shape if not x.is_Integer}) > 1
+    )
 
 
 def vanishing(error_scale: float, slope: float, value: float) -> str:
@@ -169,7 +173,9 @@ def inner_product(
     )
     floor = FLOOR * magnitude(cotangent, pushed[output])
     if scale <= 1e-10 * floor:
-        return Finding("inner product", output, "refused", sizes=sizes_text(sizes), detail="both sides are nothing but rounding")
+        return Finding(
+            "inner product", output, "refused", sizes=sizes_text(sizes), detail="both sides are nothing but rounding"
+        )
     error = abs(left - right) / max(scale, floor)
     detail = f"<Zbar, dZ> = {left:.12g} but <Xbar, dX> = {right:.12g}"
     return measured("inner product", output, error, INNER, sizes, detail)
@@ -207,8 +213,8 @@ def _direction(
     if only_declared(program, name):
         return tangents(program, sizes, rng, [name])[name]
     if isinstance(adjoint, Mapping):
-        return {k: tangent_matrix((), *a.shape, rng) for k, a in adjoint.items()}
-    return tangent_matrix((), *adjoint.shape, rng)
+        return {k: tangent_matrix((), a.shape[0], a.shape[1], rng) for k, a in adjoint.items()}
+    return tangent_matrix((), adjoint.shape[0], adjoint.shape[1], rng)
 
 
 def adjoints_by_complex_step(
@@ -230,13 +236,17 @@ def adjoints_by_complex_step(
     given = dict(values) if values is not None else draw(truth, sizes, rng)
     reason = refusal(truth, given, all_sizes or [sizes])
     if reason:
-        return [Finding("complex step", bar, "refused", sizes=sizes_text(sizes), detail=reason) for bar in adjoints.values()]
+        return [
+            Finding("complex step", bar, "refused", sizes=sizes_text(sizes), detail=reason) for bar in adjoints.values()
+        ]
     results = evaluate(derived, given, sizes)
     loss = float(value_of(results, output))
     findings = []
     for name, bar in adjoints.items():
         if truth.variables[name].facts & DISCRETE:
-            findings.append(Finding("complex step", bar, "refused", detail=f"{name} takes separate values: nothing to move"))
+            findings.append(
+                Finding("complex step", bar, "refused", detail=f"{name} takes separate values: nothing to move")
+            )
             continue
         move = _direction(truth, name, results.get(bar, {}), sizes, rng)
         slope = float(complex_step(truth, given, sizes, {name: move}, output).sum())
@@ -253,7 +263,9 @@ def adjoints_by_complex_step(
             continue
         error = abs(slope - predicted) / scale if math.isfinite(predicted) else math.inf
         detail = "" if error <= SLOPE else _first_wrong(truth, given, sizes, name, results.get(bar, {}), output)
-        findings.append(measured("complex step", bar, error, SLOPE, sizes, detail or f"{predicted:.12g}, not {slope:.12g}"))
+        findings.append(
+            measured("complex step", bar, error, SLOPE, sizes, detail or f"{predicted:.12g}, not {slope:.12g}")
+        )
     return findings
 
 
@@ -335,11 +347,11 @@ def _exactly(
     for name, bar in moving.items():
         var, adjoint = truth.variables[name], found.get(bar, {})
         if only_declared(truth, name):
-            moves[name] = each(var, sizes, lambda r, c, var=var: field_tangent(var.facts, r, c, rng))  # type: ignore[misc]
+            moves[name] = _field_direction(var, sizes, rng)
         elif isinstance(adjoint, Mapping):
-            moves[name] = {k: field_tangent((), *a.value.shape, rng) for k, a in adjoint.items()}
+            moves[name] = {k: field_tangent((), *_shape(a), rng=rng) for k, a in adjoint.items()}
         else:
-            moves[name] = field_tangent((), *adjoint.value.shape, rng)
+            moves[name] = field_tangent((), *_shape(adjoint), rng=rng)
 
     def along(directions: Mapping[str, Any]) -> int:
         nudges = {name: moved(d) for name, d in directions.items()}
@@ -354,10 +366,22 @@ def _exactly(
             reason = _first_unequal(name, found.get(bar, {}), along) or "UNEQUAL"
             findings.append(Finding("exact", bar, "fails", math.inf, 0.0, text, reason))
         elif slope == 0 and not _is_zero(derived, bar):
-            findings.append(Finding("exact", bar, "refused", sizes=text, detail="the derivative is zero along a random direction"))
+            findings.append(
+                Finding("exact", bar, "refused", sizes=text, detail="the derivative is zero along a random direction")
+            )
         else:
             findings.append(Finding("exact", bar, "holds", sizes=text))
     return findings
+
+
+def _field_direction(var: Var, sizes: Mapping[str, Any], rng: random.Random) -> Any:
+    """Draw an increment of a declared variable that keeps its facts."""
+    return each(var, sizes, lambda r, c: field_tangent(var.facts, r, c, rng))
+
+
+def _shape(a: Dual) -> tuple[int, int]:
+    rows, cols = a.value.shape
+    return rows, cols
 
 
 def slope_of(result: Dual) -> int:
@@ -403,10 +427,7 @@ def hessian_exactly(
     for _ in range(tries):
         oracles = Oracles(rng)
         values = field_draw(truth, sizes, rng, oracles)
-        u, v = (
-            {n: each(truth.variables[n], sizes, lambda r, c, n=n: field_tangent(truth.variables[n].facts, r, c, rng)) for n in moving}  # type: ignore[misc]
-            for _ in range(2)
-        )
+        u, v = ({n: _field_direction(truth.variables[n], sizes, rng) for n in moving} for _ in range(2))
         try:
             sides = []
             for along, against in ((u, v), (v, u)):
@@ -417,7 +438,17 @@ def hessian_exactly(
             continue
         same = sides[0] == sides[1]
         detail = "" if same else "the Hessian is not symmetric"
-        return [Finding("exact, second order", "all gradients", "holds" if same else "fails", 0.0 if same else math.inf, 0.0, sizes_text(sizes), detail)]
+        return [
+            Finding(
+                "exact, second order",
+                "all gradients",
+                "holds" if same else "fails",
+                0.0 if same else math.inf,
+                0.0,
+                sizes_text(sizes),
+                detail,
+            )
+        ]
     raise NoDraw(f"no point of the prime field was found at which every root in {truth.name} exists")
 
 

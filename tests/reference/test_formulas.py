@@ -148,7 +148,10 @@ def test_1_7_binary_cross_entropy() -> None:
 
 
 def test_1_7_softmax_cross_entropy() -> None:
-    text = NET_A.replace("Y: target[n2, m]", "Y: target[n2, m] & one_hot_columns") + "loss = softmax_cross_entropy(Z2, Y)\n"
+    text = (
+        NET_A.replace("Y: target[n2, m]", "Y: target[n2, m] & one_hot_columns")
+        + "loss = softmax_cross_entropy(Z2, Y)\n"
+    )
     found = run(text, {**VALUES_A, "Y": np.eye(2)[:, [0, 1, 0, 1, 0]]}, SIZES_A)
     assert np.isclose(loss_of(found), 0.7831195678967504, **CLOSE)
     assert np.allclose(norms(found, "W1", "W2"), [0.07848204400114293, 0.3365621647586758], **CLOSE)
@@ -188,7 +191,10 @@ def test_0_2_row_samples_are_the_transpose() -> None:
     columns = run(QUADRATIC, VALUES_A, SIZES_A)
     program = program_of(read_text(QUADRATIC), samples="rows")
     derivation = derive(program)
-    turned = {n: a if program.variables[n].shape == read_text(QUADRATIC).variables[n].shape else a.T for n, a in VALUES_A.items()}
+    turned = {
+        n: a if program.variables[n].shape == read_text(QUADRATIC).variables[n].shape else a.T
+        for n, a in VALUES_A.items()
+    }
     results = evaluate(derivation.program, turned, SIZES_A)
     assert np.isclose(loss_of(results), loss_of(columns), **CLOSE)
     for name, bar in derivation.gradients.items():
@@ -343,7 +349,14 @@ loss = sum(C * x[n])
         "A": 0.7 * T(6, 6, 0.2), "M": mask, "u": T(6, 1, 0.3), "C": T(6, 1, 0.8), "x": {(0,): np.zeros((6, 1))},
     }
     found = run(text, values, {"n": 6}, ["A", "u"])
-    x = [-0.058307929588340864, -0.6284165971995338, 0.7800225538028582, -0.5520965070659111, 0.5008904576725831, 0.5768433886926357]
+    x = [
+        -0.058307929588340864,
+        -0.6284165971995338,
+        0.7800225538028582,
+        -0.5520965070659111,
+        0.5008904576725831,
+        0.5768433886926357,
+    ]
     assert np.allclose(found["x"][(6,)][:, 0], x, **CLOSE)
     assert np.allclose(norms(found, "A"), [0.9098856357924996], **CLOSE)
     slope = np.diag(1 - np.array(x) ** 2)
@@ -357,7 +370,12 @@ def test_1_13_error_splitting() -> None:
     text = "W: input[2, 2]\nh: input[2, 1]\ny: target[2, 1]\nloss = sum((W @ h - y)**2) / 2\n"
     found = run(text, {"W": weights, "h": hidden, "y": weights @ hidden - error}, {}, ["h"])
     assert np.allclose(found["bar(h)"], column(2.1, 4.4), **CLOSE)
-    split = "W: input[2, 2]\ne: input[2, 1]\nloss = sum((W / sum(W, axis=1, keepdims=True)).T @ e)\nS = (W / sum(W, axis=1, keepdims=True)).T @ e\n"
+    split = """
+W: input[2, 2]
+e: input[2, 1]
+S = (W / sum(W, axis=1, keepdims=True)).T @ e
+loss = sum(S)
+"""
     shares = evaluate(read_text(split), {"W": weights, "e": error}, {})["S"]
     assert np.allclose(shares, column(0.42, 0.88), **CLOSE)
     assert np.isclose(shares.sum(), error.sum(), **CLOSE)
@@ -526,7 +544,10 @@ XOR_DATA = {"X": np.array([[0.0, 0, 1, 1], [0, 1, 0, 1]]), "Y": np.array([[0.0, 
 
 def test_12_4_xor_by_hand_and_its_symmetric_set() -> None:
     hand = {
-        "W1": np.array([[20.0, 20], [-20, -20]]), "b1": column(-10, 30), "W2": np.array([[20.0, 20]]), "b2": column(-30),
+        "W1": np.array([[20.0, 20], [-20, -20]]),
+        "b1": column(-10, 30),
+        "W2": np.array([[20.0, 20]]),
+        "b2": column(-30),
     }
     p = evaluate(read_text(XOR), {**XOR_DATA, **hand}, {"m": 4})["P"]
     assert np.abs(p - XOR_DATA["Y"]).max() < 1e-4
@@ -553,4 +574,8 @@ def test_1_12_waits_for_a_later_issue() -> None:
 
 
 def test_the_sheet_counts_from_one() -> None:
-    assert np.isclose(T(2, 2, 0.1)[0, 1], float(sp.sin(sp.Rational(13, 10) + sp.Rational(28, 10) + sp.Rational(18, 10) + sp.Rational(1, 10))), rtol=1e-15)
+    assert np.isclose(
+        T(2, 2, 0.1)[0, 1],
+        float(sp.sin(sp.Rational(13, 10) + sp.Rational(28, 10) + sp.Rational(18, 10) + sp.Rational(1, 10))),
+        rtol=1e-15,
+    )

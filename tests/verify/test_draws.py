@@ -104,7 +104,9 @@ def test_sizes_are_distinct_primes_and_bounds_follow_the_plan() -> None:
         used = [sizes["m"], *(sizes["n"][k] for k in range(sizes["L"] + 1))]
         assert len(set(used)) == len(used) and all(sp.isprime(x) and x >= 5 for x in used)
         values = draw(program, sizes, RNG)
-        assert set(values["W"]) == {(k,) for k in range(1, sizes["L"] + 1)} == set(members(program.variables["W"], sizes))
+        assert (
+            set(values["W"]) == {(k,) for k in range(1, sizes["L"] + 1)} == set(members(program.variables["W"], sizes))
+        )
         assert np.isfinite(evaluate(program, values, sizes)["loss"]).all()
 
 

@@ -136,7 +136,9 @@ def test_complex_step_gives_the_derivative(name: str) -> None:
     points = np.array([[0.2, 0.9, 3.0]]) if name in ("power", "log", "sqrt") else np.array([[-2.0, -0.3, 0.6, 1.7]])
     numbers = ev.Numbers(np.dtype(complex))
     slope = numbers.function(function, [points + 1e-30j]).imag / 1e-30
-    assert np.allclose(slope, ev.Numbers(np.dtype(float)).function(function.derivative(), [points]), rtol=1e-14, atol=1e-16)
+    assert np.allclose(
+        slope, ev.Numbers(np.dtype(float)).function(function.derivative(), [points]), rtol=1e-14, atol=1e-16
+    )
 
 
 def test_erf_of_complex_numbers() -> None:

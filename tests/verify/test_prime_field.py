@@ -128,7 +128,9 @@ def test_dual_numbers_against_fractions() -> None:
 def test_softmax_sums_to_one_and_its_slope_to_zero() -> None:
     z = Ref("Z", size("r"), size("c"))
     out = Var("P", z.rows, z.cols)
-    program = Program({"Z": Var("Z", z.rows, z.cols, kind="param"), "P": out}, (Equation(out(), Softmax(z, 0)),), ("P",))
+    program = Program(
+        {"Z": Var("Z", z.rows, z.cols, kind="param"), "P": out}, (Equation(out(), Softmax(z, 0)),), ("P",)
+    )
     rng = random.Random(1)
     values = {"Z": pf.field_matrix((), 3, 4, rng)}
     nudge = {"Z": pf.moved(pf.field_tangent((), 3, 4, rng))}

@@ -1,4 +1,4 @@
-"""The witnesses on a backward pass written by hand: right ones hold, wrong ones fail with a reason, blind ones refuse."""
+"""The witnesses on a backward pass written by hand: right holds, wrong fails with a reason, blind is refused."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def forward(activation: str = "tanh") -> tuple[Equation, ...]:
 
 def by_hand(z_bar: Node | None = None, w_bar: Node | None = None) -> tuple[Program, Program]:
     right_z = had(scaled(1 / m, A() - Y()), 1 - A() ** 2)
-    backward = (Equation(Z_bar(), right_z if z_bar is None else z_bar), Equation(W_bar(), Z_bar() @ T(X()) if w_bar is None else w_bar))
+    backward = (
+        Equation(Z_bar(), right_z if z_bar is None else z_bar),
+        Equation(W_bar(), Z_bar() @ T(X()) if w_bar is None else w_bar),
+    )
     variables = {v.name: v for v in (X, Y, W, Z, A, loss)}
     source = Program(variables, forward())
     return source, Program({**variables, "Z_bar": Z_bar, "W_bar": W_bar}, (*forward(), *backward))

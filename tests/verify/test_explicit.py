@@ -1,0 +1,90 @@
+"""Against SymPy itself: explicit matrices at tiny sizes, scalar derivatives at 50 digits, and the generated module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sympy as sp
+
+import symbp
+import symbp.ops as ops
+from symbp.calculus import derive
+from symbp.language import read_text
+from symbp.render.numpy import generate
+from symbp.verify import load_module
+from symbp.verify.draws import choose_sizes, draw
+from symbp.verify.evaluate import evaluate
+from symbp.verify.explicit import exact, gradients_by_sympy, symbols_for, to_sympy
+from symbp.verify.rules import Case, elementwise_cases, primitive_cases
+from symbp.verify.module import declarations, input_order, record
+
+
+FEED_FORWARD = ("mlp", "xor", "logistic", "regression", "dropout")
+TINY = (2, 3, 1, 2, 2, 2)
+
+
+def tiny(program: symbp.Program) -> tuple[dict, dict]:
+    sizes = choose_sizes(program, primes=TINY, limit=1)[0]
+    return sizes, draw(program, sizes, np.random.default_rng(2))
+
+
+@pytest.mark.parametrize("name", FEED_FORWARD)
+def test_gradients_equal_scalar_derivatives_and_the_module(name: str, tmp_path: Path) -> None:
+    from importlib.resources import files
+
+    program = symbp.read(files("symbp.networks").joinpath(f"{name}.net").read_text())
+    derivation = derive(program)
+    sizes, values = tiny(program)
+    found = gradients_by_sympy(program, derivation.program, derivation.gradients, values, sizes, most=2)
+    assert [f for f in found if f.outcome != "holds"] == []
+    path = tmp_path / "net.py"
+    path.write_text(generate(derivation, name="net")["net.py"], encoding="utf-8")
+    module = load_module(path, "net")
+    rounded = {n: np.array(exact(a).tolist(), dtype=float) for n, a in values.items()}
+    params = record(module.Params, declarations(program, "param"), rounded, sizes, float)
+    inputs = record(module.Inputs, input_order(program), rounded, sizes, float)
+    _, gradients = module.loss_and_gradients(params, inputs)
+    stated = to_sympy(derivation.program, {n: exact(a) for n, a in values.items()}, sizes)
+    for field, (var, _) in zip(params._fields, declarations(program, "param"), strict=True):
+        digits = np.array(sp.N(stated[derivation.gradients[var.name]], 50).tolist(), dtype=float)
+        assert np.allclose(getattr(gradients, field), digits, rtol=1e-12, atol=1e-15)
+
+
+def test_a_recurrence_as_well() -> None:
+    text = (
+        "H[0]: input[h, 1]\nW: param[h, h]\nfor t in range(1, T+1):\n    H[t] = tanh(W @ H[t-1])\nloss = sum(H[T]**2)\n"
+    )
+    program = read_text(text)
+    derivation = derive(program)
+    sizes = {"h": 2, "T": 2}
+    values = draw(program, sizes, np.random.default_rng(2))
+    (found,) = gradients_by_sympy(program, derivation.program, derivation.gradients, values, sizes)
+    assert found.outcome == "holds"
+
+
+def test_a_wrong_gradient_is_seen() -> None:
+    right = derive(read_text("X: input[n, m]\nW: param[k, n]\nloss = sum(tanh(W @ X)**2)\n"))
+    wrong = derive(read_text("X: input[n, m]\nW: param[k, n]\nloss = sum(tanh(W @ X)**2) + 1e-30 * sum(W**2)\n"))
+    sizes, values = tiny(right.source)
+    (found,) = gradients_by_sympy(right.source, wrong.program, right.gradients, values, sizes, most=2)
+    assert found.outcome == "fails"
+    assert found.error < 1e-20
+
+
+CASES = [*primitive_cases(ops.RULES), *elementwise_cases(ops.ELEMENTWISE)]
+
+
+@pytest.mark.parametrize("case", [pytest.param(c, id=c.name) for c in CASES if "free" not in c.name])
+def test_every_operation_against_the_evaluator(case: Case) -> None:
+    sizes = choose_sizes(case.program, primes=(3, 4, 2, 5), limit=1)[0]
+    values = draw(case.program, sizes, np.random.default_rng(2))
+    found = to_sympy(case.program, {n: exact(a, 3) for n, a in values.items()}, sizes)["Y"]
+    rounded = {n: np.round(a, 3) for n, a in values.items()}
+    numbers = np.array(sp.N(found, 20).tolist(), dtype=float)
+    assert np.allclose(numbers, evaluate(case.program, rounded, sizes)["Y"], rtol=1e-13, atol=1e-15)
+
+
+def test_symbols() -> None:
+    assert symbols_for("W", 1, 2).tolist() == [[sp.Symbol("W_0_0", real=True), sp.Symbol("W_0_1", real=True)]]
