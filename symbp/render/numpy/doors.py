@@ -48,7 +48,11 @@ def check_shapes(layout: Layout, kernels: Kernels) -> FunctionText:
     with contextlib.suppress(GenerateError):
         assumed = [] if late else _assumed(scope)
     early = dict(scope.size_lines)
-    lines = _sizes(scope, early) + compared + assumed
+    lines = []
+    for size in layout.loose:
+        words = f"inputs.{size} must be at least 1, but is {{inputs.{size}}}"
+        lines += [f"if inputs.{size} < 1:", f'    raise ValueError(f"{words}")']
+    lines += _sizes(scope, early) + compared + assumed
     scope.fields = layout.fields
     compared_late = [line for f in (*late, *targets) for line in _compared(scope, f)]
     assumed_late = [] if assumed else _assumed(scope)

@@ -283,6 +283,27 @@ class Layout:
         return tuple(found)
 
     @cached_property
+    def loose(self) -> tuple[sp.Symbol, ...]:
+        """The sizes that no shape gives, such as a number of steps that only bounds a loop: fields of ``Inputs``."""
+        known: set[sp.Expr] = set(self.members)
+        wanted = [s for s in self.program.sizes if s.is_Symbol]
+        free: list[sp.Symbol] = []
+        while True:
+            before = len(known)
+            for axis in self.axes:
+                unknown = {a for a in axis.value.atoms(sp.Symbol) - self.indices if a not in known}
+                if len(unknown) == 1 and sp.Poly(axis.value, *unknown).is_linear:
+                    known |= unknown
+            known |= {size for size, value in self.program.definitions if value.atoms(sp.Symbol) <= known}
+            if len(known) > before:
+                continue
+            left = [s for s in wanted if s not in known]
+            if not left:
+                return tuple(free)
+            free.append(left[0])
+            known.add(left[0])
+
+    @cached_property
     def members(self) -> Mapping[str, tuple[MemberAxis, ...]]:
         """The axes whose lengths are members of a family of sizes, by the family's name."""
         found: dict[str, list[MemberAxis]] = {}

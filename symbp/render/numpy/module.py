@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import keyword
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -77,6 +78,9 @@ class Module:
         """Return the NamedTuples."""
         layout, values = self.layout, [v for v in self.values if v.name != self.output]
         targets = layout.program.declared("target")
+        # A target may be missing, and a field with a default stands behind those without: a missing size is 0.
+        late = any(f.target for f in layout.inputs) or any(str(s) in layout.given for s in layout.loose)
+        sizes = [f"{s}: int{f' = {layout.given.get(str(s), 0)}' if late else ''}" for s in layout.loose]
         empty = {True: " = np.empty((0, 0))", False: " = ()"}
         tuples = [
             TupleText(
@@ -85,8 +89,8 @@ class Module:
             ),
             TupleText(
                 "Inputs", "What the network is given." + (" ``predict`` needs no targets." if targets else ""),
-                [f"{f.name}: {f.annotation}{empty[f.depth == 0] if f.target else ''}" for f in layout.inputs],
-                table(described(f) for f in layout.inputs),
+                [f"{f.name}: {f.annotation}{empty[f.depth == 0] if f.target else ''}" for f in layout.inputs] + sizes,
+                table([*(described(f) for f in layout.inputs), *((str(s), "a size") for s in layout.loose)]),
             ),
             TupleText(
                 "Cache", "The result of the forward pass and every named value on the way.",
@@ -252,19 +256,29 @@ class Module:
         if bar not in written:
             at = scope.field(known)
             return f"tuple(np.zeros_like(a) for a in {at})" if known.depth else f"np.zeros_like({at})"
-        store = scope.stores[bar]
-        text, depth = store.name, 0
-        for k, (lo, hi) in enumerate(known.ends):
-            low, high = store.lows[k], store.highs[k]
-            if low is None or high is None:
-                raise GenerateError(f"the gradient of {known.name} is not kept")
+        return self._part(scope, known, scope.stores[bar], scope.stores[bar].name, 0)
+
+    def _part(self, scope: FunctionScope, known: Field, store: Store, text: str, level: int) -> str:
+        """Return the part of a family that a field stands for, from an index on; ``text`` holds what comes before."""
+
+        def span(k: int) -> str:
+            (lo, hi), (low, high) = known.ends[k], store.ends[k]
             if k not in known.free:
-                text += f"[{scope.position(lo, low)}]"
-                continue
-            if not (same_size(lo, low) and same_size(hi, high)):
-                text += f"[{scope.position(lo, low)} : {scope.position(expanded(hi + 1), low)}]"
-            depth += k < store.depth
-        return tupled(text, depth)
+                return scope.position(lo, low)
+            whole = same_size(lo, low) and same_size(hi, high)
+            return ":" if whole else f"{scope.position(lo, low)} : {scope.position(expanded(hi + 1), low)}"
+
+        if level < store.depth and known.ends:
+            at = span(level)
+            text = text if at == ":" else f"{text}[{at}]"
+            if level not in known.free:
+                return self._part(scope, known, store, text, level + 1)
+            inner = self._part(scope, known, store, "a", level + 1)
+            return f"tuple({text})" if inner == "a" else f"tuple({inner} for a in {text})"
+        axes = [span(k) for k in range(level, len(known.ends))]
+        while axes and axes[-1] == ":":
+            axes.pop()
+        return f"{text}[{', '.join(axes)}]" if axes else text
 
     # -- predict -----------------------------------------------------------------------------------------------
     def predicted(self) -> list[Var]:
@@ -280,18 +294,24 @@ class Module:
         predicted = self.predicted()
         if not predicted:
             return self._predict_part()
+        with contextlib.suppress(GenerateError):
+            return self._predict(predicted, targets=False)
+        # A size is known from a target only.
+        return self._predict(predicted, targets=True)
+
+    def _predict(self, predicted: Sequence[Var], targets: bool) -> FunctionText:
         names = [v.name for v in predicted]
-        scope = self.scope(targets=False)
+        scope = self.scope(targets=targets)
         writer = Writer(scope, self.program, self.notes.forward, used=self.used)
         writer.write(_only(self.program.body, _needed(self.program, names)), names)
         if len(names) == 1:
             result, back = annotation(self.layout.depth_of(predicted[0])), [f"    return {self._kept(scope, names[0])}"]
         else:
             result, back = "Predictions", call("Predictions", [f"{n}={self._kept(scope, n)}" for n in names])
-        without = ", targets=False" if any(f.target for f in self.layout.fields) else ""
+        without = ", targets=False" if any(f.target for f in self.layout.fields) and not targets else ""
         return FunctionText(
             f"predict(params: Params, inputs: Inputs) -> {result}:",
-            f"Return {', '.join(names)}, for which no target is needed.",
+            f"Return {', '.join(names)}, for which no target is needed{' but its shape' if targets else ''}.",
             [
                 f"    _check_shapes(params, inputs{without})", *indented(scope.prologue()), *laid_out(writer.lines),
                 *back,
@@ -344,14 +364,7 @@ class Module:
         for var in program.declared():
             if var.origin is None or var.origin.role != "tangent":
                 continue
-            fields = [f for f in self.gradients if f.var.name == var.origin.of]
-            for known in fields:
-                store = self.layout.direct(known)
-                if len(fields) > 1 or self.layout.computed(known.var.name):
-                    store = self.layout.whole(known.var)
-                local = self.layout.identifiers(var.name)
-                scope.stores[var.name] = Store(local, store.lows, store.highs, store.depth)
-                scope.lazy[local] = f"tangents.{known.name}"
+            scope.tangents[var.name] = [f for f in self.gradients if f.var.name == var.origin.of]
         known_before = {site.target.name for site in self.program.sites}
         output = next((v.name for v in program.variables.values() if v.origin == Origin("tangent", self.output)), None)
         moved_used = used(program, [output]) if output else {}
@@ -393,7 +406,8 @@ class Module:
             "kernels": self._kernel_texts(templates),
             "check_length": any(f.depth for f in layout.fields),
             "functions": [f for f in functions if f is not None],
-            "params": bool(self.trained),
+            "params": bool(layout.params),
+            "trained": bool(self.trained),
             "output": self.output,
             "arrays": training.arrays(self.trained, "values"),
             "copies": training.copies(self.trained, layout),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import sympy as sp
 
@@ -54,7 +54,7 @@ class FunctionScope:
     kernels: collects the small functions that expressions call.
     fields:  the declared fields at hand.
     cached:  the computed variables that the function reads from ``cache``.
-    lazy:    arrays that are bound when they are first read, by local name.
+    tangents: tangents that are given, by variable: the fields of ``Gradients`` that hold them.
     sizes:   sizes that are arguments of the function, by size, with their text.
     """
 
@@ -72,7 +72,7 @@ class FunctionScope:
         self.bound: dict[str, str] = {}
         self.unions: dict[str, str] = {}
         self.size_lines: dict[str, str] = {}
-        self.lazy: dict[str, str] = {}
+        self.tangents: dict[str, list[Field]] = {}
         self._solving: set[sp.Expr] = set()
         self._scalars = ScalarPrinter(self._symbol)
 
@@ -138,11 +138,11 @@ class FunctionScope:
                 if defined == symbol:
                     above, below = sp.fraction(sp.together(value))
                     return f"{self.size(above, TIMES)} // {self.size(below, UNARY)}" if below != 1 else self.size(above)
-            if str(symbol) in self.layout.given:
-                return str(self.layout.given[str(symbol)])
+            if symbol in self.layout.loose:
+                return f"inputs.{symbol}"
         finally:
             self._solving.discard(symbol)
-        raise GenerateError(f"the size {symbol} occurs in no shape at hand: fix it, --size {symbol}=...")
+        raise GenerateError(f"the size {symbol} occurs in no shape at hand")
 
     def _from_axis(self, axis: Axis, symbol: sp.Expr) -> str | None:
         value = expanded(axis.value)
@@ -174,6 +174,9 @@ class FunctionScope:
         """Return how the members of a variable are kept in this function, binding what is needed."""
         if name in self.stores:
             return self.stores[name]
+        if name in self.tangents:
+            self.stores[name] = self._tangent(name)
+            return self.stores[name]
         layout, var = self.layout, self.layout.program.variables[name]
         if name in self.cached:
             found = layout.whole(var) if var.indices else Store(layout.identifiers(name), scalar=var.scalar)
@@ -194,7 +197,18 @@ class FunctionScope:
         if len(fields) == 1:
             self.field(fields[0])
             return self.layout.direct(fields[0])
-        # Several declarations give one family: its members in order, in a tuple.
+        return self._joined(fields, self.layout.identifiers(var.name), lambda f: f.access)
+
+    def _tangent(self, name: str) -> Store:
+        fields, local = self.tangents[name], self.layout.identifiers(name)
+        if len(fields) > 1:
+            return self._joined(fields, local, lambda f: f"tangents.{f.name}")
+        self.bound[local] = f"tangents.{fields[0].name}"
+        return replace(self.layout.direct(fields[0]), name=local, scalar=False)
+
+    def _joined(self, fields: Sequence[Field], name: str, access: Callable[[Field], str]) -> Store:
+        """Return the members of a family that several declarations give, in order, as one tuple."""
+        var = fields[0].var
         store = self.layout.whole(var)
         if len(var.indices) != 1:
             raise GenerateError(f"{var.name} is declared in several parts, which are joined along one index only")
@@ -204,16 +218,20 @@ class FunctionScope:
             if found is None or at is None:
                 raise GenerateError(f"the parts of {var.name} leave a gap")
             left.remove(found)
-            parts.append(f"*{found.access}" if found.free else found.access)
+            parts.append(f"*{access(found)}" if found.free else access(found))
             at = expanded(found.ends[0][1] + 1)
-        self.unions[store.name] = f"({', '.join(parts)})"
-        return Store(store.name, store.lows, store.highs, 1)
+        self.unions[name] = f"({', '.join(parts)})"
+        return Store(name, store.lows, store.highs, 1)
+
+    def parts_of(self, name: str) -> list[tuple[Field, str]]:
+        """Return the fields that hold declared members of a computed family, with their texts."""
+        if name in self.tangents:
+            return [(f, f"tangents.{f.name}") for f in self.tangents[name]]
+        return [(f, self.field(f)) for f in self.layout.fields_of(name) if f in self.fields]
 
     def read(self, ref: Ref) -> Code:
         """Return the text that reads a variable or a member."""
         store = self.store(ref.name)
-        if store.name in self.lazy:
-            self.bound.setdefault(store.name, self.lazy[store.name])
         return Code(self.member(store, ref.indices), flat=store.scalar)
 
     def member(self, store: Store, indices: Iterable[sp.Expr]) -> str:
@@ -272,6 +290,7 @@ class FunctionScope:
             names = [(name, access) for name, access in self.bound.items() if access.startswith(f"{source}.")]
             names.sort(key=lambda item: order.get(item[1], -1))
             whole = [f.access for f in (*self.layout.params, *self.layout.inputs) if f.group == source]
+            whole += [f"inputs.{size}" for size in self.layout.loose] if source == "inputs" else []
             if len(names) > 1 and [access for _, access in names] == whole:
                 lines += unpacked([name for name, _ in names], source)
             else:

@@ -458,11 +458,8 @@ class Writer:
 
     def _declared(self, var: Var, store: Store, depth: int) -> None:
         """Write the declared members of a computed family into its buffer."""
-        for field_ in self.layout.fields_of(var.name):
-            if field_ not in self.scope.fields:
-                raise GenerateError(f"{field_.name} is not at hand")
+        for field_, source in self.scope.parts_of(var.name):
             if store.depth == 0:
-                source = self.scope.field(field_)
                 at = []
                 for k, ((lo, hi), (low, high)) in enumerate(zip(field_.ends, store.ends, strict=True)):
                     if k not in field_.free:
@@ -474,7 +471,7 @@ class Writer:
                 self._line(depth, f"{store.name}[{', '.join(at)}] = {source}")
                 continue
             # Levels of tuples: member by member.
-            inner, direct = depth, replace(self.layout.direct(field_), name=self.scope.field(field_))
+            inner, direct = depth, replace(self.layout.direct(field_), name=source)
             for k in field_.free:
                 self._line(inner, f"for {self.scope.steps(var.indices[k], *field_.ends[k])}:")
                 inner += 1

@@ -125,6 +125,7 @@ def batches(layout: Layout) -> dict[str, object] | None:
             cut = "[..., samples]" if axes[0] == 1 else "[..., samples, :]"
             text = f"tuple(a{cut} for a in {text})" if known.depth else f"{text}{cut}"
         lines.append(f"{known.name}={text},")
+    lines += [f"{size}=inputs.{size}," for size in layout.loose]
     return {"lines": lines, "count": count} if count else None
 
 

@@ -41,6 +41,7 @@ class Generated:
         layout = self.layout
         params = {f.name: packed(f, values[f.var.name], sizes, dtype) for f in layout.params}
         inputs = {f.name: packed(f, values[f.var.name], sizes, dtype) for f in layout.inputs}
+        inputs |= {str(size): sizes[str(size)] for size in layout.loose}
         return self.module.Params(**params), self.module.Inputs(**inputs)
 
 
@@ -76,7 +77,10 @@ def packed(field: Field, value: Any, sizes: Mapping[str, Any], dtype: Any) -> An
         parts = [build(level + 1, (*at, i)) for i in ranges[level]]
         if level not in field.free:
             return parts[0]
-        return tuple(parts) if field.free.index(level) < field.depth else np.stack(parts)
+        if field.free.index(level) < field.depth:
+            return tuple(parts)
+        empty = [evaluate_size(s, sizes) for s in (*field.lengths[field.free.index(level) + 1 :], *field.shape)]
+        return np.stack(parts) if parts else np.zeros((0, *empty), dtype)
 
     return build(0, ())
 

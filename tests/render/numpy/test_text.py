@@ -163,13 +163,35 @@ def test_a_function_left_open_must_be_said() -> None:
     assert "(1 - A[l] ** 2)" in text_of("deep", functions={"sigma": "tanh"})
 
 
-def test_a_size_that_no_shape_gives_must_be_fixed() -> None:
-    declaration = "A: param[n*k, n*k]\nloss = sum(A)*n + sum(A)*k"
-    with pytest.raises(GenerateError, match=r"the size [nk] .*--size [nk]=..."):
-        generate(derive(read_text(declaration)))
-    source = generate(derive(read_text(declaration)), sizes={"n": 2})["network.py"]
-    module = load(source, "fixed")
-    assert module.forward(module.Params(np.ones((6, 6))), module.Inputs()).loss == 36 * 5
+def test_a_size_that_no_shape_gives_is_an_input(generated: Any) -> None:
+    made = generated("A: param[n*k, n*k]\nloss = sum(A)*n + sum(A)*k")
+    assert made.module.Inputs._fields == ("k",)
+    params = made.module.Params(np.ones((6, 6)))
+    assert made.module.forward(params, made.module.Inputs(k=2)).loss == 36 * 5
+    with pytest.raises(ValueError, match=r"inputs\.k must be at least 1, but is 0"):
+        made.module.forward(params, made.module.Inputs(k=0))
+    with pytest.raises(ValueError, match=r"params\.A must have the shape k\*n x k\*n"):
+        made.module.forward(params, made.module.Inputs(k=4))
+
+
+def test_a_number_of_steps_that_only_bounds_a_loop_is_an_input(generated: Any) -> None:
+    text = "X[0]: input[h, m]\nY: target[h, m]\nW: param[h, h]\n"
+    text += "for t in range(1, T+1):\n    X[t] = tanh(W @ X[t-1])\nloss = sum((X[T] - Y)**2)/m"
+    made = generated(text)
+    assert made.module.Inputs._fields == ("X_0", "Y", "T")
+    params = made.module.init_params(np.random.default_rng(0), h=2)
+    X = np.ones((2, 4))
+    inputs = made.module.Inputs(X, X, 3)
+    expected = X
+    for _ in range(3):
+        expected = np.tanh(params.W @ expected)
+    assert np.allclose(made.module.predict(params, inputs)[-1], expected)
+    assert len(made.module.fit(params, inputs, epochs=2, batch_size=2)[1]) == 2
+    with pytest.raises(ValueError, match=r"inputs\.T must be at least 1, but is 0"):
+        made.module.forward(params, made.module.Inputs(X, X))
+    program = read_text(text)
+    module = load(generate(derive(program), sizes={"T": 5})["network.py"], "steps")
+    assert module.Inputs(X).T == 5
 
 
 def test_templates_can_be_overridden(tmp_path: Path) -> None:
