@@ -188,6 +188,9 @@ FALSE: dict[str, tuple[Node, Node] | tuple[Node, Node, dict[str, frozenset[str]]
     "sum of a part of a column": (Ones(1, m - 1) @ Slice(Y, 1, m, 0, n), Ones(1, n), one_hot()),
     "sum of the first rows of a column": (Ones(1, m - 1) @ Slice(Y, 0, m - 1, 0, n), Ones(1, n), one_hot()),
     "sum of a range that may be shorter": (Ones(1, m) @ Mask("diagonal", m, n) @ B, Ones(1, n) @ B),
+    "scaled sum of a range that may be shorter": (
+        Ones(1, m) @ scaled(2, Mask("diagonal", m, n) @ B), scaled(2, Ones(1, n) @ B),
+    ),
     "weighted sum of a column": (Ones(1, m) @ Hadamard(Y, A), Ones(1, n), one_hot()),
     "sum of one is not idempotent": (Hadamard(Y, Y), Y, {"Y": frozenset({"columns_sum_to_one"})}),
     "binary is no sign": (Hadamard(Y, Y), Ones(m, n), {"Y": frozenset({"binary"})}),
@@ -512,6 +515,11 @@ def test_a_guarded_denominator_is_not_cancelled_by_its_guard() -> None:
     whole = where(Compare(A, -C, "!="), Hadamard(A + C, f("recip", A + C)), 0)
     assert not prove(whole, Ones(m, n))
     assert prove(whole, Compare(A, -C, "!="))
+    # Where Y and C are both 0 the denominator is 0, but every fraction is guarded: 0 on the left, 1 on the right.
+    below = Hadamard(Y, A) + C
+    left = where(Y, Hadamard(A, f("recip", below)), 0) + where(Y, Hadamard(C, f("recip", below)), 0)
+    right = 1 - where(Y, 0, where(Compare(C, Zero(m, n), "!="), Hadamard(C, f("recip", below)), 0))
+    assert not prove(left, right, facts=facts)
 
 
 def test_the_budget_ends_a_proof() -> None:
