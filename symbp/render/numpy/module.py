@@ -176,7 +176,7 @@ class Module:
                 f"_sample_gradients(params: Params, inputs: Inputs, cache: Cache, {factor}: float) -> Gradients:",
                 f"Return the gradients of {factor} S, where S is the sum over samples in {output}.",
                 self._pass(parts.sample, self.notes.sample),
-                [f"The factor, in {output} {parts.factor}, enters in the first error signal and nowhere else."],
+                [f"The factor, in {output} it is {parts.factor}, enters where error signals begin and nowhere else."],
             )
         ]
         sample = f"_sample_gradients(params, inputs, cache, {c})"
