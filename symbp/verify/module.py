@@ -21,7 +21,7 @@ import sympy as sp
 from symbp.derivation import Derivation
 from symbp.expr import Add, Box, Node, SumOver, add, evaluate_size, refs, walk
 from symbp.program import Program, Var
-from symbp.verify.draws import choose_sizes, draw, inner, tangents
+from symbp.verify.draws import arrays, choose_sizes, draw, inner, tangents
 from symbp.verify.evaluate import Array, EvaluationError, Evaluator, evaluate, value_of
 from symbp.verify.witnesses import INNER, SLOPE, VALUE, Finding, difference, magnitude, measured, refusal, sizes_text
 
@@ -187,6 +187,9 @@ class _Comparison:
             zip(module.Inputs._fields, self.input_order, strict=True)
         )
         self.truth = evaluate(derivation.program, self.values, sizes)
+        # A gradient that is nothing but rounding is held against the other gradients.
+        every = [a for bar in derivation.gradients.values() for a in arrays(self.truth[bar])]
+        self.floor = 1e-2 * max((float(np.max(np.abs(a), initial=0.0)) for a in every), default=0.0)
 
     def measure(self, what: str, error: float, tolerance: float, detail: str = "") -> Finding:
         return measured(
@@ -259,7 +262,7 @@ class _Comparison:
                 what, math.inf, SLOPE, f"gradients of {sorted(found)}, not of {sorted(self.derivation.gradients)}"
             )
         for name, bar in self.derivation.gradients.items():
-            error = difference(found[name], self.truth[bar])
+            error = difference(found[name], self.truth[bar], self.floor)
             if not error <= worst:
                 worst, culprit = error, name
         return self.measure(what, worst, SLOPE, f"the gradient of {culprit} differs")
@@ -304,7 +307,9 @@ class _Comparison:
     def parts(self, cache: Any, gradients: Any) -> list[Finding]:
         of_sum, of_rest, factor = self.module.backward_parts(self.params, self.inputs, cache)
         together = [factor * a + b for a, b in zip(_flat(of_sum), _flat(of_rest), strict=True)]
-        error = max((difference(a, b) for a, b in zip(together, _flat(gradients), strict=True)), default=0.0)
+        error = max(
+            (difference(a, b, self.floor) for a, b in zip(together, _flat(gradients), strict=True)), default=0.0
+        )
         found = [self.measure("parts", error, SLOPE, "c * (gradients of S) + (gradients of R) is not the gradient")]
         shards = self.shards()
         if shards:
@@ -315,7 +320,7 @@ class _Comparison:
                 rests.append(_flat(rest))
             added = [a + b for a, b in zip(*sums, strict=True)]
             pairs = [*zip(added, _flat(of_sum), strict=True), *zip(rests[0], _flat(of_rest), strict=True)]
-            error = max((difference(a, b) for a, b in pairs), default=0.0)
+            error = max((difference(a, b, self.floor) for a, b in pairs), default=0.0)
             found.append(
                 self.measure("shards", error, SLOPE, "the gradients of S over two shards do not add up to the whole")
             )

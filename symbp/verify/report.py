@@ -69,7 +69,7 @@ def judge(subject: str, checked: str, findings: Sequence[Finding], proved: bool 
     if failed:
         outcome, detail = "fails", failed[0].detail
     elif len(names) >= NEEDED:
-        outcome, detail = "holds", ""
+        outcome, detail = "holds", next((f.detail for f in held if f.detail), "")
     elif refused and not held:
         outcome = "refused" if any(f.outcome == "refused" for f in refused) else "not checked"
         detail = refused[0].detail
@@ -104,8 +104,14 @@ def rows(verdicts: Iterable[Verdict]) -> list[tuple[str, ...]]:
         error = f"{v.error:.0e}" if v.tolerance or v.error else "equal"
         proved = "" if v.proved is None else ", proved" if v.proved else ", not proved for all sizes"
         word = v.verdict + proved + (f": {v.detail}" if v.detail else "")
-        table.append((v.subject, v.checked, ", ".join(v.witnesses), str(v.draws), error, word))
+        table.append((v.subject, v.checked, _joined(v.witnesses), str(v.draws), error, word))
     return table
+
+
+def _joined(witnesses: Sequence[str]) -> str:
+    """Return the witnesses in one cell; the comparisons of a module share their first word."""
+    words = [w.removeprefix("module ") for w in witnesses]
+    return ("against the evaluator: " if words != list(witnesses) else "") + ", ".join(words)
 
 
 def text_table(verdicts: Sequence[Verdict]) -> str:

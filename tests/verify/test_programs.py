@@ -77,6 +77,23 @@ def test_backward_passes_can_be_differentiated_again(name: str) -> None:
     assert sum(f.outcome == "holds" for f in found) > 0.7 * len(found)
 
 
+def test_a_bias_before_a_normalisation_has_a_zero_gradient_and_the_verdict_says_so() -> None:
+    text = """
+X: input[n, m]
+G: input[k, m]
+W: param[k, n]
+b: param[k, 1]
+Z = W @ X + b
+C = Z - mean(Z, axis=1, keepdims=True)
+loss = sum(G * (C / sqrt(mean(C**2, axis=1, keepdims=True) + 1)))
+"""
+    verdicts = {v.subject: v for v in verify_program(read_text(text), modules=False)}
+    assert verdicts["b_bar"].ok
+    assert "zero at every draw" in verdicts["b_bar"].detail or verdicts["b_bar"].proved
+    assert verdicts["W_bar"].ok
+    assert verdicts["W_bar"].detail == ""
+
+
 def test_the_same_seed_gives_the_same_verdicts() -> None:
     program = read_text("X: input[n, m]\nW: param[k, n]\nG: input[k, m]\nloss = sum(G * tanh(W @ X))\n")
     assert verify_program(program, seed=5, modules=False) == verify_program(program, seed=5, modules=False)

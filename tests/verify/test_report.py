@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from xml.etree import ElementTree
 
 from symbp.verify.report import all_ok, as_json, as_junit, judge, rows, summary, text_table
@@ -62,6 +63,16 @@ def test_table_json_and_junit_agree() -> None:
     (failure,) = suite.findall("testcase/failure")
     assert failure.get("type") == "fails"
     assert "UNEQUAL" in str(failure.get("message"))
+
+
+def test_a_gradient_that_is_zero_everywhere_holds_with_a_word() -> None:
+    zero = [replace(NUMERIC, detail="the derivative is zero at every draw"), EXACT]
+    assert rows([judge("b_bar", "equation", zero)])[0][-1] == "holds: the derivative is zero at every draw"
+
+
+def test_comparisons_of_a_module_share_a_word() -> None:
+    found = [replace(NUMERIC, witness="module gradients"), replace(NUMERIC, witness="module jvp")]
+    assert rows([judge("net.py", "module", found)])[0][2] == "against the evaluator: gradients, jvp"
 
 
 def test_junit_escapes_what_is_not_xml() -> None:
