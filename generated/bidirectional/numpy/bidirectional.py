@@ -229,7 +229,7 @@ def predict(params: Params, inputs: Inputs) -> Array:
 def _sample_gradients(params: Params, inputs: Inputs, cache: Cache, factor: float) -> Gradients:
     """Return the gradients of factor S, where S is the sum over samples in loss.
 
-    The factor, in loss 1/m, enters in the first error signal and nowhere else.
+    The factor, in loss it is 1/m, enters where error signals begin and nowhere else.
     """
     Wf, Uf, bf, Wg, Ug, bg, Vf, Vg, c = params
     X, Y = inputs.X, inputs.Y
@@ -374,7 +374,7 @@ def train_step(params: Params, inputs: Inputs, learning_rate: float) -> tuple[fl
 
 
 def loss_and_gradients(params: Params, inputs: Inputs) -> tuple[float, Gradients]:
-    """Return the loss and the gradients of the parameters."""
+    """Return loss and its gradients."""
     cache = forward(params, inputs)
     return cache.loss, backward(params, inputs, cache)
 

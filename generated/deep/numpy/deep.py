@@ -161,7 +161,7 @@ def predict(params: Params, inputs: Inputs) -> tuple[Array, ...]:
 def _sample_gradients(params: Params, inputs: Inputs, cache: Cache, c: float) -> Gradients:
     """Return the gradients of c S, where S is the sum over samples in loss.
 
-    The factor, in loss 1/m, enters in the first error signal and nowhere else.
+    The factor, in loss it is 1/m, enters where error signals begin and nowhere else.
     """
     W = params.W
     Y = inputs.Y
@@ -232,7 +232,7 @@ def train_step(params: Params, inputs: Inputs, learning_rate: float) -> tuple[fl
 
 
 def loss_and_gradients(params: Params, inputs: Inputs) -> tuple[float, Gradients]:
-    """Return the loss and the gradients of the parameters."""
+    """Return loss and its gradients."""
     cache = forward(params, inputs)
     return cache.loss, backward(params, inputs, cache)
 
