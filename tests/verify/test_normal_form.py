@@ -489,9 +489,9 @@ def test_most_true_rewritings_are_proved() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("start", range(1_000, 9_000, 1_000))
+@pytest.mark.parametrize("start", range(1_000, 3_000, 500))
 def test_what_is_proved_is_numerically_true_at_length(start: int) -> None:
-    for seed in range(start, start + 1_000):
+    for seed in range(start, start + 500):
         compare_with_numbers(seed)
 
 
