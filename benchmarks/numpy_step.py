@@ -28,7 +28,7 @@ import numpy as np
 from symbp.calculus import derive
 from symbp.language import read_text
 from symbp.networks import network
-from symbp.render.numpy import generate
+from symbp.pipeline import generate
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

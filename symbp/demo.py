@@ -22,7 +22,7 @@ from symbp.networks import network
 from symbp.render.document import latex_document
 from symbp.render.files import write_files
 from symbp.render.notation import Notation
-from symbp.render.numpy import generate
+from symbp.pipeline import generate
 from symbp.render.terminal import derive_summary
 from symbp.verify.module import load_module
 from symbp.verify.report import all_ok, summary

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from symbp.calculus import convert, sample_size
 from symbp.calculus import derive as derive_program
 from symbp.calculus.batch import ConversionError, Samples, Weights
+from symbp.calculus.passes import passes, with_functions
 from symbp.derivation import Derivation
 from symbp.language import read
 from symbp.program import Program
@@ -67,6 +68,8 @@ def generate(
     sizes: Mapping[str, int] | None = None,
     dtype: str = "float64",
     templates: Path | None = None,
+    declaration: str = "",
+    functions: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Generate a standalone module that trains, as ``{file name: text}``.
 
@@ -76,14 +79,20 @@ def generate(
     sizes:     defaults of sizes for ``init_params``.
     dtype:     ``float64`` or ``float32``.
     templates: a folder whose templates override the bundled ones.
+    declaration: the text of the declaration; its hash stands in the header.
+    functions: what functions are that the declaration leaves unspecified, e.g. ``{"sigma": "tanh"}``.
 
-    Raises ``KeyError`` for an unknown target.
+    Raises ``KeyError`` for an unknown target, ``GenerateError`` where a derivation cannot be written as a module,
+    ``UnspecifiedFunction`` for a function that the declaration does not leave open.
     """
     if target not in TARGETS:
         raise KeyError(target)
     derivation = source if isinstance(source, Derivation) else derive(source)
-    files: dict[str, str] = import_module(TARGETS[target]).generate(
-        derivation, name=name, sizes=sizes, dtype=dtype, templates=templates
+    if functions:
+        named = with_functions(derivation.source, functions)
+        derivation = derive_program(named, list(derivation.gradients), derivation.output)
+    files: dict[str, str] = import_module(TARGETS[target]).write(
+        passes(derivation), name=name, sizes=sizes, dtype=dtype, templates=templates, declaration=declaration
     )
     return files
 

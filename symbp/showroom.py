@@ -13,11 +13,10 @@ from pathlib import Path
 
 from symbp.language import read_text
 from symbp.networks import network
-from symbp.pipeline import derive
+from symbp.pipeline import derive, generate
 from symbp.render.document import latex_document
 from symbp.render.files import compare_files, write_files
 from symbp.render.notation import Adjoints, Notation
-from symbp.render.numpy import generate
 
 
 @dataclass(frozen=True)

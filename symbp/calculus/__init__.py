@@ -6,19 +6,22 @@ from symbp.calculus.derive import derive, prepare
 from symbp.calculus.differential import differential, differential_of
 from symbp.calculus.identities import IDENTITIES, Context, Identity
 from symbp.calculus.naming import name_parts
+from symbp.calculus.passes import Passes, UnspecifiedFunction, passes, with_functions
 from symbp.calculus.rewriting import DoesNotEnd, rewrite, tidy
 from symbp.calculus.split import Split, part_program, split_loss
 from symbp.calculus.transposition import Pulled, transpose
 
 __all__ = [
-    "IDENTITIES",
     "Adjoint",
     "Context",
     "ConversionError",
     "DoesNotEnd",
+    "IDENTITIES",
     "Identity",
+    "Passes",
     "Pulled",
     "Split",
+    "UnspecifiedFunction",
     "adjoint",
     "conversion",
     "convert",
@@ -27,6 +30,7 @@ __all__ = [
     "differential_of",
     "name_parts",
     "part_program",
+    "passes",
     "prepare",
     "rewrite",
     "sample_size",
@@ -35,4 +39,5 @@ __all__ = [
     "tidy",
     "transpose",
     "turn",
+    "with_functions",
 ]

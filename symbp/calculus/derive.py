@@ -8,7 +8,7 @@ from dataclasses import replace
 import sympy as sp
 
 from symbp.calculus.adjoint import Adjoint, adjoint
-from symbp.calculus.identities import Context, Phase
+from symbp.calculus.identities import Context, Identity, Phase
 from symbp.calculus.naming import definitions, name_parts
 from symbp.calculus.readable import (
     Editor,
@@ -48,21 +48,23 @@ def recognise(program: Program) -> tuple[Program, list[Step]]:
     """Apply the forward identities (logarithms of softmax and sigmoid) before anything is differentiated."""
     context = Context(facts_of(program), {}, {s.target: s.equation.value for s in program.sites})
     steps: list[Step] = []
+    around = {id(site.equation): site.loops for site in program.sites}
 
     def change(equation: Equation) -> list[Equation]:
         uses: list[Step] = []
 
-        def record(entry: object, before: Node, after: Node) -> None:
+        def record(entry: Identity, before: Node, after: Node) -> None:
             uses.append(
                 Step(
                     "recognise",
                     entry.name,
                     equation.target,
                     before,
-                    after,  # type: ignore[attr-defined]
+                    after,
                     condition=entry.condition,
                     source=entry.source,
-                )  # type: ignore[attr-defined]
+                    loops=around[id(equation)],
+                )
             )
 
         value = rewrite(equation.value, "forward", context, record)

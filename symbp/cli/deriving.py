@@ -12,7 +12,6 @@ from symbp.cli.outcome import BadInput
 from symbp.derivation import Derivation
 from symbp.expr import is_one
 from symbp.program import Program
-from symbp.render import numpy as numpy_target
 from symbp.render.data import derivation_data, derivation_json
 from symbp.render.document import latex_document
 from symbp.render.files import write_files
@@ -65,9 +64,9 @@ def verdicts(found: Derivation, settings: VerifySettings) -> list[Verdict] | Non
 
 def module(found: Derivation, settings: GenerateSettings, declaration: str) -> dict[str, str]:
     """Return the generated files by name."""
-    return numpy_target.generate(
-        found, name=settings.name, sizes=settings.sizes, dtype=settings.dtype, templates=settings.templates,
-        declaration=declaration, functions=settings.functions,
+    return pipeline.generate(
+        found, settings.target, name=settings.name, sizes=settings.sizes, dtype=settings.dtype,
+        templates=settings.templates, declaration=declaration, functions=settings.functions,
     )
 
 

@@ -85,6 +85,7 @@ def _bad_input(error: Exception) -> tuple[str, list[Any]] | None:
     from pydantic import ValidationError
 
     from symbp.calculus.batch import ConversionError
+    from symbp.calculus.passes import UnspecifiedFunction
     from symbp.language import DeclarationError
     from symbp.render.files import OutputError
     from symbp.render.numpy import GenerateError
@@ -96,7 +97,8 @@ def _bad_input(error: Exception) -> tuple[str, list[Any]] | None:
     if isinstance(error, ValidationError):
         messages = [_told(item["loc"], item["msg"]) for item in error.errors()]
         return "\n".join(f"error: {m}" for m in messages), [{"message": m} for m in messages]
-    if isinstance(error, (BadInput, ConversionError, GenerateError, OutputError, TemplateError, UnknownName)):
+    refused = (BadInput, ConversionError, GenerateError, OutputError, TemplateError, UnknownName, UnspecifiedFunction)
+    if isinstance(error, refused):
         message = str(error.args[0]) if error.args else str(error)
         return f"error: {message}", [{"message": message}]
     return None

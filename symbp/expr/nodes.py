@@ -233,7 +233,7 @@ class Ref(Node):
         return args
 
     def __new__(cls, name: str | Str, rows: Any, cols: Any, *indices: Any) -> Ref:
-        return super().__new__(cls, name if isinstance(name, Str) else Str(name), rows, cols, *indices)  # type: ignore[no-any-return]
+        return super().__new__(cls, name if isinstance(name, Str) else Str(name), rows, cols, *indices)
 
     @classmethod
     def _infer(cls, *args: Any) -> Shape:
@@ -300,7 +300,7 @@ class Mask(Constant):
     op = "mask"
 
     def __new__(cls, kind: str | Str, rows: Any, cols: Any) -> Mask:
-        return super().__new__(cls, kind if isinstance(kind, Str) else Str(kind), rows, cols)  # type: ignore[no-any-return]
+        return super().__new__(cls, kind if isinstance(kind, Str) else Str(kind), rows, cols)
 
     @classmethod
     def _infer(cls, *args: Any) -> Shape:
@@ -345,7 +345,7 @@ class Scale(Node):
 
     @classmethod
     def _infer(cls, *args: Any) -> Shape:
-        return args[0]._shape  # type: ignore[no-any-return]
+        return args[0]._shape
 
     @property
     def coefficient(self) -> sp.Expr:
@@ -367,7 +367,7 @@ class SMul(Node):
     def _infer(cls, *args: Any) -> Shape:
         s, a = args
         _need(s.is_scalar_shape, "S003", f"a scalar factor must be 1 x 1, not {shape_text(s.shape)}", s)
-        return a._shape  # type: ignore[no-any-return]
+        return a._shape
 
 
 class MatMul(Node):
@@ -468,7 +468,7 @@ class Reshape(Node):
     arity = 1
 
     def __new__(cls, a: Node, rows: Any, cols: Any, order: str | Str = "C") -> Reshape:
-        return super().__new__(cls, a, rows, cols, order if isinstance(order, Str) else Str(order))  # type: ignore[no-any-return]
+        return super().__new__(cls, a, rows, cols, order if isinstance(order, Str) else Str(order))
 
     @classmethod
     def _infer(cls, *args: Any) -> Shape:
@@ -552,7 +552,7 @@ class SumOver(Node):
             f"the terms of a sum must have one shape; {shape_text(e.shape)} depends on {t}",
             e,
         )
-        return e._shape  # type: ignore[no-any-return]
+        return e._shape
 
     @property
     def bound(self) -> sp.Symbol:
@@ -682,7 +682,7 @@ class Compare(Node):
     arity = 2
 
     def __new__(cls, a: Node, b: Node, relation: str | Str) -> Compare:
-        return super().__new__(cls, a, b, relation if isinstance(relation, Str) else Str(relation))  # type: ignore[no-any-return]
+        return super().__new__(cls, a, b, relation if isinstance(relation, Str) else Str(relation))
 
     @classmethod
     def _infer(cls, *args: Any) -> Shape:
@@ -705,7 +705,7 @@ class AxisNode(Node):
         a, axis = args
         _need(axis in (0, 1), "E902", f"axis must be 0 or 1, not {axis}")
         if cls.keeps_shape:
-            return a._shape  # type: ignore[no-any-return]
+            return a._shape
         return (sp.S.One, a.cols) if axis == 0 else (a.rows, sp.S.One)
 
     @property
@@ -844,7 +844,7 @@ def power(a: Any, exponent: Any) -> Node:
         return apply(Function("pow", (), (0, 0)), a, exponent)
     p = sp.sympify(exponent, strict=True)
     if p == 1:
-        return a  # type: ignore[no-any-return]
+        return a
     if p == 0:
         return Ones(*a.shape)
     if p == -1:

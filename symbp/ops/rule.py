@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import sympy as sp
 
@@ -70,7 +70,8 @@ class Op:
         return node.rebuild(*(reversed(operands) if self.batch == "reversed" else operands))
 
 
-Slope = Callable[..., Node | None]
+Slope = Callable[..., Any]
+"""Gives a Node, or None for a slope of zero; ``1 - Y`` is an int to mypy, which does not see our operators."""
 
 
 @dataclass(frozen=True)

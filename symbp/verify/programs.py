@@ -233,13 +233,14 @@ def check_generated(derivation: Derivation, *, seed: int = 0, name: str = "netwo
     source = specified(derivation.source)
     if source is not derivation.source:
         derivation = import_module("symbp.calculus").derive(source, list(derivation.gradients), derivation.output)
-    target = import_module("symbp.render.numpy")
+    generate = import_module("symbp.pipeline").generate
+    refused = import_module("symbp.render.numpy").GenerateError
     verdicts = []
     for dtype in ("float64", "float32"):
         checked = f"NumPy module, {dtype}"
         try:
-            text = target.generate(derivation, name=name, dtype=dtype)[f"{name}.py"]
-        except target.GenerateError as error:
+            text = generate(derivation, name=name, dtype=dtype)[f"{name}.py"]
+        except refused as error:
             findings = [Finding("module", name, "not checked", detail=f"no module can be generated: {error}")]
             verdicts.append(judge(f"{name}.py", checked, findings))
             continue

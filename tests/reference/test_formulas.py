@@ -14,7 +14,7 @@ from symbp.calculus import derive
 from symbp.expr import Function
 from symbp.language import read_text
 from symbp.pipeline import program_of
-from symbp.render.numpy import generate
+from symbp.pipeline import generate
 from symbp.verify import load_module
 from symbp.verify.evaluate import Numbers, evaluate
 

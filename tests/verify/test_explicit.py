@@ -12,7 +12,7 @@ import symbp
 import symbp.ops as ops
 from symbp.calculus import derive
 from symbp.language import read_text
-from symbp.render.numpy import generate
+from symbp.pipeline import generate
 from symbp.verify import load_module
 from symbp.verify.draws import choose_sizes, draw
 from symbp.verify.evaluate import evaluate

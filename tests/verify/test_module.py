@@ -10,7 +10,7 @@ import pytest
 
 from symbp.calculus import derive
 from symbp.language import read_text
-from symbp.render.numpy import generate
+from symbp.pipeline import generate
 from symbp.verify.module import ModuleError, check_module, load_module
 from symbp.verify.spoil import NETWORKS, derivation_of
 from symbp.verify.witnesses import Finding

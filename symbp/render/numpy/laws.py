@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 
 import sympy as sp
 
-from symbp.expr import Function, Map, Node, Ref, transform
+from symbp.expr import Function, Map, Node, Ref
 from symbp.ops import ELEMENTWISE, slope
-from symbp.program import Equation, Program, elementwise_functions, map_equations
 from symbp.render.numpy.expressions import Code, Printer
 from symbp.render.numpy.scalars import ATOM, GenerateError, ScalarPrinter
 from symbp.render.numpy.scope import Kernels
@@ -84,31 +81,3 @@ class _Arguments:
 
     def leave(self, index: sp.Symbol) -> None:
         raise GenerateError("a slope holds no sum over an index")
-
-
-def with_functions(program: Program, functions: Mapping[str, str]) -> Program:
-    """Return the program with functions that were left unspecified said to be functions of the table.
-
-    Raises ``GenerateError`` for a name that is not unspecified, or a function that the table does not have.
-    """
-    free = {f.name for f in elementwise_functions(program) if f.is_free}
-    known = {n: e for n, e in ELEMENTWISE.items() if e.arity == 1 and len(e.defaults) == len(e.parameters)}
-    for name, value in functions.items():
-        if name not in free:
-            left = ", ".join(sorted(free)) or "none"
-            raise GenerateError(f"{name} is no function that the declaration leaves unspecified (those are: {left})")
-        if value not in known:
-            names = ", ".join(sorted(known))
-            raise GenerateError(f"{value} is no elementwise function of one argument; known are {names}")
-
-    def change(node: Node) -> Node:
-        if isinstance(node, Map) and node.function.is_free and node.function.name in functions:
-            entry = ELEMENTWISE[functions[node.function.name]]
-            return Map(*node.operands, Function(entry.name, entry.defaults, node.function.orders))
-        return node
-
-    def changed(equation: Equation) -> list[Equation]:
-        return [replace(equation, value=transform(equation.value, change))]
-
-    others = {name: f for name, f in program.functions.items() if name not in functions}
-    return program.replace(body=map_equations(program.body, changed), functions=others)

@@ -8,6 +8,7 @@ import keyword
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from symbp.calculus.passes import FACTOR, Parts
 from symbp.derivation import Derivation
 from symbp.expr import Add, Node, Zero, expanded, refs, same_size
 from symbp.program import Equation, Loop, Origin, Program, Statement, Var
@@ -18,7 +19,7 @@ from symbp.render.numpy.guards import used
 from symbp.render.numpy.laws import law_text
 from symbp.render.numpy.layout import Field, Layout, Store, annotation
 from symbp.render.numpy.notes import Notes
-from symbp.render.numpy.parts import FACTOR, Parts, same_definitions
+from symbp.render.numpy.parts import same_definitions
 from symbp.render.numpy.pieces import (
     FunctionText, TupleText, call, described, facts_text, family_text, indented, shape_text, table, tupled,
 )

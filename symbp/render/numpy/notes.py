@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import sympy as sp
 
+from symbp.calculus.passes import Parts
 from symbp.derivation import Derivation
 from symbp.expr import Node, refs
 from symbp.program import Equation, Program
 from symbp.render.names import Names
 from symbp.render.notation import Notation
-from symbp.render.numpy.parts import Parts, with_factor
+from symbp.render.numpy.parts import with_factor
 from symbp.render.text import Ascii
 
 

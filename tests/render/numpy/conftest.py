@@ -18,8 +18,8 @@ from symbp.expr import evaluate_size
 from symbp.language import read_text
 from symbp.networks import network
 from symbp.program import elementwise_functions
-from symbp.render.numpy import generate
-from symbp.render.numpy.laws import with_functions
+from symbp.pipeline import generate
+from symbp.calculus.passes import with_functions
 from symbp.render.numpy.layout import Field, Layout
 
 

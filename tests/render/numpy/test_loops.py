@@ -12,8 +12,8 @@ from symbp.calculus import convert, derive
 from symbp.language import read_text
 from symbp.networks import network
 from symbp.program import Program, elementwise_functions
-from symbp.render.numpy import generate
-from symbp.render.numpy.laws import with_functions
+from symbp.pipeline import generate
+from symbp.calculus.passes import with_functions
 from symbp.verify.draws import choose_sizes, draw, tangents
 from symbp.verify.evaluate import evaluate
 

@@ -38,7 +38,7 @@ def test_rows_of_samples_have_rows_of_biases(generated: Any) -> None:
 def test_sizes_have_defaults(generated: Any) -> None:
     from symbp.calculus import derive
     from symbp.language import read_text
-    from symbp.render.numpy import generate
+    from symbp.pipeline import generate
 
     from .conftest import load
 
