@@ -108,6 +108,10 @@ class Subscripts(Terms):
         text = source(self.statement, node.value)
         if len(inside) > 2:
             raise self.fail(node, "S031", f"a matrix takes two subscripts, not {len(inside)}")
+        for i in inside:
+            held = self.scope.variables.get(i.id) if isinstance(i, ast.Name) else None
+            if held is not None and "index" in held.facts:
+                raise self.fail(node, "O002", f"{held.name} holds integers: gathering by it comes with a later version")
         slices = [isinstance(i, ast.Slice) for i in inside]
         written = [source(self.statement, i) if not isinstance(i, ast.Slice) else ":" for i in inside]
         if len(inside) == 1 and not slices[0]:

@@ -335,3 +335,10 @@ def test_a_function_is_a_value_of_its_own() -> None:
         "f", (), (0,), sp.core.symbol.Str("free")
     )
     assert isinstance(read_text("X: input[n, m]\nZ = X\n").sites[0].equation.value, Ref)
+
+
+@pytest.mark.parametrize("read", ["E[:, i]", "E[i]", "E[i, :]"])
+def test_a_gather_is_named_as_what_comes_later(read: str) -> None:
+    with pytest.raises(DeclarationError) as seen:
+        read_text(f"i: input[1, m] & index[v]\nE: param[v, v]\nloss = sum({read})\n")
+    assert [d.code for d in seen.value.diagnostics] == ["O002"]
