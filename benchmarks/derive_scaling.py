@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from symbp.cli.app import COLLECTION
 from symbp.derivation import Derivation
 from symbp.expr import Add, Constant, Hadamard, MatMul, Node, Ref, Scale, Transpose, walk
 from symbp.language import read_text
@@ -124,6 +125,7 @@ def main() -> int:
     parser.add_argument("--layers", type=int, nargs="+", default=[10, 100, 1000])
     parser.add_argument("--check", action="store_true")
     chosen = parser.parse_args()
+    gc.set_threshold(*COLLECTION)  # as the command line does
     measure(3)
     wrong, before = [], None
     for layers in chosen.layers:

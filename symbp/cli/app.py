@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -21,6 +22,9 @@ app = typer.Typer(
     name="symbp", help="Backpropagation in matrix form: derived, explained, written as code, verified.",
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
 )
+
+COLLECTION = (100_000, 50, 100)
+"""The thresholds of the garbage collector while a verb runs."""
 
 
 def _version(wanted: bool) -> None:
@@ -268,6 +272,8 @@ def _written(paths: list[Path], as_json: bool, quiet: bool) -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit; an error of our own becomes a short message and exit code 4."""
     words = sys.argv[1:] if arguments is None else arguments
+    # A derivation is one large graph that lives until the end: to walk it again and again would cost a third more.
+    gc.set_threshold(*COLLECTION)
     try:
         app(words, prog_name="symbp")
     except Exception as error:
