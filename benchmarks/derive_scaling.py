@@ -129,7 +129,7 @@ def main() -> int:
     measure(3)
     wrong, before = [], None
     for layers in chosen.layers:
-        repeats = max(1, 200 // layers)
+        repeats = max(3, 200 // layers)
         clock, each = min((measure(layers) for _ in range(repeats)), key=lambda m: sum(m[0].seconds.values()))
         whole = sum(clock.seconds.values())
         parts = "  ".join(f"{name} {1000 * s / layers:.2f}" for name, s in clock.seconds.items())
