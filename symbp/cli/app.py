@@ -23,7 +23,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
 )
 
-COLLECTION = (100_000, 50, 100)
+COLLECTION = (1_000_000, 50, 100)
 """The thresholds of the garbage collector while a verb runs."""
 
 
