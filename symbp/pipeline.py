@@ -12,6 +12,7 @@ from symbp.calculus import derive as derive_program
 from symbp.calculus.batch import ConversionError, Samples, Weights
 from symbp.calculus.passes import passes, with_functions
 from symbp.derivation import Derivation
+from symbp.expr import is_one
 from symbp.language import read
 from symbp.program import Program
 
@@ -88,6 +89,7 @@ def generate(
     if target not in TARGETS:
         raise KeyError(target)
     derivation = source if isinstance(source, Derivation) else derive(source)
+    _need_number(derivation.source, derivation.output)
     if functions:
         named = with_functions(derivation.source, functions)
         derivation = derive_program(named, list(derivation.gradients), derivation.output)
@@ -101,4 +103,15 @@ def verify(source: Source, *, draws: int = 3, seed: int = 0) -> list[Verdict]:
     """Check a network's derivation and its generated module by independent witnesses, and return the verdicts."""
     from symbp.verify import verify_program
 
-    return verify_program(program_of(source), draws=draws, seed=seed)
+    program = program_of(source)
+    _need_number(program, "loss" if "loss" in program.outputs else program.outputs[0])
+    return verify_program(program, draws=draws, seed=seed)
+
+
+class NotANumber(ValueError):
+    """A program whose output is a matrix: code and checks are about the gradient of a number."""
+
+
+def _need_number(program: Program, output: str) -> None:
+    if not all(is_one(size) for size in program.variables[output].shape):
+        raise NotANumber(f"the output {output} is a matrix: write a loss, for example loss = sum(...)")

@@ -48,3 +48,21 @@ def test_samples_and_weights_are_options() -> None:
     assert str(rows.program.variables["W1"].rows) == "n0"
     kept = symbp.derive(network("mlp").text, samples="rows", weights="out_in")
     assert str(kept.program.variables["W1"].rows) == "n1"
+
+
+def test_an_output_that_is_a_matrix_is_refused_where_a_number_is_needed() -> None:
+    program = symbp.read("X: input[n, m]\nW: param[k, n]\nA = tanh(W @ X)\n")
+    assert symbp.derive(program).results
+    for verb in (symbp.generate, symbp.verify):
+        with pytest.raises(ValueError, match="write a loss"):
+            verb(program)
+
+
+def test_a_network_without_inputs_is_verified() -> None:
+    text = "W: param[n, n]\nH[0]: param[n, 1]\nfor t in range(1, T+1):\n    H[t] = tanh(W @ H[t-1])\nloss = sum(H[T]**2)\n"
+    assert {v.verdict for v in symbp.verify(symbp.read(text), draws=1)} == {"holds"}
+
+
+def test_a_notebook_shows_every_equation() -> None:
+    derivation = symbp.derive(network("mlp").text)
+    assert derivation._repr_mimebundle_()["text/html"].count("<mtr>") >= len(derivation.results)

@@ -39,7 +39,8 @@ def sample_size(program: Program) -> sp.Symbol:
         return program.samples
     inputs = [v for v in program.declared("input") if not v.scalar]
     targets = program.declared("target")
-    shared = {s for v in inputs for s in v.shape if s.is_Symbol and any(s in t.shape for t in targets)}
+    held = {s for v in program.parameters for s in v.shape}
+    shared = {s for v in inputs for s in v.shape if s.is_Symbol and s not in held and any(s in t.shape for t in targets)}
     if len(shared) == 1:
         return shared.pop()
     seen = ", ".join(sorted(map(str, shared))) or "none"

@@ -46,7 +46,9 @@ def mathml(latex: str) -> str:
 
 def aligned(rows: list[str]) -> str:
     """Return formulas one below the other."""
-    return "\\begin{array}{lll} " + " \\\\ ".join(rows) + " \\end{array}"
+    # A last cell that is empty makes the MathML converter lose the whole last row.
+    filled = [row.rstrip().removesuffix("&").rstrip().removesuffix("&") for row in rows]
+    return "\\begin{array}{lll} " + " \\\\ ".join(filled) + " \\end{array}"
 
 
 @mimebundle.register

@@ -14,7 +14,7 @@ from symbp.render.notation import Notation
 from symbp.render.printer import HADAMARD_MARK, SUM_MARK, Printer, clean
 
 FUNCTIONS: dict[str, str] = {
-    "recip": "{X}^-1", "power": "{X}^{p}", "pow": "{X}^{E}", "step": "[{X} > 0]", "abs": "|{X}|",
+    "recip": "{X}^-1", "power": "{X}^{p}", "pow": "{X}^({E})", "step": "[{X} > 0]", "abs": "|{X}|",
 }  # fmt: skip
 """Elementwise functions that are not written ``name(X)``."""
 
