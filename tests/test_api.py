@@ -59,8 +59,9 @@ def test_an_output_that_is_a_matrix_is_refused_where_a_number_is_needed() -> Non
 
 
 def test_a_network_without_inputs_is_verified() -> None:
-    text = "W: param[n, n]\nH[0]: param[n, 1]\nfor t in range(1, T+1):\n    H[t] = tanh(W @ H[t-1])\nloss = sum(H[T]**2)\n"
-    assert {v.verdict for v in symbp.verify(symbp.read(text), draws=1)} == {"holds"}
+    text = "W: param[n, n]\nH[0]: param[n, 1]\nfor t in range(1, T+1):\n    H[t] = tanh(W @ H[t-1])\n"
+    program = symbp.read(text + "loss = sum(H[T]**2)\n")
+    assert {v.verdict for v in symbp.verify(program, draws=1)} == {"holds"}
 
 
 def test_a_notebook_shows_every_equation() -> None:

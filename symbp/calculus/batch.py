@@ -39,8 +39,9 @@ def sample_size(program: Program) -> sp.Symbol:
         return program.samples
     inputs = [v for v in program.declared("input") if not v.scalar]
     targets = program.declared("target")
-    held = {s for v in program.parameters for s in v.shape}
-    shared = {s for v in inputs for s in v.shape if s.is_Symbol and s not in held and any(s in t.shape for t in targets)}
+    held = {s for v in program.parameters for s in v.shape}  # units, not samples
+    wanted = {s for t in targets for s in t.shape if s.is_Symbol and s not in held}
+    shared = {s for v in inputs for s in v.shape if s in wanted}
     if len(shared) == 1:
         return shared.pop()
     seen = ", ".join(sorted(map(str, shared))) or "none"
