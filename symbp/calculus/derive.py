@@ -78,9 +78,13 @@ def recognise(program: Program) -> tuple[Program, list[Step]]:
 
 def prepare(program: Program) -> tuple[Program, list[Step]]:
     """Return the program that is differentiated: forward identities applied, non-linear parts named, checked."""
-    recognised, first = recognise(program)
-    named, second = name_parts(recognised)
-    return check(named), [*first, *second]
+    # Names first: the logarithm of a softmax is recognised by the name of its argument, which P = softmax(Z) shares.
+    named, steps = name_parts(program)
+    recognised, uses = recognise(named)
+    if uses:
+        recognised, more = name_parts(recognised)
+        uses += more
+    return check(recognised), [*steps, *uses]
 
 
 def derive(program: Program, wrt: Iterable[str] | None = None, output: str | None = None) -> Derivation:

@@ -153,6 +153,9 @@ class _Namer:
         else:
             scope = self.scopes[-1]
         base = equation.target.name
+        made = self.variables[base].origin
+        if made is not None and made.role in ("argument", "result"):
+            base = made.of  # a part of a part is a part of what was declared
         name = fresh_name(("Z_" if role == "argument" else "V_") + base[:20], self.variables)
         indices = tuple(loop.index for loop in around)
         origin = Origin(role, base)  # type: ignore[arg-type]

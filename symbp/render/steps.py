@@ -172,6 +172,10 @@ def introduced(derivation: Derivation) -> list[Site]:
     sites = derivation.forward.sites
     last = {s.equation.line: s for s in sites}
     mentioned = {r.name for result in derivation.results for r in (result.target, *refs(result.value))}
+    # What introduces a name may mention others.
+    parts = {s.target.name: s for s in derivation.forward.sites if derivation.forward.variables[s.target.name].origin}
+    while more := {r.name for n in mentioned & parts.keys() for r in refs(parts[n].equation.value)} - mentioned:
+        mentioned |= more
     variables = derivation.program.variables
     mentioned |= {origin.of for name in mentioned if name in variables and (origin := variables[name].origin)}
     def is_new(site: Site) -> bool:

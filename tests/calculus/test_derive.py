@@ -120,3 +120,18 @@ def test_a_product_is_pulled_from_both_sides() -> None:
     assert rows(d) == {"A_bar": T(C) @ T(B), "B_bar": T(A) @ T(C)} or all(
         isinstance(v, MatMul) for v in rows(d).values()
     )
+
+
+def test_p_minus_y_inside_a_loop() -> None:
+    """The softmax's argument has no name of its own in the declaration, and the sum stands outside its loop."""
+    d = derive(
+        read_text(
+            "samples: m\nV: param[c, n]\nfor t in range(1, T+1):\n    X[t]: input[n, m]\n"
+            "    Y[t]: target[c, m] & one_hot_columns\n    P[t] = softmax(V @ X[t], axis=0)\n"
+            "loss = -sum(sum(Y[t] * log(P[t])) for t in range(1, T+1)) / m\n"
+        )
+    )
+    c, n = size("c"), size("n")
+    error = Ref("P", c, m, t) - Ref("Y", c, m, t)
+    (gradient,) = d.results
+    assert gradient.value is Scale(SumOver(error @ T(Ref("X", n, m, t)), t, 1, TT), 1 / m)
