@@ -99,6 +99,8 @@ class _Mirror:
                     origin=Origin("adjoint", name),
                 )
                 self.bars[name] = self.variables[bar.name] = bar
+        # A tangent must not be taken for a variable: a program that was differentiated before has its own d_W.
+        self.tangents = {name: fresh_name(f"d_{name}", self.variables) for name in self.active}
         self.seed = self._seed(seed)
 
     def _seed(self, seed: Node | None) -> Node | None:
@@ -137,7 +139,7 @@ class _Mirror:
         def tangent(ref: Ref) -> Node | None:
             if ref.name not in self.active:
                 return None
-            moved = Ref(f"d_{ref.name}", ref.rows, ref.cols, *ref.indices)
+            moved = Ref(self.tangents[ref.name], ref.rows, ref.cols, *ref.indices)
             tangents[moved] = ref
             return moved
 
@@ -314,14 +316,14 @@ class _Mirror:
                 due.setdefault(when, []).append(self._declared(var(), terms, ()))
                 continue
             for box in var.boxes:
-                statement, around, members = None, [], []
+                around, members = [], []
                 for symbol, side in zip(var.indices, box.sides, strict=True):
                     low, high = side.lows[0], side.highs[0]
                     members.append(low if low == high else symbol)
                     if low != high:
                         around.append(Loop(symbol, low, high, body=()))
                 ref = var(*members)
-                statement = self._declared(ref, self._terms(name, (), tuple(members)), tuple(around))
+                statement: Statement = self._declared(ref, self._terms(name, (), tuple(members)), tuple(around))
                 for loop in reversed(around):
                     statement = loop.with_body((statement,))
                 _join(due.setdefault(when, []), statement)

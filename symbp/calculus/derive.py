@@ -18,7 +18,6 @@ from symbp.calculus.readable import (
     peel,
     place_adjoints,
     place_messages,
-    resolve,
     tidy_changed,
 )
 from symbp.calculus.rewriting import rewrite, tidy
@@ -110,11 +109,7 @@ def derive(program: Program, wrt: Iterable[str] | None = None, output: str | Non
     forward_length = _forward_length(readable)
     forward = readable.replace(
         body=readable.body[:forward_length],
-        variables={
-            n: v
-            for n, v in readable.variables.items()
-            if n in named.variables
-        },
+        variables={n: v for n, v in readable.variables.items() if n in named.variables},
     )
     check(readable)
     gradients = {n: raw.names[n] for n in wanted}
@@ -256,6 +251,3 @@ def _boundaries(
         if low is not None and not at_most(low, side.lows[0], bounds):
             found.append((formal, step[0], "<", low))
     return found
-
-
-__all__ = ["derive", "facts_of", "prepare", "recognise", "resolve"]

@@ -646,9 +646,9 @@ def _transposes_out(node: Node, context: Context) -> Node | None:
 
 # A common factor may free a coefficient.
 identity("coefficient", "collect", Scale, says="c (d A) -> (cd) A", detail=True)(_scale)
-identity(
-    "coefficient in front", "collect", MatMul, Hadamard, SumOver, says="(cA)B -> c(AB)", detail=True
-)(_coefficient_out)
+identity("coefficient in front", "collect", MatMul, Hadamard, SumOver, says="(cA)B -> c(AB)", detail=True)(
+    _coefficient_out
+)
 
 
 def identities(phase: Phase) -> list[Identity]:

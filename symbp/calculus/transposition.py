@@ -91,7 +91,7 @@ def _top_down(linear: Node, active: set[Node]) -> list[Node]:
 
 def _reason(node: Node, slot: int) -> str:
     op = rule(node)
-    if op.name in QUIET:
+    if op.quiet:
         return ""
     others = [o for k, o in enumerate(node.operands) if k != slot]
     if others and all(isinstance(o, Ones) for o in others):
@@ -102,7 +102,3 @@ def _reason(node: Node, slot: int) -> str:
     if len(node.operands) == 2 and op.batch == "reversed":
         return f"{op.reason}, {'left' if slot == 0 else 'right'} factor"
     return op.reason
-
-
-QUIET = frozenset({"add", "scale", "transpose"})
-"""Operations that are not worth a word when the reason of an adjoint is told."""

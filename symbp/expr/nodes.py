@@ -228,10 +228,6 @@ class Ref(Node):
     op = "ref"
     arity = 0
 
-    @classmethod
-    def _arguments(cls, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        return args
-
     def __new__(cls, name: str | Str, rows: Any, cols: Any, *indices: Any) -> Ref:
         return super().__new__(cls, name if isinstance(name, Str) else Str(name), rows, cols, *indices)
 
@@ -949,9 +945,6 @@ def transform(node: Node, change: Callable[[Node], Node], memo: dict[Node, Node]
         rebuilt = current if all(a is b for a, b in zip(changed, operands, strict=True)) else current.rebuild(*changed)
         memo[current] = change(rebuilt)
     return memo[node]
-
-
-_fresh = [0]
 
 
 def fresh_index(like: sp.Symbol) -> sp.Symbol:

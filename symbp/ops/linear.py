@@ -102,6 +102,7 @@ add = linear(
     pull=lambda G, node, k: G,
     differential=_d_add,
     reason="sum",
+    quiet=True,
 )
 scale = linear(
     "scale",
@@ -110,6 +111,7 @@ scale = linear(
     "(r,c)->(r,c)",
     pull=lambda G, node, k: scaled(node.parameters[0], G),
     reason="coefficient",
+    quiet=True,
 )
 smul = linear(
     "smul",
@@ -147,6 +149,7 @@ transpose = linear(
     batch="own",
     turned=lambda node: node.operands[0],
     reason="transpose",
+    quiet=True,
     source="F0.4",
 )
 diag = linear(

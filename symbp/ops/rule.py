@@ -38,6 +38,7 @@ class Op:
                   by its ``own`` rule ``turned``, or ``opaque`` (the transpose stays outside).
     turned:       for ``own``: the transpose of the node as an expression of transposed operands.
     reason:       what a pull is called in a derivation.
+    quiet:        its pull is not worth a word when the reason of an adjoint is told.
     domain:       where it is differentiable, in words.
     source:       where the rule can be found.
     """
@@ -53,6 +54,7 @@ class Op:
     batch: Batch = "same"
     turned: Callable[[Node], Node] | None = None
     reason: str = ""
+    quiet: bool = False
     domain: str = ""
     source: str = ""
 

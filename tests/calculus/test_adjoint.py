@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from symbp.calculus import convert, derive
+from symbp.calculus import convert, derive, differential, prepare
 from symbp.expr import Add, transform, walk
 from symbp.language import read_text
 from symbp.networks import names, network
@@ -222,3 +222,11 @@ def test_no_influence_is_a_zero_with_a_reason() -> None:
     derivation = derive(p)
     (row,) = [r for r in derivation.results if r.target.name == "V_bar"]
     assert row.reason == "no influence on the output" and row.value.shape == row.target.shape
+
+
+def test_the_adjoint_of_a_differential() -> None:
+    """A program that was differentiated forward has tangents of its own; the adjoint takes none of them for its own."""
+    program, _ = differential(prepare(read_text("W: param[n, n]\nloss = sum(tanh(W @ W)**2)\n"))[0])
+    derivation = derive(program, wrt=["W"], output="d_loss")
+    for k, sizes in enumerate(choose_sizes(program)):
+        assert second_order.gradient_error(derivation, sizes, seed=k) < 1e-12
