@@ -1,0 +1,223 @@
+"""The reference interpreter: runs a plan on numbers, kernel by kernel, as plainly as its definition reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from symbp.expr import Function
+from symbp.plan.fields import PlanError
+from symbp.plan.ir import (
+    Apply, Buffer, Call, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, View,
+)
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Scalar = Callable[[Function], Callable[..., Array]]
+"""Gives an elementwise function on arrays."""
+
+
+@dataclass
+class Interpreter:
+    """Runs plans whose sizes are numbers.
+
+    plan:     the plan.
+    given:    arrays by buffer name, each of shape (members..., rows, cols); they are written in place.
+    function: gives elementwise functions.
+    symbols:  numbers for symbols that are left in the plan (a batch, a rate).
+    """
+
+    plan: Plan
+    given: Mapping[str, Array]
+    function: Scalar
+    symbols: Mapping[str, float] = field(default_factory=dict)
+    dtype: Any = np.float64
+
+    def run(self) -> dict[str, Array]:
+        """Run the plan and return every buffer."""
+        block = np.full(self.plan.block, np.nan, self.dtype)
+        self.arrays = {n: self._place(b, block) for n, b in self.plan.buffers.items()}
+        self._run(self.plan.body, {})
+        return self.arrays
+
+    def _place(self, buffer: Buffer, block: Array) -> Array:
+        if buffer.name in self.given:
+            return self.given[buffer.name]
+        shape = tuple(self._int(x, {}) for x in (*buffer.extents, buffer.rows, buffer.cols))
+        offset = self.plan.storage.get(buffer.name)
+        if offset is None:
+            return np.full(shape, np.nan, self.dtype)
+        # Shared memory: what another buffer wrote there is overwritten, as in the generated code.
+        flat = block[offset : offset + int(np.prod(shape, dtype=int))]
+        if buffer.order == "F":
+            return flat.reshape((*shape[:-2], shape[-1], shape[-2])).swapaxes(-1, -2)
+        return flat.reshape(shape)
+
+    def _int(self, value: sp.Expr, at: Mapping[sp.Symbol, int]) -> int:
+        number = value if value.is_Integer else value.xreplace(self._known(value, at))
+        if not number.is_Integer:
+            raise PlanError(f"{value} is no number: give its sizes")
+        return int(number)
+
+    def _known(self, value: sp.Expr, at: Mapping[sp.Symbol, int]) -> dict[sp.Expr, sp.Expr]:
+        known: dict[sp.Expr, sp.Expr] = {s: sp.Integer(k) for s, k in at.items()}
+        for s in value.free_symbols - known.keys():
+            if s.name in self.symbols:
+                known[s] = sp.sympify(self.symbols[s.name], strict=True)
+        return known
+
+    def view(self, view: View, at: Mapping[sp.Symbol, int]) -> Array:
+        """Return the entries of a view as an array that shares its memory."""
+        buffer = self.plan.buffers[view.buffer]
+        member = self.arrays[view.buffer]
+        for index, low, high in zip(view.where, buffer.lows, buffer.highs, strict=True):
+            place, end = self._int(index, at) - self._int(low, at), self._int(high, at) - self._int(low, at)
+            if not 0 <= place <= end:
+                raise PlanError(f"{view.buffer} has no member {view.where} at {dict(at)}")
+            member = member[place]
+        rows, cols = self._int(view.rows, at), self._int(view.cols, at)
+        r, c = self._int(view.row, at), self._int(view.col, at)
+        down, right = (cols, rows) if view.turned else (rows, cols)
+        block = member[r : r + down, c : c + right]
+        if block.shape != (down, right):
+            raise PlanError(f"the block {view} lies outside its buffer of shape {member.shape}")
+        return block.T if view.turned else block
+
+    # -- kernels --------------------------------------------------------------------------------------------------
+    def _run(self, body: tuple[Kernel, ...], at: dict[sp.Symbol, int]) -> None:
+        for kernel in body:
+            if isinstance(kernel, Loop):
+                steps = range(self._int(kernel.low, at), self._int(kernel.high, at) + 1)
+                for k in reversed(steps) if kernel.down else steps:
+                    self._run(kernel.body, {**at, kernel.index: k})
+            elif isinstance(kernel, Gemm):
+                self._gemm(kernel, at)
+            elif isinstance(kernel, Nest):
+                self._nest(kernel, at)
+            else:
+                self._call(kernel, at)
+
+    def _gemm(self, kernel: Gemm, at: dict[sp.Symbol, int]) -> None:
+        out = self.view(kernel.out, at)
+        result = np.zeros(out.shape, out.dtype)
+        for inner in self._stack(kernel, at):
+            result = result + self.view(kernel.left, inner) @ self.view(kernel.right, inner)
+        result = self.number(kernel.alpha, at) * result
+        out[...] = out + result if kernel.accumulate else result
+        if kernel.epilogue is not None:
+            self._nest(kernel.epilogue, at)
+
+    def _stack(self, kernel: Gemm, at: dict[sp.Symbol, int]) -> list[dict[sp.Symbol, int]]:
+        found = [at]
+        for index, low, high in kernel.stacked:
+            found = [{**a, index: k} for a in found for k in range(self._int(low, a), self._int(high, a) + 1)]
+        return found
+
+    def _nest(self, nest: Nest, at: dict[sp.Symbol, int]) -> None:
+        if nest.axis is None:
+            for put in nest.puts:
+                self._put(put, at, None, 0)
+            return
+        extent = self._int(nest.puts[0].domain[nest.axis], at)
+        for step in range(extent):
+            for put in nest.puts:
+                self._put(put, at, nest.axis, step)
+
+    def _put(self, put: Put, at: dict[sp.Symbol, int], axis: int | None, step: int) -> None:
+        """Execute a statement, or its part at one step along an axis."""
+        target = self.view(put.target, at)
+        rows, cols = (self._int(n, at) for n in put.domain)
+        if axis is None:
+            box = (slice(0, rows), slice(0, cols))
+        else:
+            box = (slice(step, step + 1), slice(0, cols)) if axis == 0 else (slice(0, rows), slice(step, step + 1))
+        value = self._value(put.value, at, box)
+        shape = tuple(s.stop - s.start for s in box)
+        value = np.broadcast_to(value, shape)
+        over = tuple(a for a in put.over if a != axis)
+        if over:
+            if put.op == "argmax":
+                value = np.argmax(value, axis=over[0], keepdims=True)
+            else:
+                value = np.add.reduce(value, axis=over, keepdims=True) if put.op == "sum" else np.max(
+                    value, axis=over, keepdims=True
+                )
+        place = tuple(slice(0, 1) if a in put.over else box[a] for a in (0, 1))
+        across = axis is not None and axis in put.over
+        first = step == 0 and not put.accumulate
+        if put.op == "max" and across and not first:
+            target[place] = np.maximum(target[place], value)
+        elif put.accumulate or (across and not first):
+            target[place] = target[place] + value
+        else:
+            target[place] = value
+
+    def _call(self, kernel: Call, at: dict[sp.Symbol, int]) -> None:
+        if kernel.routine != "copy":
+            raise PlanError(f"there is no routine {kernel.routine}")
+        for source, target in zip(kernel.reads, kernel.writes, strict=True):
+            self.view(target, at)[...] = self.view(source, at)
+
+    # -- expressions ------------------------------------------------------------------------------------------------
+    def number(self, value: sp.Expr, at: Mapping[sp.Symbol, int]) -> float:
+        """Return an exact number."""
+        known = value.xreplace(self._known(value, at))
+        return float(known)
+
+    def _value(self, e: Expr, at: dict[sp.Symbol, int], box: tuple[slice, slice]) -> Array:
+        """Return an expression on a box of its domain; sides of 1 are spread later."""
+        if isinstance(e, Number):
+            return np.full((1, 1), self.number(e.value, at), self.dtype)
+        if isinstance(e, Read):
+            array = self.view(e.view, at)
+            return array[tuple(s if n > 1 else slice(0, 1) for s, n in zip(box, array.shape, strict=True))]
+        if isinstance(e, Position):
+            column = np.arange(self._int(e.extent, at), dtype=self.dtype)
+            return column[box[0], None] if e.axis == 0 else column[None, box[1]]
+        if isinstance(e, Pick):
+            array = self._pick(e, at)
+            return array[tuple(s if n > 1 else slice(0, 1) for s, n in zip(box, array.shape, strict=True))]
+        args = [self._value(a, at, box) for a in e.args]
+        return self._apply(e, args)
+
+    def _apply(self, e: Apply, args: list[Array]) -> Array:
+        if e.op == "+":
+            return sum(args[1:], args[0])
+        if e.op == "*":
+            out = args[0]
+            for a in args[1:]:
+                out = out * a
+            return out
+        if e.op == "where":
+            return np.where(args[0] != 0, args[1], args[2])
+        if isinstance(e.op, str):
+            compare = {
+                ">": np.greater, ">=": np.greater_equal, "<": np.less, "<=": np.less_equal, "==": np.equal,
+                "!=": np.not_equal,
+            }[e.op]
+            return compare(*args).astype(self.dtype)
+        return np.asarray(self.function(e.op)(*args), dtype=self.dtype)
+
+    def _pick(self, e: Pick, at: dict[sp.Symbol, int]) -> Array:
+        kind, back = e.kind.removesuffix(".T"), e.kind.endswith(".T")
+        shape = tuple(self._int(n, at) for n in (e.shape[::-1] if back else e.shape))
+        source = self.view(e.view, at)
+        sizes = [self._int(p, at) for p in e.parameters if isinstance(p, sp.Expr)]
+        i, j = np.indices(shape)
+        place = {
+            "diagonal": lambda: (i, i),
+            "reshape": lambda: np.unravel_index(
+                np.ravel_multi_index((i, j), shape, order=str(e.parameters[0])), source.shape, order=str(e.parameters[0])
+            ),
+            "kron_left": lambda: (i // sizes[0], j // sizes[1]),
+            "kron_right": lambda: (i % sizes[0], j % sizes[1]),
+            "kron_blocks": lambda: (i % sizes[0] * sizes[2] + j % sizes[2], i // sizes[0] * sizes[3] + j // sizes[2]),
+            "kron_blocks_back": lambda: (
+                i // sizes[2] + j // sizes[3] * sizes[0], i % sizes[2] + j % sizes[3] * sizes[2]
+            ),
+        }[kind]()
+        out = source[place]
+        return out.T if back else out
