@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import sympy as sp
@@ -67,6 +67,7 @@ def entries(
     fields = Fields(program, Sizes(numbers or {}), kept)
 
     plans: dict[str, Plan] = {}
+    given = {"backward": cached}
     plans["forward"] = select("forward", program, forward, [output, *cached], fields)
     plans["backward"] = select("backward", program, backward, list(bars.values()), fields, given=cached)
     both = (*forward, *backward)
@@ -77,7 +78,17 @@ def entries(
     if predicted:
         body = _needed(program, forward, predicted)
         plans["predict"] = select("predict", program, body, predicted, fields)
-    return Entries(derivation, fields, plans, pairs, cached, tuple(predicted))
+    own = {name: _own(plan, given.get(name, ())) for name, plan in plans.items()}
+    return Entries(derivation, fields, own, pairs, cached, tuple(predicted))
+
+
+def _own(plan: Plan, given: Sequence[str]) -> Plan:
+    """Return the plan with what its caller neither brings nor gets as temporaries."""
+    def role(buffer: Buffer) -> Buffer:
+        outside = buffer.role in ("param", "input", "const") or buffer.name in plan.outputs or buffer.of in given
+        return buffer if outside else replace(buffer, role="scratch")
+
+    return replace(plan, buffers={n: role(b) for n, b in plan.buffers.items()})
 
 
 def _pairs(derivation: Derivation, fields: Fields, plan: Plan) -> dict[str, str]:

@@ -11,6 +11,7 @@ import sympy as sp
 
 from symbp.expr import Function
 from symbp.plan.fields import PlanError
+from symbp.plan.fusion import slow_axis
 from symbp.plan.ir import (
     Apply, Buffer, Call, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, View,
 )
@@ -46,7 +47,7 @@ class Interpreter:
     def _place(self, buffer: Buffer, block: Array) -> Array:
         if buffer.name in self.given:
             return self.given[buffer.name]
-        shape = tuple(self._int(x, {}) for x in (*buffer.extents, buffer.rows, buffer.cols))
+        shape = tuple(self._int(x, {}) for x in (*buffer.extents, *buffer.held))
         offset = self.plan.storage.get(buffer.name)
         if offset is None:
             return np.full(shape, np.nan, self.dtype)
@@ -81,6 +82,9 @@ class Interpreter:
         rows, cols = self._int(view.rows, at), self._int(view.cols, at)
         r, c = self._int(view.row, at), self._int(view.col, at)
         down, right = (cols, rows) if view.turned else (rows, cols)
+        window = buffer.window
+        if window:
+            down, right = (min(down, window), right) if buffer.order == "C" else (down, min(right, window))
         block = member[r : r + down, c : c + right]
         if block.shape != (down, right):
             raise PlanError(f"the block {view} lies outside its buffer of shape {member.shape}")
@@ -101,14 +105,58 @@ class Interpreter:
                 self._call(kernel, at)
 
     def _gemm(self, kernel: Gemm, at: dict[sp.Symbol, int]) -> None:
+        if self.plan.buffers[kernel.out.buffer].window:
+            self._gemm_by_blocks(kernel, at)
+            return
         out = self.view(kernel.out, at)
         result = np.zeros(out.shape, out.dtype)
         for inner in self._stack(kernel, at):
-            result = result + self.view(kernel.left, inner) @ self.view(kernel.right, inner)
+            left, right = self._factors(kernel, inner)
+            result = result + left @ right
         result = self.number(kernel.alpha, at) * result
         out[...] = out + result if kernel.accumulate else result
         if kernel.epilogue is not None:
             self._nest(kernel.epilogue, at)
+
+    def _factors(self, kernel: Gemm, at: dict[sp.Symbol, int]) -> tuple[Array, Array]:
+        """Return the operands; a packed one comes from its panels."""
+        left, right = self.view(kernel.left, at), self.view(kernel.right, at)
+        if kernel.form is None or not kernel.form.panel:
+            return left, right
+        panels = self.arrays[kernel.form.panel]
+        if slow_axis(kernel.out, self.plan.buffers[kernel.out.buffer].order) == 0:
+            return left, panels[: right.shape[0], : right.shape[1]]
+        return panels[: left.shape[1], : left.shape[0]].T, right
+
+    def _gemm_by_blocks(self, kernel: Gemm, at: dict[sp.Symbol, int]) -> None:
+        """Make a block of the result and run the epilogue over it, before the next block takes its memory."""
+        buffer, nest = self.plan.buffers[kernel.out.buffer], kernel.epilogue
+        assert nest is not None and nest.axis is not None
+        factors = [self._factors(kernel, inner) for inner in self._stack(kernel, at)]
+        held = self.view(kernel.out, at)
+        extent = self._int(nest.extent, at)
+        for start in range(0, extent, buffer.window):
+            stop = min(start + buffer.window, extent)
+            if nest.axis == 0:
+                held[: stop - start] = sum(left[start:stop] @ right for left, right in factors)
+            else:
+                held[:, : stop - start] = sum(left @ right[:, start:stop] for left, right in factors)
+            for step in range(start, stop):
+                for put in nest.puts:
+                    self._put(put, at, nest.axis, step)
+
+    def _steps(self, view: View, box: tuple[slice, slice], shape: tuple[int, ...]) -> tuple[slice, ...]:
+        """Return the part of a view that belongs to a box: a side of 1 is spread, a window holds a few steps."""
+        window = self.plan.buffers[view.buffer].window
+        out = []
+        for s, n in zip(box, shape, strict=True):
+            if n == 1:
+                out.append(slice(0, 1))
+            elif window and n == window and s.stop - s.start == 1:
+                out.append(slice(s.start % window, s.start % window + 1))
+            else:
+                out.append(s)
+        return tuple(out)
 
     def _stack(self, kernel: Gemm, at: dict[sp.Symbol, int]) -> list[dict[sp.Symbol, int]]:
         found = [at]
@@ -121,7 +169,7 @@ class Interpreter:
             for put in nest.puts:
                 self._put(put, at, None, 0)
             return
-        extent = self._int(nest.puts[0].domain[nest.axis], at)
+        extent = self._int(nest.extent, at)
         for step in range(extent):
             for put in nest.puts:
                 self._put(put, at, nest.axis, step)
@@ -136,6 +184,7 @@ class Interpreter:
             box = (slice(step, step + 1), slice(0, cols)) if axis == 0 else (slice(0, rows), slice(step, step + 1))
         value = self._value(put.value, at, box)
         shape = tuple(s.stop - s.start for s in box)
+        held = tuple(n == 1 for n in target.shape)
         value = np.broadcast_to(value, shape)
         over = tuple(a for a in put.over if a != axis)
         if over:
@@ -145,7 +194,8 @@ class Interpreter:
                 value = np.add.reduce(value, axis=over, keepdims=True) if put.op == "sum" else np.max(
                     value, axis=over, keepdims=True
                 )
-        place = tuple(slice(0, 1) if a in put.over else box[a] for a in (0, 1))
+        spread = self._steps(put.target, box, target.shape)
+        place = tuple(slice(0, 1) if a in put.over or held[a] else spread[a] for a in (0, 1))
         across = axis is not None and axis in put.over
         first = step == 0 and not put.accumulate
         if put.op == "max" and across and not first:
@@ -156,10 +206,14 @@ class Interpreter:
             target[place] = value
 
     def _call(self, kernel: Call, at: dict[sp.Symbol, int]) -> None:
-        if kernel.routine != "copy":
+        if kernel.routine != "pack":
             raise PlanError(f"there is no routine {kernel.routine}")
+        # The order of the entries in panels is the target's affair; here they stand as they are.
         for source, target in zip(kernel.reads, kernel.writes, strict=True):
-            self.view(target, at)[...] = self.view(source, at)
+            array = self.view(source, at)
+            panels = self.view(target, at)
+            panels[...] = 0
+            panels[: array.shape[0], : array.shape[1]] = array
 
     # -- expressions ------------------------------------------------------------------------------------------------
     def number(self, value: sp.Expr, at: Mapping[sp.Symbol, int]) -> float:
@@ -173,7 +227,7 @@ class Interpreter:
             return np.full((1, 1), self.number(e.value, at), self.dtype)
         if isinstance(e, Read):
             array = self.view(e.view, at)
-            return array[tuple(s if n > 1 else slice(0, 1) for s, n in zip(box, array.shape, strict=True))]
+            return array[self._steps(e.view, box, array.shape)]
         if isinstance(e, Position):
             column = np.arange(self._int(e.extent, at), dtype=self.dtype)
             return column[box[0], None] if e.axis == 0 else column[None, box[1]]

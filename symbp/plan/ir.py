@@ -35,6 +35,7 @@ class Buffer:
     indices:     the formal indices of a family, () for a single matrix.
     lows, highs: the first and the last value of each index.
     order:       how a member lies in memory.
+    window:      if not 0, only so many steps along the slow axis are kept; step k lies at k modulo window.
     levels:      how many leading indices must be levels of lists, because the shape depends on them.
     scalar:      a number that is passed by value.
     of:          the variable that it holds.
@@ -51,6 +52,7 @@ class Buffer:
     levels: int = 0
     scalar: bool = False
     of: str = ""
+    window: int = 0
 
     @property
     def shape(self) -> Shape:
@@ -65,7 +67,16 @@ class Buffer:
     @property
     def entries(self) -> Size:
         """The number of its entries; only for a family whose members have one shape."""
-        return sp.expand(sp.Mul(self.rows, self.cols, *self.extents))
+        rows, cols = self.held
+        return sp.expand(sp.Mul(rows, cols, *self.extents))
+
+    @property
+    def held(self) -> Shape:
+        """Rows and columns that are in memory: fewer than the shape if there is a window."""
+        if not self.window:
+            return self.rows, self.cols
+        window = sp.Integer(self.window)
+        return (window, self.cols) if self.order == "C" else (self.rows, window)
 
     def whole(self, *where: Size) -> View:
         """Return the view of the matrix, or of the member at ``where``."""
@@ -311,9 +322,9 @@ class Put:
     def domain(self) -> Shape:
         """The shape over which the value runs."""
         rows, cols = self.value.shape
-        if 0 not in self.over:
+        if 0 not in self.over and not is_one(self.target.rows):
             rows = self.target.rows
-        if 1 not in self.over:
+        if 1 not in self.over and not is_one(self.target.cols):
             cols = self.target.cols
         return rows, cols
 
@@ -331,12 +342,29 @@ class Source:
 class Nest:
     """Entrywise statements that run together.
 
-    axis: None: each statement runs over all its entries before the next begins.  0 or 1: the nest runs once over
-          that axis of the statements' common domain, and at each step executes all statements for it.
+    axis:   None: each statement runs over all its entries before the next begins.  0 or 1: the nest runs once over
+            that axis of the statements' common domain, and at each step executes all statements for it.  A target
+            with a side of 1 along the axis that is not reduced holds the value of the present step.
+    extent: the length of the axis.
     """
 
     puts: tuple[Put, ...]
     axis: int | None = None
+    extent: Size = sp.S.One
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a product is done by a target that has its own: in terms of memory, rows are the slow axis of the result.
+
+    kind:  ``direct`` (the right factor is read along its rows), ``packed`` (from panels), ``dot`` (inner products).
+    block: how many rows are made at once, before the epilogue runs over them.
+    panel: the buffer of the packed right factor.
+    """
+
+    kind: Literal["direct", "packed", "dot"]
+    block: int
+    panel: str = ""
 
 
 @dataclass(frozen=True)
@@ -357,6 +385,7 @@ class Gemm:
     stacked: tuple[tuple[sp.Symbol, Size, Size], ...] = ()
     epilogue: Nest | None = None
     source: Source | None = None
+    form: Form | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,215 @@
+"""Fusion: entrywise statements run together, behind the product whose result they read, and temporaries shrink.
+
+A group runs over one axis, the slow one in memory: at each step (a sample, a row of a weight) all its statements.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+
+import sympy as sp
+
+from symbp.expr import Size, is_one, same_size
+from symbp.plan.dependence import apart, can_follow, conflict
+from symbp.plan.ir import (
+    Gemm, Kernel, Loop, Nest, Order, Plan, Put, View, map_reads, reads, views, walk, writes,
+)
+
+
+def slow_axis(view: View, order: Order) -> int:
+    """Return the axis of a view over which memory is walked slowly."""
+    if is_one(view.rows) != is_one(view.cols):
+        return 0 if is_one(view.rows) else 1
+    axis = 0 if order == "C" else 1
+    return 1 - axis if view.turned else axis
+
+
+def fuse(plan: Plan) -> Plan:
+    """Run entrywise statements together, and behind the product that they follow."""
+    return plan.with_body(_fused(plan, plan.body))
+
+
+def _fused(plan: Plan, body: Sequence[Kernel]) -> tuple[Kernel, ...]:
+    done: list[Kernel] = []
+    for kernel in body:
+        if isinstance(kernel, Loop):
+            done.append(replace(kernel, body=_fused(plan, kernel.body)))
+        elif isinstance(kernel, Nest):
+            for put in kernel.puts:
+                _place(plan, done, put)
+        else:
+            done.append(kernel)
+    return tuple(done)
+
+
+def _place(plan: Plan, done: list[Kernel], put: Put) -> None:
+    """Put a statement into the group whose results it reads, else into one that reads or writes what it does.
+
+    It may pass kernels with which it may change places.
+    """
+    alone, found, best = Nest((put,)), None, 0
+    for k in range(len(done) - 1, -1, -1):
+        value = _affinity(done[k], put)
+        if value > best:
+            joined = _join(plan, done[k], put)
+            if joined is not None:
+                found, best = (k, joined), value
+        if conflict(done[k], alone):
+            break
+    if found is not None:
+        done[found[0]] = found[1]
+    else:
+        done.append(_alone(plan, put))
+
+
+def _affinity(kernel: Kernel, put: Put) -> int:
+    """Return 2 if a statement reads what a kernel writes, 1 if both touch one buffer, else 0."""
+    if isinstance(kernel, Loop):
+        return 0
+    written, touched = {v.buffer for v in writes(kernel)}, {v.buffer for v in reads(kernel)}
+    mine = {v.buffer for v in views(put.value)}
+    return 2 if mine & written else 1 if (mine | {put.target.buffer}) & (touched | written) else 0
+
+
+def _alone(plan: Plan, put: Put) -> Nest:
+    rows, cols = put.domain
+    if is_one(rows) and is_one(cols):
+        return Nest((put,))
+    if is_one(rows) or is_one(cols):
+        # One row or one column: a group of its own that others of the same length may join.
+        axis = 0 if is_one(cols) else 1
+        return Nest((put,), axis, put.domain[axis])
+    leader = _leader(put)
+    axis = slow_axis(leader, plan.buffers[leader.buffer].order)
+    return Nest((put,), axis, put.domain[axis])
+
+
+def _leader(put: Put) -> View:
+    """Return the view that says in which order a statement walks: its target, else the largest that it reads."""
+    full = [v for v in (put.target, *views(put.value)) if all(map(same_size, v.shape, put.domain))]
+    return full[0] if full else put.target
+
+
+def _join(plan: Plan, kernel: Kernel, put: Put) -> Kernel | None:
+    """Return a kernel with a statement behind it; None if the statement cannot run step by step with it."""
+    if isinstance(kernel, Nest):
+        if kernel.axis is None or not _fits(plan, put, kernel.axis, kernel.extent):
+            return None
+        if not can_follow(kernel.puts, put, kernel.axis, kernel.extent):
+            return None
+        return replace(kernel, puts=(*kernel.puts, put))
+    if isinstance(kernel, Gemm):
+        axis = slow_axis(kernel.out, plan.buffers[kernel.out.buffer].order)
+        extent = kernel.out.shape[axis]
+        before = kernel.epilogue.puts if kernel.epilogue is not None else ()
+        if not _fits(plan, put, axis, extent) or not can_follow(before, put, axis, extent, kernel.out):
+            return None
+        if not before and not _reads(put, kernel.out.buffer):
+            return None
+        # What the product reads must not change before it is done.
+        if not (apart(put.target, kernel.left) and apart(put.target, kernel.right)):
+            return None
+        return replace(kernel, epilogue=Nest((*before, put), axis, extent))
+    return None
+
+
+def _reads(put: Put, buffer: str) -> bool:
+    return any(v.buffer == buffer for v in views(put.value))
+
+
+def _fits(plan: Plan, put: Put, axis: int, extent: Size) -> bool:
+    """Tell whether a statement runs over the axis, and walks memory along the other one."""
+    if not same_size(put.domain[axis], extent) or is_one(extent):
+        return False
+    if is_one(put.domain[1 - axis]):
+        return True
+    leader = _leader(put)
+    return slow_axis(leader, plan.buffers[leader.buffer].order) == axis
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Shrinking
+
+
+def contract(plan: Plan) -> Plan:
+    """Shrink temporaries that live within one step of one group to the entries of a step."""
+    homes: dict[str, list[int]] = {}
+    for k, kernel in enumerate(walk(plan.body)):
+        for name in {v.buffer for v in (*reads(kernel), *writes(kernel))}:
+            homes.setdefault(name, []).append(k)
+    for name, places in homes.items():
+        buffer = plan.buffers[name]
+        if len(places) != 1 or buffer.role != "scratch" or name in plan.outputs or buffer.indices:
+            continue
+        kernel = next(itertools.islice(walk(plan.body), places[0], None))
+        nest = kernel if isinstance(kernel, Nest) else kernel.epilogue if isinstance(kernel, Gemm) else None
+        if nest is None or nest.axis is None or (isinstance(kernel, Gemm) and _operand(kernel, name)):
+            continue
+        if not _per_step(nest, name, buffer.shape):
+            continue
+        axis = nest.axis ^ _turned(nest, kernel, name)
+        shape = (sp.S.One, buffer.cols) if axis == 0 else (buffer.rows, sp.S.One)
+        if isinstance(kernel, Gemm) and kernel.out.buffer == name:
+            continue  # the product's own block: the target says how many rows it makes at once
+        plan = plan.with_buffers(replace(buffer, rows=shape[0], cols=shape[1]))
+        plan = _replaced(plan, kernel, name, axis)
+    return plan
+
+
+def _operand(kernel: Gemm, name: str) -> bool:
+    return name in (kernel.left.buffer, kernel.right.buffer) or (kernel.accumulate and kernel.out.buffer == name)
+
+
+def _turned(nest: Nest, kernel: Kernel, name: str) -> bool:
+    every = [v for p in nest.puts for v in (p.target, *views(p.value))]
+    return next(v.turned for v in every if v.buffer == name)
+
+
+def _per_step(nest: Nest, name: str, shape: tuple[Size, Size]) -> bool:
+    """Tell whether every access is to the slice of the present step, which is written before it is read."""
+    axis = nest.axis
+    assert axis is not None
+    written = False
+    for put in nest.puts:
+        for view in views(put.value):
+            if view.buffer == name and not (written and _whole(view, shape) and same_size(view.shape[axis], nest.extent)):
+                return False
+        if put.target.buffer == name:
+            if put.accumulate or axis in put.over or not _whole(put.target, shape):
+                return False
+            if not same_size(put.target.shape[axis], nest.extent):
+                return False
+            written = True
+    turns = {v.turned for p in nest.puts for v in (p.target, *views(p.value)) if v.buffer == name}
+    return len(turns) == 1
+
+
+def _whole(view: View, shape: tuple[Size, Size]) -> bool:
+    rows, cols = (view.cols, view.rows) if view.turned else view.shape
+    return view.row == 0 and view.col == 0 and same_size(rows, shape[0]) and same_size(cols, shape[1])
+
+
+def _replaced(plan: Plan, home: Kernel, name: str, axis: int) -> Plan:
+    def change(view: View) -> View:
+        if view.buffer != name:
+            return view
+        seen = axis ^ view.turned
+        return replace(view, rows=sp.S.One) if seen == 0 else replace(view, cols=sp.S.One)
+
+    def put(p: Put) -> Put:
+        return replace(p, target=change(p.target), value=map_reads(p.value, change))
+
+    def visit(kernel: Kernel) -> Kernel:
+        if isinstance(kernel, Loop):
+            return replace(kernel, body=tuple(map(visit, kernel.body)))
+        if kernel is not home:
+            return kernel
+        if isinstance(kernel, Nest):
+            return replace(kernel, puts=tuple(map(put, kernel.puts)))
+        if isinstance(kernel, Gemm) and kernel.epilogue is not None:
+            return replace(kernel, epilogue=replace(kernel.epilogue, puts=tuple(map(put, kernel.epilogue.puts))))
+        return kernel
+
+    return plan.with_body(tuple(map(visit, plan.body)))

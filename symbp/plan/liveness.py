@@ -1,0 +1,223 @@
+"""Liveness: from which kernel to which each temporary is needed, and temporaries that share memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from symbp.plan.dependence import aligned
+from symbp.plan.ir import Gemm, Kernel, Loop, Nest, Plan, Put, reads, views, writes
+
+ALIGNED = 1024
+"""Temporaries of at least so many entries begin at a multiple of ``LINE`` entries."""
+
+LINE = 16
+
+
+@dataclass(frozen=True)
+class Life:
+    """From the first to the last position at which a temporary is in use, in order of execution; both included.
+
+    enters: the first statement of that position that writes it; leaves: the last one that reads it.
+    """
+
+    first: int
+    last: int
+
+
+def lives(plan: Plan) -> dict[str, Life]:
+    """Return the life of each temporary; what lives across iterations of a loop lives as long as the loop."""
+    found: dict[str, Life] = {}
+    position = 0
+
+    def extend(name: str, first: int, last: int) -> None:
+        known = found.get(name)
+        found[name] = Life(min(first, known.first), max(last, known.last)) if known else Life(first, last)
+
+    def visit(body: Sequence[Kernel]) -> None:
+        nonlocal position
+        for kernel in body:
+            if isinstance(kernel, Loop):
+                start = position
+                visit(kernel.body)
+                private = _private(kernel)
+                for name in touched(kernel) - private:
+                    extend(name, start + 1, position)
+                continue
+            position += 1
+            for name in touched(kernel):
+                extend(name, position, position)
+
+    visit(plan.body)
+    return {n: life for n, life in found.items() if plan.buffers[n].role == "scratch"}
+
+
+def touched(kernel: Kernel) -> set[str]:
+    """Return the buffers that a kernel reads or writes, packed factors included."""
+    if isinstance(kernel, Loop):
+        return {name for k in kernel.body for name in touched(k)}
+    found = {v.buffer for v in (*reads(kernel), *writes(kernel))}
+    if isinstance(kernel, Gemm) and kernel.form is not None and kernel.form.panel:
+        found.add(kernel.form.panel)
+    return found
+
+
+def _private(loop: Loop) -> set[str]:
+    """Return the buffers without members that each iteration writes wholly before it reads them."""
+    seen: set[str] = set()
+    private: set[str] = set()
+
+    def visit(body: Sequence[Kernel]) -> None:
+        for kernel in body:
+            if isinstance(kernel, Loop):
+                visit(kernel.body)
+                continue
+            for view in reads(kernel) if not isinstance(kernel, (Nest, Gemm)) else _first_reads(kernel):
+                seen.add(view.buffer)
+            for view in writes(kernel):
+                if view.buffer not in seen and not view.where:
+                    private.add(view.buffer)
+                seen.add(view.buffer)
+
+    visit(loop.body)
+    return private
+
+
+def _first_reads(kernel: Kernel) -> Iterator[object]:
+    """Yield what a kernel reads before it has written it itself."""
+    written: set[str] = set()
+    if isinstance(kernel, Gemm):
+        yield kernel.left
+        yield kernel.right
+        if kernel.accumulate:
+            yield kernel.out
+        written.add(kernel.out.buffer)
+    nest = kernel if isinstance(kernel, Nest) else kernel.epilogue if isinstance(kernel, Gemm) else None
+    for put in nest.puts if nest is not None else ():
+        yield from (v for v in views(put.value) if v.buffer not in written)
+        if put.accumulate and put.target.buffer not in written:
+            yield put.target
+        written.add(put.target.buffer)
+
+
+def entries_of(plan: Plan, name: str) -> int:
+    """Return how many entries a temporary holds."""
+    return int(plan.buffers[name].entries)
+
+
+def bound(plan: Plan, ignored: frozenset[str] = frozenset()) -> int:
+    """Return the largest sum of entries of temporaries that are alive together: no storage can be smaller."""
+    known = {n: life for n, life in lives(plan).items() if n not in ignored}
+    inplace = in_place(plan, known)
+    last = max((life.last for life in known.values()), default=0)
+    sums = [0] * (last + 2)
+    for name, life in known.items():
+        for k in range(life.first, life.last + 1):
+            sums[k] += entries_of(plan, name)
+    for heir, giver in inplace.items():
+        sums[known[heir].first] -= min(entries_of(plan, heir), entries_of(plan, giver))
+    return max(sums)
+
+
+def in_place(plan: Plan, known: Mapping[str, Life]) -> dict[str, str]:
+    """Return the temporaries that may take the place of another one: step by step, after its last read.
+
+    The earlier one ends in the kernel in which the later one begins; in each step it is read before the later is
+    written, and both have one shape and one order.
+    """
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    kernels = list(_linear(plan.body))
+    for heir, life in known.items():
+        kernel = kernels[life.first - 1]
+        nest = kernel if isinstance(kernel, Nest) else None
+        if nest is None or nest.axis is None:
+            continue
+        for giver, other in known.items():
+            if giver == heir or giver in taken or other.last != life.first or other.first == other.last:
+                continue
+            if other.first == life.first or not _alike(plan, heir, giver):
+                continue
+            if _step_by_step(nest, heir, giver):
+                found[heir] = giver
+                taken.add(giver)
+                break
+    return found
+
+
+def _linear(body: Sequence[Kernel]) -> Iterator[Kernel]:
+    for kernel in body:
+        if isinstance(kernel, Loop):
+            yield from _linear(kernel.body)
+        else:
+            yield kernel
+
+
+def _alike(plan: Plan, a: str, b: str) -> bool:
+    x, y = plan.buffers[a], plan.buffers[b]
+    return (x.shape, x.order, x.window) == (y.shape, y.order, y.window) and not x.indices and not y.indices
+
+
+def _step_by_step(nest: Nest, heir: str, giver: str) -> bool:
+    assert nest.axis is not None
+    written: Put | None = None
+    for put in nest.puts:
+        given = [v for v in views(put.value) if v.buffer == giver]
+        if given and written is not None:
+            return False  # the place is another's already
+        if put.target.buffer == heir and written is None:
+            written = put
+            if put.over or put.accumulate:
+                return False
+        if put.target.buffer == giver:
+            return False
+        if given and put.target.buffer != heir and nest.axis in put.over:
+            continue
+        for view in given:
+            if put.target.buffer == heir and not _same_slice(put, view, nest):
+                return False
+    if written is None:
+        return False
+    return all(
+        aligned(replace(v, buffer=heir), written.target, nest.axis, nest.extent)
+        for put in nest.puts for v in views(put.value) if v.buffer == giver
+    )
+
+
+def _same_slice(put: Put, view: object, nest: Nest) -> bool:
+    return getattr(view, "shape", None) == put.target.shape and getattr(view, "turned", None) == put.target.turned
+
+
+def share(plan: Plan, ignored: frozenset[str] = frozenset()) -> Plan:
+    """Give each temporary its place in one block, so that two share memory only if they are never alive together.
+
+    ignored: temporaries that need no memory (values in registers).
+    The largest first, each at the lowest place that is free during its life.
+    """
+    known = {n: life for n, life in lives(plan).items() if n not in ignored}
+    heirs = in_place(plan, known)
+    places: dict[str, int] = {}
+    order = sorted(known, key=lambda n: (-entries_of(plan, n), known[n].first, n))
+    for name in order:
+        size = entries_of(plan, name)
+        taken = sorted(
+            (places[o], places[o] + entries_of(plan, o)) for o in places if _together(known, heirs, name, o)
+        )
+        step = LINE if size >= ALIGNED else 1
+        place = 0
+        for start, end in taken:
+            if place + size <= start:
+                break
+            place = max(place, -(-end // step) * step)
+        places[name] = place
+    block = max((places[n] + entries_of(plan, n) for n in places), default=0)
+    return replace(plan, storage=places, block=block)
+
+
+def _together(known: Mapping[str, Life], heirs: Mapping[str, str], a: str, b: str) -> bool:
+    x, y = known[a], known[b]
+    if heirs.get(a) == b:
+        return x.first < y.last
+    if heirs.get(b) == a:
+        return y.first < x.last
+    return x.first <= y.last and y.first <= x.last
