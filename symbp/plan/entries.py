@@ -9,12 +9,14 @@ from typing import Any, Literal
 import sympy as sp
 
 from symbp.derivation import Derivation
-from symbp.expr import Zero, refs
+from symbp.expr import Function, Zero, refs
 from symbp.plan.fields import Fields, Sizes
-from symbp.plan.ir import Buffer, Kernel, Loop, Nest, Number, Plan, Put, Read, Role, product, total
+from symbp.plan.ir import (
+    Apply, Buffer, Expr, Kernel, Loop, Nest, Number, Plan, Put, Read, Role, View, product, total,
+)
 from symbp.plan.selection import select
 from symbp.program import Loop as ProgramLoop
-from symbp.program import Program, Statement
+from symbp.program import Equation, Program, Statement
 
 RATE = sp.Symbol("rate", positive=True)
 """The learning rate of a training step, which its caller gives."""
@@ -47,12 +49,14 @@ class Entries:
 
 def entries(
     derivation: Derivation, numbers: Mapping[str, Any] | None = None, predicted: Sequence[str] = (),
+    optimizer: Optimizer = "sgd",
 ) -> Entries:
     """Return the first plans of a module's functions.
 
     derivation: the forward and the backward pass.
     numbers:    sizes as numbers (a family: a mapping from index to number); the rest stay symbols.
     predicted:  the values that ``predict`` returns.
+    optimizer:  how a training step moves the parameters.
 
     Raises ``PlanError`` where a program cannot be planned.
     """
@@ -74,7 +78,7 @@ def entries(
     plans["loss_and_gradients"] = select("loss_and_gradients", program, both, [output, *bars.values()], fields)
     whole = plans["loss_and_gradients"]
     pairs = _pairs(derivation, fields, whole)
-    plans["train_step"] = _with_update(whole, derivation, fields, pairs)
+    plans["train_step"] = _with_update(whole, derivation, fields, pairs, optimizer)
     if predicted:
         body = _needed(program, forward, predicted)
         plans["predict"] = select("predict", program, body, predicted, fields)
@@ -85,7 +89,7 @@ def entries(
 def _own(plan: Plan, given: Sequence[str]) -> Plan:
     """Return the plan with what its caller neither brings nor gets as temporaries."""
     def role(buffer: Buffer) -> Buffer:
-        outside = buffer.role in ("param", "input", "const") or buffer.name in plan.outputs or buffer.of in given
+        outside = buffer.role in ("param", "input", "const", "state") or buffer.name in plan.outputs or buffer.of in given
         return buffer if outside else replace(buffer, role="scratch")
 
     return replace(plan, buffers={n: role(b) for n, b in plan.buffers.items()})
@@ -109,26 +113,69 @@ def _pairs(derivation: Derivation, fields: Fields, plan: Plan) -> dict[str, str]
     return found
 
 
-def _with_update(whole: Plan, derivation: Derivation, fields: Fields, pairs: Mapping[str, str]) -> Plan:
-    """Return the plan with a step of gradient descent behind it: each parameter minus rate times its gradient."""
+def _with_update(
+    whole: Plan, derivation: Derivation, fields: Fields, pairs: Mapping[str, str], optimizer: Optimizer
+) -> Plan:
+    """Return the plan with a step of the optimizer behind it, for each parameter."""
     declared = {b.name: b for f in fields.declared for b in f.buffers.values()}
     updates: list[Kernel] = []
-    changed = []
+    changed: list[Buffer] = []
     for name, bar in pairs.items():
         buffer, gradient = declared[name], whole.buffers[bar]
         if buffer.role != "param":
             continue
-        changed.append(buffer)
         target = buffer.whole(*buffer.indices)
         where = target.where if len(gradient.indices) == len(buffer.indices) else _fixed(fields, buffer, gradient)
-        moved = product(MINUS, Number(RATE), Read(gradient.whole(*where)))
-        kernel: Kernel = Nest((Put(target, total(Read(target), moved)),))
-        for index, low, high in reversed(list(zip(buffer.indices, buffer.lows, buffer.highs, strict=True))):
-            kernel = Loop(index, low, high, (kernel,))
-        updates.append(kernel)
+        moments = [
+            replace(buffer, name=f"{name}_{word}", role="state", of="") for word in MOMENTS[optimizer]
+        ]
+        changed += [buffer, *moments]
+        for put in _moved(optimizer, target, Read(gradient.whole(*where)), moments):
+            kernel: Kernel = Nest((put,))
+            for index, low, high in reversed(list(zip(buffer.indices, buffer.lows, buffer.highs, strict=True))):
+                kernel = Loop(index, low, high, (kernel,))
+            updates.append(kernel)
     outputs = (derivation.output, *(b.name for b in changed))
     plan = Plan("train_step", whole.buffers, (*whole.body, *updates), outputs, whole.history)
     return plan.with_buffers(*changed)
+
+
+MOMENTS: dict[Optimizer, tuple[str, ...]] = {"sgd": (), "momentum": ("mean",), "adam": ("mean", "square")}
+"""What an optimizer remembers of each parameter."""
+
+MOMENTUM, DECAY = sp.Symbol("momentum", positive=True), sp.Symbol("decay", positive=True)
+FIRST, SECOND = sp.Symbol("mean_weight", positive=True), sp.Symbol("square_weight", positive=True)
+"""Adam's corrections of the first steps: 1 - momentum^step and 1 - decay^step."""
+
+EPSILON = sp.Symbol("epsilon", positive=True)
+
+
+def _moved(optimizer: Optimizer, target: View, gradient: Expr, moments: Sequence[Buffer]) -> list[Put]:
+    """Return the statements by which an optimizer moves a parameter, as the NumPy module does."""
+    kept = [m.whole(*target.where) for m in moments]
+    rate = Number(RATE)
+    if optimizer == "sgd":
+        return [Put(target, total(Read(target), product(MINUS, rate, gradient)))]
+    mean = Read(kept[0])
+    if optimizer == "momentum":
+        return [
+            Put(kept[0], total(product(Number(MOMENTUM), mean), gradient)),
+            Put(target, total(Read(target), product(MINUS, rate, mean))),
+        ]
+    square = Read(kept[1])
+    step = product(rate, mean, Number(1 / FIRST))
+    root = Apply(Function("sqrt"), (product(square, Number(1 / SECOND)),))
+    return [
+        Put(kept[0], total(mean, product(Number(1 - MOMENTUM), total(gradient, product(MINUS, mean))))),
+        Put(
+            kept[1],
+            total(square, product(Number(1 - DECAY), total(product(gradient, gradient), product(MINUS, square)))),
+        ),
+        Put(
+            target,
+            total(Read(target), product(MINUS, step, Apply(Function("recip"), (total(root, Number(EPSILON)),)))),
+        ),
+    ]
 
 
 def _fixed(fields: Fields, buffer: Buffer, gradient: Buffer) -> tuple[sp.Expr, ...]:
@@ -140,7 +187,7 @@ def _fixed(fields: Fields, buffer: Buffer, gradient: Buffer) -> tuple[sp.Expr, .
     return tuple(free.get(i, lo) for i, (lo, _) in ends)
 
 
-def _sites(body: Sequence[Statement]) -> Iterable[Any]:
+def _sites(body: Sequence[Statement]) -> Iterable[Equation]:
     for statement in body:
         if isinstance(statement, ProgramLoop):
             yield from _sites(statement.body)
@@ -169,3 +216,25 @@ def _needed(program: Program, body: Sequence[Statement], names: Iterable[str]) -
         return tuple(out)
 
     return only(body)
+
+
+def predictions(derivation: Derivation) -> tuple[str, ...]:
+    """Return the values that need no target, and that the output or what needs a target reads."""
+    program = derivation.source
+    computed = {s.target.name for s in derivation.forward.sites}
+
+    def dependent(names: set[str]) -> set[str]:
+        found = set(names)
+        while True:
+            more = {s.target.name for s in program.sites if any(r.name in found for r in refs(s.equation.value))} - found
+            if not more:
+                return found
+            found |= more
+
+    late = dependent({v.name for v in program.declared("target")}) | {derivation.output}
+    fed = dependent({v.name for v in program.declared("input", "const")})
+    read = {r.name for s in program.sites if s.target.name in late for r in refs(s.equation.value)}
+    wanted = read | set(derivation.source.outputs)
+    return tuple(
+        v.name for v in program.variables.values() if v.name in computed & (fed - late) and v.name in wanted
+    )

@@ -274,9 +274,21 @@ class Fields:
             shape = (self.sizes.value(var.rows, at), self.sizes.value(var.cols, at))
             return buffer, View(buffer.name, *shape, rest)
         depth = self.whole_levels(var) if self.sizes.given else 0
+        own = self.given_member(name, where) if var.declared and depth == len(var.indices) else None
+        if own is not None:
+            return own, View(own.name, own.rows, own.cols)
         buffer = self.whole(var, where[:depth])
         at = dict(zip(var.indices, where, strict=True))
         return buffer, View(buffer.name, self.sizes.value(var.rows, at), self.sizes.value(var.cols, at), where[depth:])
+
+    def given_member(self, name: str, where: tuple[sp.Expr, ...]) -> Buffer | None:
+        """Return the buffer of a declared member of a family that is split into single matrices; None for others."""
+        for field_ in self.fields_of(name):
+            fixed = all(k in field_.free or where[k] == lo for k, (lo, _) in enumerate(field_.ends))
+            found = field_.buffers.get(tuple(where[k] for k in field_.free)) if fixed else None
+            if found is not None and not found.indices:
+                return found
+        return None
 
     def direct(self, name: str) -> bool:
         """Tell whether one declaration holds everything of a variable."""

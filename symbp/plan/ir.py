@@ -16,7 +16,7 @@ import sympy as sp
 from symbp.expr import Function, Size, is_one, same_size
 from symbp.program import Equation
 
-Role = Literal["param", "input", "const", "value", "gradient", "scratch"]
+Role = Literal["param", "input", "const", "value", "gradient", "state", "scratch"]
 """What a buffer is to the outside: declared ones come from the caller, values and gradients may go to the caller."""
 
 Order = Literal["C", "F"]
@@ -357,12 +357,13 @@ class Nest:
 class Form:
     """How a product is done by a target that has its own: in terms of memory, rows are the slow axis of the result.
 
-    kind:  ``direct`` (the right factor is read along its rows), ``packed`` (from panels), ``dot`` (inner products).
+    kind:  ``direct`` (the right factor is read along its rows), ``packed`` (from panels), ``dot`` (inner products),
+           ``small`` (a right factor of few entries, in any order).
     block: how many rows are made at once, before the epilogue runs over them.
     panel: the buffer of the packed right factor.
     """
 
-    kind: Literal["direct", "packed", "dot"]
+    kind: Literal["direct", "packed", "dot", "small"]
     block: int
     panel: str = ""
 
@@ -422,6 +423,7 @@ class Plan:
     outputs:  the buffers that the caller gets.
     sizes:    the numbers of sizes, where they are given.
     history:  the passes that made it, in order, with what each changed.
+    capacity: the largest value of each size that is known at run time only.
     storage:  the place of each shared buffer, in entries from the beginning of the block; after liveness only.
     """
 
@@ -432,6 +434,7 @@ class Plan:
     history: tuple[str, ...] = ()
     storage: Mapping[str, int] = field(default_factory=dict)
     block: int = 0
+    capacity: Mapping[sp.Symbol, int] = field(default_factory=dict)
 
     def with_body(self, body: Sequence[Kernel]) -> Plan:
         """Return the plan with another body."""

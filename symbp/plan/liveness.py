@@ -102,7 +102,7 @@ def _first_reads(kernel: Kernel) -> Iterator[object]:
 
 def entries_of(plan: Plan, name: str) -> int:
     """Return how many entries a temporary holds."""
-    return int(plan.buffers[name].entries)
+    return int(plan.buffers[name].entries.xreplace(dict(plan.capacity)))
 
 
 def bound(plan: Plan, ignored: frozenset[str] = frozenset()) -> int:

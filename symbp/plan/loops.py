@@ -53,6 +53,8 @@ def _runs_on(plan: Plan, view: View, inner: int, index: sp.Symbol) -> bool:
     rows, cols = (view.cols, view.rows) if view.turned else view.shape
     if not (view.row == 0 and view.col == 0 and same_size(rows, buffer.rows) and same_size(cols, buffer.cols)):
         return False
+    if buffer.rows.free_symbols & plan.capacity.keys() or buffer.cols.free_symbols & plan.capacity.keys():
+        return False  # a shorter batch leaves gaps
     # The inner side is the slow one: the next member begins where this one's last slice ends.
     along = neighbours(view, buffer.order)
     return along is None or along != inner

@@ -12,6 +12,7 @@ from symbp.plan.liveness import share
 from symbp.plan.products import choose_forms, keep_blocks, split_coefficients
 from symbp.plan.recompute import recompute
 from symbp.plan.simplify import common_subexpressions, copy_propagation, dead_equations
+from symbp.plan.sweeps import registers
 from symbp.plan.update import delay_gradients
 
 Pass = Callable[[Plan], Plan]
@@ -30,7 +31,7 @@ PASSES: dict[str, Pass] = {
     "contract": contract,
     "choose forms": choose_forms,
     "keep blocks": keep_blocks,
-    "share memory": share,
+    "share memory": lambda plan: share(plan, registers(plan)),
 }
 """The passes that every target shares, in order."""
 

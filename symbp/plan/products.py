@@ -19,7 +19,10 @@ from symbp.program import fresh_name
 PANEL = 32
 """The widest panel of a packed factor; a packed factor is as wide as whole panels."""
 
-BLOCK = 4
+SMALL = 256
+"""A right factor of at most so many entries is read as it lies, in any order."""
+
+BLOCK = 48
 """How many rows of a product are made before its epilogue runs over them."""
 
 
@@ -151,6 +154,8 @@ class _Packing:
                 return replace(kernel, form=Form("direct", block)), None
             return replace(kernel, form=Form("direct", block)), None
         left = neighbours(o.left, self.plan.buffers[o.left.buffer].order)
+        if o.cols.is_Integer and o.depth.is_Integer and int(o.cols) * int(o.depth) <= SMALL:
+            return replace(kernel, form=Form("small", block)), None
         if rows <= FEW and left != 0:
             return replace(kernel, form=Form("dot", block)), None
         if kernel.stacked:

@@ -171,6 +171,8 @@ class _Selection:
             for k, (i, (lo, _)) in enumerate(zip(field.var.indices, field.ends, strict=True))
         ]
         whole, target = self.fields.view(field.var.name, tuple(member))
+        if whole.name == buffer.name:
+            return  # a family of single matrices has no other place for it
         self.buffers.setdefault(whole.name, whole)
         kernel: Kernel = Nest((Put(target, Read(buffer.whole(*buffer.indices))),))
         for index, low, high in reversed(list(zip(buffer.indices, buffer.lows, buffer.highs, strict=True))):

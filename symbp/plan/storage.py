@@ -18,7 +18,9 @@ STRIDED = 2
 """What an entry costs that is read across memory, where one in order costs 1."""
 
 
-def storage(plans: Sequence[Plan], samples: Sequence[Mapping[str, int]] = (), *, fixed: Mapping[str, Order] | None = None) -> dict[str, Order]:
+def storage(
+    plans: Sequence[Plan], samples: Sequence[Mapping[str, int]] = (), *, fixed: Mapping[str, Order] | None = None,
+) -> dict[str, Order]:
     """Return the order of each buffer of some plans, which share buffers of the same name.
 
     samples: for each plan's buffers, the axis (0 or 1) that counts samples, by buffer name.

@@ -8,7 +8,8 @@ import re
 import sympy as sp
 
 from symbp.render.numpy.layout import Field, Layout
-from symbp.render.numpy.pieces import FunctionText, indented, shape_with_axes, stated_facts
+from symbp.render.facts import stated_facts
+from symbp.render.numpy.pieces import FunctionText, indented, shape_with_axes
 from symbp.render.numpy.scalars import TIMES, GenerateError
 from symbp.render.numpy.scope import FunctionScope, Kernels
 

@@ -18,8 +18,8 @@ from symbp.render.numpy.doors import check_inputs, check_shapes
 from symbp.render.numpy.guards import used
 from symbp.render.numpy.laws import law_text
 from symbp.render.numpy.layout import Field, Layout, Store, annotation
-from symbp.render.numpy.notes import Notes
-from symbp.render.numpy.parts import same_definitions
+from symbp.render.notes import Notes
+from symbp.render.parts import same_definitions
 from symbp.render.numpy.pieces import (
     FunctionText, TupleText, call, described, facts_text, family_text, indented, shape_text, table, tupled,
 )

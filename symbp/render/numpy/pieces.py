@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import sympy as sp
 
 from symbp.program import Var, substitute
+from symbp.render.facts import facts_text
 from symbp.render.numpy.layout import Field, Store
 
 WIDE = 110
@@ -87,24 +88,6 @@ def described(known: Field) -> tuple[str, str]:
         words += f", the member {known.var.name}[{', '.join(str(lo) for lo, _ in known.ends)}]"
     facts = facts_text(known.var)
     return known.name, f"{words}; {facts}" if facts else words
-
-
-def stated_facts(var: Var) -> list[str]:
-    """Return the facts of a variable without those that another one implies."""
-    implied = {other for fact in var.facts for other in IMPLIED.get(fact, ())}
-    return sorted(var.facts - implied)
-
-
-IMPLIED = {
-    "one_hot_columns": ("columns_sum_to_one", "binary"), "one_hot_rows": ("rows_sum_to_one", "binary"),
-    "mask": ("binary",),
-}
-"""Facts that hold when another one does."""
-
-
-def facts_text(var: Var) -> str:
-    """Return the facts of a variable in words."""
-    return ", ".join(fact.replace("_", " ") for fact in stated_facts(var))
 
 
 def family_text(name: str, var: Var, store: Store, ends: Sequence[tuple[sp.Expr, sp.Expr]] = ()) -> str:

@@ -6,39 +6,12 @@ from collections.abc import Sequence
 
 import sympy as sp
 
-from symbp.expr import Add, MatMul, Node, Ones, Ref, Scale, SizeMember, SMul, Transpose, expanded, same_size
-from symbp.program import Program
+from symbp.expr import SizeMember, expanded, same_size
+from symbp.render.initial import biases
 from symbp.render.numpy.layout import Field, Layout, hull
 from symbp.render.numpy.pieces import FunctionText, call, indented
 from symbp.render.numpy.scalars import PLUS, GenerateError
 from symbp.render.numpy.scope import FunctionScope, Kernels, unpacked
-
-
-def biases(program: Program) -> frozenset[str]:
-    """Return the parameters that are read as terms of sums only, as they are or broadcast: they begin as zero."""
-    weights = {v.name for v in program.parameters}
-    terms: set[str] = set()
-    other: set[str] = set()
-
-    def visit(node: Node, term: bool) -> None:
-        if isinstance(node, Ref):
-            (terms if term else other).add(node.name)
-        elif isinstance(node, Add):
-            for operand in node.operands:
-                visit(operand, True)
-        elif isinstance(node, (Scale, Transpose)):
-            visit(node.operands[0], term)
-        elif isinstance(node, (MatMul, SMul)):
-            factors = [f for f in node.operands if not isinstance(f, Ones)]
-            for factor in factors:
-                visit(factor, term and len(factors) == 1)
-        else:
-            for operand in node.operands:
-                visit(operand, False)
-
-    for site in program.sites:
-        visit(site.equation.value, False)
-    return frozenset((terms - other) & weights)
 
 
 def init_params(layout: Layout, kernels: Kernels) -> FunctionText:

@@ -12,7 +12,7 @@ from symbp.expr import Node, refs
 from symbp.program import Equation, Program
 from symbp.render.names import Names
 from symbp.render.notation import Notation
-from symbp.render.numpy.parts import with_factor
+from symbp.render.parts import with_factor
 from symbp.render.text import Ascii
 
 

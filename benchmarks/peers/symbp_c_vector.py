@@ -1,0 +1,15 @@
+"""The C that symbp writes, with its vector kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import _native
+
+LABEL = "symbp C, vector"
+SERIAL = True
+
+
+def setup(workload: Any, parameters: Any, data: Any, threads: int) -> Any:
+    """Return the peer."""
+    return _native.generated_net(workload, parameters, data, ["-DNET_USE_VECTOR"], [])

@@ -1,0 +1,82 @@
+"""What a plan costs: floating-point operations and bytes moved, per equation and in total; memory at its peak."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import sympy as sp
+
+from symbp.expr import Size
+from symbp.plan.ir import Apply, Expr, Gemm, Kernel, Loop, Plan, Put, Source, View, puts, reads, sources, writes
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The cost of a kernel in all its iterations.
+
+    sources: the equations that it belongs to.
+    flop:    additions, multiplications, divisions, comparisons and calls of functions, each counted once.
+    moved:   entries read and written.
+    """
+
+    sources: tuple[Source, ...]
+    flop: Size
+    moved: Size
+
+
+def costs(plan: Plan) -> list[Cost]:
+    """Return the cost of each kernel, in order."""
+    return list(_costs(plan.body, sp.S.One))
+
+
+def total(plan: Plan) -> tuple[Size, Size]:
+    """Return floating-point operations and entries moved in one call."""
+    known = costs(plan)
+    return sp.expand(sum(c.flop for c in known)), sp.expand(sum(c.moved for c in known))
+
+
+def _costs(body: Sequence[Kernel], times: Size) -> Iterator[Cost]:
+    for kernel in body:
+        if isinstance(kernel, Loop):
+            yield from _costs(kernel.body, sp.expand(times * (kernel.high - kernel.low + 1)))
+            continue
+        flop = sum((put_flop(p) for p in puts(kernel)), sp.S.Zero)
+        moved = sum((_entries(v) for v in (*reads(kernel), *writes(kernel))), sp.S.Zero)
+        if isinstance(kernel, Gemm):
+            stack = sp.Mul(*(high - low + 1 for _, low, high in kernel.stacked))
+            flop += 2 * kernel.out.rows * kernel.out.cols * kernel.left.cols * stack
+        yield Cost(tuple(sources(kernel)), sp.expand(flop * times), sp.expand(moved * times))
+
+
+def _entries(view: View) -> Size:
+    return view.rows * view.cols
+
+
+def put_flop(put: Put) -> Size:
+    """Return the operations of an entrywise statement."""
+    rows, cols = put.domain
+    each = operations(put.value) + (1 if put.over or put.accumulate else 0)
+    return rows * cols * each
+
+
+def operations(e: Expr) -> int:
+    """Return the operations of an entrywise expression at one entry."""
+    if not isinstance(e, Apply):
+        return 0
+    own = len(e.args) - 1 if e.op in ("+", "*") else 1
+    return own + sum(operations(a) for a in e.args)
+
+
+def by_equation(plan: Plan) -> Mapping[tuple[Source, ...], Cost]:
+    """Return the cost of the kernels that belong to the same equations, added up."""
+    found: dict[tuple[Source, ...], Cost] = {}
+    for cost in costs(plan):
+        known = found.get(cost.sources)
+        found[cost.sources] = cost if known is None else Cost(
+            cost.sources, known.flop + cost.flop, known.moved + cost.moved
+        )
+    return found
+
+
+__all__ = ["Cost", "by_equation", "costs", "operations", "put_flop", "total"]

@@ -1,0 +1,73 @@
+"""A module's plans, ready for a target: the passes run, orders of storage chosen, memory shared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sympy as sp
+
+from symbp.derivation import Derivation
+from symbp.plan.entries import Entries, Optimizer, entries
+from symbp.plan.ir import Order, Plan
+from symbp.plan.passes import PASSES, step
+from symbp.plan.storage import ordered, sample_axes, storage
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a target can do.
+
+    passes: the passes that lower a plan to what the target has, in order.
+    orders: whether the plan may choose in which order matrices lie in memory.
+    """
+
+    passes: tuple[str, ...]
+    orders: bool = True
+
+
+C = Abilities(tuple(PASSES))
+"""Loops over numbers, products that add to what is there but have no coefficient, memory in one block."""
+
+
+def module_plans(
+    derivation: Derivation, numbers: Mapping[str, Any], abilities: Abilities = C, *, predicted: Sequence[str] = (),
+    capacity: Mapping[str, int] | None = None, optimizer: Optimizer = "sgd",
+) -> Entries:
+    """Return the plans of a module's functions, lowered to a target's abilities.
+
+    derivation: the forward and the backward pass.
+    numbers:    sizes as numbers.
+    abilities:  what the target can do.
+    predicted:  the values that ``predict`` returns.
+    capacity:   the largest value of each size that is known at run time only.
+    optimizer:  how a training step moves the parameters.
+
+    Raises ``PlanError`` where a program cannot be planned.
+    """
+    found = entries(derivation, numbers, predicted, optimizer)
+    limits = {s: (capacity or {})[s.name] for s in derivation.program.sizes if s.is_Symbol and s.name in (capacity or {})}
+    plans = {name: replace(plan, capacity=limits) for name, plan in found.plans.items()}
+    if abilities.orders:
+        orders = _orders(derivation, found, list(plans.values()))
+        plans = {name: ordered(plan, orders) for name, plan in plans.items()}
+    for name in abilities.passes:
+        plans = {key: step(plan, name) for key, plan in plans.items()}
+    return replace(found, plans=plans)
+
+
+def _orders(derivation: Derivation, found: Entries, plans: Sequence[Plan]) -> dict[str, Order]:
+    program = derivation.program
+    shapes = {v.name: v.shape for v in program.variables.values()}
+    samples = [sample_axes(p.buffers.values(), shapes, program.samples) for p in plans]
+    orders = storage(plans, samples)
+    # A gradient lies as its parameter does, so that a step is one walk through memory.
+    for name, bar in found.gradients.items():
+        if name in orders and bar in orders:
+            orders[bar] = orders[name]
+    return orders
+
+
+def symbols(plan: Plan) -> set[sp.Symbol]:
+    """Return the sizes of a plan that are known at run time only."""
+    return set(plan.capacity)

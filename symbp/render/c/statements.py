@@ -1,0 +1,592 @@
+"""Kernels of a plan as C statements: blocks of local pointers, loops, products."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import sympy as sp
+
+from symbp.expr import Function, Size, is_one
+from symbp.plan.fusion import slow_axis
+from symbp.plan.ir import (
+    Apply, Buffer, Call, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, Source, View, reads,
+    sources, writes,
+)
+from symbp.plan.products import Oriented, oriented
+from symbp.plan.sweeps import Steps, Sweep, registers, steps_of, used_in
+from symbp.render.c.functions import Functions
+from symbp.render.c.products import Products
+from symbp.render.c.scalars import (
+    ATOM, CHOICE, COMPARE, PLUS, TIMES, UNARY, GenerateError, Linear, Real, ScalarPrinter, added, linear, place_text,
+    times, wrap,
+)
+
+PARALLEL = 200_000
+"""A nest or a product of at least so many operations is worth a second thread."""
+
+WIDTH = 116
+
+
+@dataclass
+class Names:
+    """The local names of a function: none is a word of C, a name of libm, or taken twice."""
+
+    reserved: frozenset[str]
+    given: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, name: str) -> str:
+        """Return the local name of a buffer, a size or an index."""
+        if name not in self.given:
+            local = name
+            while local in self.reserved or local in self.given.values():
+                local += "_"
+            self.given[name] = local
+        return self.given[name]
+
+
+@dataclass
+class Writer:
+    """Writes the kernels of one plan.
+
+    plan:      the plan.
+    real:      the type of numbers.
+    functions: the elementwise functions of the module.
+    products:  the products of the module.
+    base:      the text of the place where a buffer begins, and whether it may only be read.
+    note:      what stands beside a statement: its equation.
+    capacity:  the largest value of a size that is known at run time only, by symbol.
+    """
+
+    plan: Plan
+    real: Real
+    functions: Functions
+    products: Products
+    names: Names
+    base: Callable[[Buffer], tuple[str, bool]]
+    note: Callable[[Source], str]
+    capacity: Mapping[sp.Symbol, int]
+    prefix: str
+
+    def __post_init__(self) -> None:
+        self.uses = used_in(self.plan)
+        self.numbers: set[str] = {
+            n for n, b in self.plan.buffers.items() if n in self.plan.outputs and b.role == "value" and self._single(b)
+            and self.base(b)[0] == ""
+        }
+        self.inside = registers(self.plan)
+        self.sums = 0
+        self.lows: dict[str, int] = {}
+        self.start = ""
+
+    @staticmethod
+    def _single(buffer: Buffer) -> bool:
+        return is_one(buffer.rows) and is_one(buffer.cols) and not buffer.indices
+
+    # -- bodies ---------------------------------------------------------------------------------------------------
+    def lines(self) -> list[str]:
+        """Return the statements of the plan."""
+        return list(self._body(self.plan.body))
+
+    def _body(self, body: Sequence[Kernel]) -> Iterator[str]:
+        for kernel in body:
+            if isinstance(kernel, Loop):
+                yield from self._loop(kernel)
+            else:
+                yield from self._block(kernel)
+
+    def _loop(self, loop: Loop) -> Iterator[str]:
+        index = self.names(str(loop.index))
+        low, high = int(loop.low), int(loop.high)
+        # A family's index may be negative: it counts from 0 here, and places in memory are set off accordingly.
+        count = high - low + 1
+        if loop.down:
+            yield f"for (size_t {index} = {count}u; {index}-- > 0u;) {{   /* {loop.index} = {high}, ..., {low} */"
+        else:
+            yield f"for (size_t {index} = 0u; {index} < {count}u; ++{index}) {{   /* {loop.index} = {low}, ..., {high} */"
+        self.lows[str(loop.index)] = low
+        yield from (f"    {line}" for line in self._body(loop.body))
+        yield "}"
+
+    def _block(self, kernel: Kernel) -> Iterator[str]:
+        """Return a kernel in a block of its own: its equations, the places that it works on, the loops."""
+        yield from self._comment(kernel)
+        inner = list(self._kernel(kernel))
+        yield "{"
+        yield from (f"    {line}" for line in self._pointers(kernel, inner))
+        yield from (f"    {line}" for line in inner)
+        yield "}"
+
+    def _comment(self, kernel: Kernel) -> Iterator[str]:
+        notes = []
+        for source in sources(kernel):
+            text = self.note(source)
+            if text and text not in notes:
+                notes.append(text)
+        if isinstance(kernel, Call):
+            notes.append(f"{kernel.writes[0].buffer}: {kernel.reads[0].buffer} in panels")
+        elif not notes:
+            targets = dict.fromkeys(self.plan.buffers[v.buffer].of or v.buffer for v in writes(kernel))
+            notes.append(", ".join(targets))
+        for k, text in enumerate(notes):
+            yield ("/* " if k == 0 else "   ") + text.replace("*/", "* /") + (" */" if k == len(notes) - 1 else "")
+
+    def _pointers(self, kernel: Kernel, inner: Sequence[str]) -> Iterator[str]:
+        written = {v.buffer for v in writes(kernel)}
+        places = list(dict.fromkeys(v.buffer for v in (*writes(kernel), *reads(kernel))))
+        if isinstance(kernel, Gemm) and kernel.form is not None and kernel.form.panel:
+            places.append(kernel.form.panel)
+        text = "\n".join(inner)
+        shared = self._shared(places)
+        for name in places:
+            buffer, local = self.plan.buffers[name], self.names(name)
+            if name in self.numbers | self.inside or buffer.scalar or not _mentions(text, local):
+                continue
+            const = "" if name in written else "const "
+            alone = "" if name in shared else "restrict "
+            yield f"{const}{self.real.name} *{alone}const {local} = {self.base(buffer)[0]};"
+
+    def _shared(self, names: Sequence[str]) -> set[str]:
+        """Return the buffers of a kernel that lie where another one of it does: those that work in place."""
+        found: set[str] = set()
+        storage = self.plan.storage
+        known = [(storage[n], storage[n] + self.entries(self.plan.buffers[n]), n) for n in names if n in storage]
+        for a, b, n in known:
+            for c, d, o in known:
+                if n != o and a < d and c < b:
+                    found.add(n)
+        return found
+
+    def entries(self, buffer: Buffer) -> int:
+        """Return how many entries a buffer holds."""
+        return int(buffer.entries.xreplace(dict(self.capacity)))
+
+    # -- sizes, places --------------------------------------------------------------------------------------------
+    def size(self, value: Size) -> str:
+        """Return a size as text."""
+        value = sp.expand(value)
+        if value.is_Integer:
+            return f"{int(value)}u"
+        return place_text(linear(value, lambda s: self.names(str(s))))
+
+    def _strides(self, buffer: Buffer) -> tuple[tuple[int, ...], int, int]:
+        """Return the distances in memory between members along each index, between rows, and between columns."""
+        rows, cols = (int(sp.expand(n).xreplace(dict(self.capacity))) for n in buffer.held)
+        row, col = (cols, 1) if buffer.order == "C" else (1, rows)
+        member, out = rows * cols, []
+        for extent in reversed(buffer.extents):
+            out.append(member)
+            member *= int(sp.expand(extent).xreplace(dict(self.capacity)))
+        return tuple(reversed(out)), row, col
+
+    def origin(self, view: View) -> dict[str, int]:
+        """Return where a view begins in its buffer."""
+        buffer = self.plan.buffers[view.buffer]
+        members, row, col = self._strides(buffer)
+        parts: list[Linear] = []
+        for where, low, stride in zip(view.where, buffer.lows, members, strict=True):
+            parts.append(times(self._index(where - low), stride))
+        parts += [times(self._index(view.row), row), times(self._index(view.col), col)]
+        return added(*parts)
+
+    def _index(self, value: sp.Expr) -> dict[str, int]:
+        found = linear(value, lambda s: str(s))
+        out: dict[str, int] = {}
+        for name, coefficient in found.items():
+            out[self.names(name) if name else ""] = out.get(self.names(name) if name else "", 0) + coefficient
+            if name in self.lows:
+                out[""] = out.get("", 0) + coefficient * self.lows[name]
+        return out
+
+    def steps(self, view: View) -> tuple[int, int]:
+        """Return the distances in memory from row to row and from column to column of a view."""
+        _, row, col = self._strides(self.plan.buffers[view.buffer])
+        return (col, row) if view.turned else (row, col)
+
+    def element(self, view: View, i: Linear, j: Linear) -> str:
+        """Return the text of entry (i, j) of a view."""
+        name, buffer = view.buffer, self.plan.buffers[view.buffer]
+        local = self.names(name)
+        if buffer.scalar and buffer.role == "input":
+            return f"inputs->{buffer.name}"
+        if name in self.numbers:
+            return local
+        row, col = self.steps(view)
+        i = {} if is_one(view.rows) else i
+        j = {} if is_one(view.cols) else j
+        if buffer.window and self.start:
+            # The window holds the present block of steps.
+            slow = slow_axis(view, buffer.order)
+            if slow == 0:
+                i = added(i, {self.start: -1})
+            else:
+                j = added(j, {self.start: -1})
+        return f"{local}[{place_text(added(self.origin(view), times(i, row), times(j, col)))}]"
+
+    # -- kernels --------------------------------------------------------------------------------------------------
+    def _kernel(self, kernel: Kernel) -> Iterator[str]:
+        if isinstance(kernel, Gemm):
+            yield from self._gemm(kernel)
+        elif isinstance(kernel, Nest):
+            yield from self._nest(kernel)
+        elif isinstance(kernel, Call):
+            yield from self._pack(kernel)
+        else:
+            raise GenerateError(f"{type(kernel).__name__} has no C form")
+
+    def _pack(self, kernel: Call) -> Iterator[str]:
+        (source,), (target,) = kernel.reads, kernel.writes
+        depth, column = self.steps(source)
+        name = self.products.pack(int(source.cols), int(source.rows), depth, column)
+        yield f"{name}({self._pointer(source)}, {self.names(target.buffer)});"
+
+    def _pointer(self, view: View, extra: Linear | None = None) -> str:
+        place = added(self.origin(view), extra or {})
+        local = self.names(view.buffer)
+        return local if not place else f"&{local}[{place_text(place)}]"
+
+    def _gemm(self, kernel: Gemm) -> Iterator[str]:
+        buffer = self.plan.buffers[kernel.out.buffer]
+        o = oriented(kernel, buffer.order)
+        nest, form = kernel.epilogue, kernel.form
+        assert form is not None
+        call = self._product(kernel, o)
+        block = min(form.block, buffer.window) if buffer.window else form.block
+        rows = o.rows
+        if nest is None and not self._parallel(o):
+            yield call("0u", self.size(rows), {})
+            return
+        if rows.is_Integer and int(rows) <= block and not self._parallel(o):
+            yield call("0u", self.size(rows), {})
+            if nest is not None:
+                yield from self._nest(nest)
+            return
+        if self._parallel(o) and rows.is_Integer:
+            # Two threads share the blocks evenly.
+            block = min(block, -(-int(rows) // 2)) if not buffer.window else block
+        first, count = "first", "count"
+        inner: list[str] = []
+        inner.append(f"const size_t {count} = {self.size(rows)} - {first} < {block}u ? {self.size(rows)} - {first} : {block}u;")
+        inner.append(call(first, count, {first: 1}))
+        if nest is not None:
+            before, self.start = self.start, first
+            inner += list(self._nest(nest, (first, f"{first} + {count}")))
+            self.start = before
+        if nest is not None:
+            yield from self._cleared(self._of(nest))
+        threads = self._parallel(o) and not buffer.window and not self._sums(nest)
+        yield from self._pragma(threads)
+        yield f"for (size_t {first} = 0u; {first} < {self.size(rows)}; {first} += {block}u) {{"
+        yield from (f"    {line}" for line in inner)
+        yield "}"
+
+    def _sums(self, nest: Nest | None) -> bool:
+        """Tell whether something is summed up over the steps of a nest, in one place for all threads."""
+        return nest is not None and any(nest.axis in p.over for p in nest.puts)
+
+    def _pragma(self, threads: bool) -> Iterator[str]:
+        if threads:
+            yield f"#if defined({self.prefix.upper()}_USE_OPENMP)"
+            yield "#pragma omp parallel for schedule(static)"
+            yield "#endif"
+
+    def _parallel(self, o: Oriented) -> bool:
+        return _number(o.rows, self.capacity) * _number(o.cols, self.capacity) * _number(o.depth, self.capacity) >= (
+            PARALLEL * 8
+        )
+
+    def _product(self, kernel: Gemm, o: Oriented) -> Callable[[str, str, Linear], str]:
+        """Return the call that makes some rows of a product: from a first row on, so many, at a place."""
+        form = kernel.form
+        assert form is not None
+        a_row, a_depth = self.steps(o.left)
+        b_depth, b_column = self.steps(o.right)
+        c_row, _ = self.steps(o.out)
+        if is_one(o.left.cols):
+            a_depth = 1
+        depth: Size = o.depth
+        left, right = o.left, o.right
+        if kernel.stacked:
+            ((index, low, high),) = kernel.stacked
+            depth = sp.expand(depth * (high - low + 1))
+            at: dict[sp.Expr, sp.Expr] = {index: low}
+            left, right = left.at(at), right.at(at)
+        fixed = int(depth) if depth.is_Integer else None
+        columns = int(o.cols.xreplace(dict(self.capacity))) if not o.cols.is_Integer else int(o.cols)
+        if not o.cols.is_Integer:
+            raise GenerateError("a product is written along the samples, whose number is known at run time only")
+        window = bool(self.plan.buffers[kernel.out.buffer].window)
+        name = self.products.product(
+            form.kind, columns, fixed, a_row, a_depth, b_depth, b_column, c_row, kernel.accumulate
+        )
+        b = self.names(form.panel) if form.kind == "packed" else self._pointer(right)
+
+        def call(first: str, count: str, place: Linear) -> str:
+            a = self._pointer(left, times(place, a_row))
+            c = self.names(o.out.buffer) if window else self._pointer(o.out, times(place, c_row))
+            middle = "" if fixed is not None else f"{self.size(depth)}, "
+            return f"{name}({count}, {middle}{a}, {b}, {c});"
+
+        return call
+
+    # -- nests ----------------------------------------------------------------------------------------------------
+    def _of(self, nest: Nest) -> Steps:
+        return steps_of(self.plan, nest, self.uses)
+
+    def _nest(self, nest: Nest, span: tuple[str, str] | None = None) -> Iterator[str]:
+        if nest.axis is None and len(nest.puts) > 1:
+            for put in nest.puts:
+                yield from self._nest(Nest((put,)))
+            return
+        steps = self._of(nest)
+        added_numbers = steps.held - self.numbers
+        self.numbers |= steps.held
+        outer, inner = ("i", "j") if steps.axis == 0 else ("j", "i")
+        if span is None:
+            yield from self._cleared(steps)
+        body: list[str] = [f"{self.real.name} {self.names(n)};" for n in sorted(added_numbers)]
+        for sweep in steps.sweeps:
+            body += list(self._sweep(steps, sweep, outer, inner))
+        self.numbers -= added_numbers
+        if is_one(steps.extent):
+            yield from body
+            return
+        first, last = span if span is not None else ("0u", self.size(steps.extent))
+        yield f"for (size_t {outer} = {first}; {outer} < {last}; ++{outer}) {{"
+        yield from (f"    {line}" for line in body)
+        yield "}"
+
+    def _cleared(self, steps: Steps) -> Iterator[str]:
+        """Return what makes the targets empty that are summed up over the steps."""
+        inner = "i" if steps.axis == 1 else "j"
+        for put in steps.cleared:
+            if put.op != "sum":
+                raise GenerateError("a maximum over the slow axis has no C form yet")
+            extent = put.target.shape[1 - steps.axis]
+            place: Linear = {inner: 1}
+            text = self.element(put.target, place, place)
+            zero = self.real.literal(sp.S.Zero)
+            if is_one(extent):
+                yield f"{text} = {zero};"
+            else:
+                yield f"for (size_t {inner} = 0u; {inner} < {self.size(extent)}; ++{inner}) {{ {text} = {zero}; }}"
+
+    def _sweep(self, steps: Steps, sweep: Sweep, outer: str, inner: str) -> Iterator[str]:
+        along = 1 - steps.axis
+        i, j = ({"i": 1}, {"j": 1})
+        if is_one(steps.extent):
+            i, j = ({}, j) if steps.axis == 0 else (i, {})
+        single = is_one(sweep.extent)
+        if single:
+            i, j = (i, {}) if along == 1 else ({}, j)
+        before: list[str] = []
+        body: list[str] = []
+        after: list[str] = []
+        self.numbers |= sweep.single
+        fresh = set(sweep.single)
+        for put in sweep.puts:
+            value = self.expression(put.value, i, j)
+            target = self.element(put.target, i, j)
+            across = steps.axis in put.over
+            if along in put.over and not single:
+                self._reduction(put, value, target, across, inner, before, body, after)
+                continue
+            if put.op == "argmax" and (across or along in put.over):
+                if across:
+                    raise GenerateError("a place over the slow axis has no C form yet")
+                body.append(f"{target} = {self.real.literal(sp.S.Zero)};")
+                continue
+            sign = "+=" if put.accumulate or across else "="
+            name = put.target.buffer
+            if name in fresh:
+                fresh.discard(name)
+                once = sum(p.target.buffer == name for p in sweep.puts) == 1
+                body.append(f"{'const ' if once else ''}{self.real.name} {target} = {value};")
+            else:
+                body.append(f"{target} {sign} {value};")
+        self.numbers -= sweep.single
+        yield from before
+        if single:
+            yield from body
+        else:
+            head = f"for (size_t {inner} = 0u; {inner} < {self.size(sweep.extent)}; ++{inner})"
+            if len(body) == 1 and len(head) + len(body[0]) < WIDTH - 20:
+                yield f"{head} {{ {body[0]} }}"
+            else:
+                yield head + " {"
+                yield from (f"    {line}" for line in body)
+                yield "}"
+        yield from after
+
+    def _reduction(
+        self, put: Put, value: str, target: str, across: bool, inner: str, before: list[str], body: list[str],
+        after: list[str],
+    ) -> None:
+        """Add the lines of a sum, a maximum or the place of a maximum along the inner axis."""
+        real = self.real.name
+        if put.op == "sum":
+            self.sums += 1
+            name = self.names(f"sum_{self.sums}")
+            before.append(f"{real} {name} = {self.real.literal(sp.S.Zero)};")
+            body.append(f"{name} += {value};")
+            after.append(f"{target} {'+=' if put.accumulate or across else '='} {name};")
+            return
+        if across or put.accumulate:
+            raise GenerateError("a maximum over both axes has no C form yet")
+        self.sums += 1
+        top, place = self.names(f"top_{self.sums}"), self.names(f"place_{self.sums}")
+        infinity = "-HUGE_VALF" if self.real.suffix else "-HUGE_VAL"
+        before.append(f"{real} {top} = {infinity};")
+        if put.op == "max":
+            body.append(f"{top} = {value} > {top} ? {value} : {top};")
+            after.append(f"{target} = {top};")
+            return
+        before.append(f"size_t {place} = 0u;")
+        body.append(f"if ({value} > {top}) {{ {top} = {value}; {place} = {inner}; }}")
+        after.append(f"{target} = ({real}){place};")
+
+    # -- expressions ----------------------------------------------------------------------------------------------
+    def expression(self, e: Expr, i: Linear, j: Linear, least: int = CHOICE) -> str:
+        """Return the text of an entrywise expression at entry (i, j)."""
+        return wrap(*self._print(e, i, j), least)
+
+    def _print(self, e: Expr, i: Linear, j: Linear) -> tuple[str, int]:
+        if isinstance(e, Read):
+            return self.element(e.view, i, j), ATOM
+        if isinstance(e, Number):
+            return self._number(e.value)
+        if isinstance(e, Position):
+            return f"({self.real.name})({place_text((i, j)[e.axis])})", UNARY
+        if isinstance(e, Pick):
+            return self._pick(e, i, j), ATOM
+        assert isinstance(e, Apply)
+        if e.op == "+":
+            return self._sum(e, i, j), PLUS
+        if e.op == "*":
+            return self._times(e, i, j)
+        if e.op == "where":
+            zero = self.real.literal(sp.S.Zero)
+            mask, a, b = e.args
+            return f"{self._test(mask, i, j, zero)} ? {self.expression(a, i, j, COMPARE)} : {self.expression(b, i, j, COMPARE)}", CHOICE
+        if isinstance(e.op, Function):
+            args = ", ".join(self.expression(a, i, j) for a in e.args)
+            return f"{self.functions(e.op)}({args})", ATOM
+        one, zero = self.real.literal(sp.S.One), self.real.literal(sp.S.Zero)
+        return f"{self._test(e, i, j, zero)} ? {one} : {zero}", CHOICE
+
+    def _test(self, e: Expr, i: Linear, j: Linear, zero: str) -> str:
+        """Return a 0/1 expression as a condition."""
+        if isinstance(e, Apply) and isinstance(e.op, str) and e.op in (">", ">=", "<", "<=", "==", "!="):
+            a, b = (self.expression(x, i, j, PLUS) for x in e.args)
+            return f"{a} {e.op} {b}"
+        return f"{self.expression(e, i, j, PLUS)} != {zero}"
+
+    def _sum(self, e: Apply, i: Linear, j: Linear) -> str:
+        out = ""
+        for term in e.args:
+            negative, positive = _sign(term)
+            text = self.expression(positive, i, j, TIMES)
+            out += (" - " if negative else " + ") + text if out else ("-" if negative else "") + text
+        return out
+
+    def _times(self, e: Apply, i: Linear, j: Linear) -> tuple[str, int]:
+        negative, positive = _sign(e)
+        if negative:
+            return f"-{self.expression(positive, i, j, UNARY)}", UNARY
+        above, below = [], []
+        for factor in e.args:
+            if isinstance(factor, Apply) and isinstance(factor.op, Function) and factor.op.name == "recip" and (
+                not any(factor.op.orders)
+            ):
+                below.append(self.expression(factor.args[0], i, j, UNARY))
+            else:
+                above.append(self.expression(factor, i, j, UNARY))
+        text = " * ".join(above) or self.real.literal(sp.S.One)
+        return text + "".join(f" / {b}" for b in below), TIMES
+
+    def _number(self, value: sp.Expr) -> tuple[str, int]:
+        printer = ScalarPrinter(self.real, self._symbol, lambda name: self.functions.named(name))
+        text = printer.text(value)
+        return text, ATOM if value.is_number and not text.startswith("-") or value.is_Symbol else PLUS
+
+    def _symbol(self, symbol: sp.Symbol) -> str:
+        if symbol in self.capacity:
+            return f"({self.real.name}){self.names(str(symbol))}"
+        if str(symbol) in self.lows:
+            low = self.lows[str(symbol)]
+            local = self.names(str(symbol))
+            return f"({self.real.name})({local} + {low}u)" if low >= 0 else f"(({self.real.name}){local} - {-low})"
+        return str(symbol)
+
+    def _pick(self, e: Pick, i: Linear, j: Linear) -> str:
+        kind = e.kind.removesuffix(".T")
+        if e.kind.endswith(".T"):
+            i, j = j, i
+        shape = e.shape[::-1] if e.kind.endswith(".T") else e.shape
+        row, col = place_text(i), place_text(j)
+        sizes = [self.size(p) for p in e.parameters if isinstance(p, sp.Expr)]
+        if kind == "diagonal":
+            at = (i, i)
+            return self.element(e.view, *at)
+        if kind == "reshape":
+            order, rows, cols = str(e.parameters[0]), self.size(e.view.rows), self.size(e.view.cols)
+            if order == "C":
+                flat = f"(({row}) * {self.size(shape[1])} + ({col}))"
+                places = f"{flat} / {cols}", f"{flat} % {cols}"
+            else:
+                flat = f"(({col}) * {self.size(shape[0])} + ({row}))"
+                places = f"{flat} % {rows}", f"{flat} / {rows}"
+        else:
+            p, q = sizes[:2]
+            places = {
+                "kron_left": lambda: (f"({row}) / {p}", f"({col}) / {q}"),
+                "kron_right": lambda: (f"({row}) % {p}", f"({col}) % {q}"),
+                "kron_blocks": lambda: (
+                    f"(({row}) % {p} * {sizes[2]} + ({col}) % {sizes[2]})",
+                    f"(({row}) / {p} * {sizes[3]} + ({col}) / {sizes[2]})",
+                ),
+                "kron_blocks_back": lambda: (
+                    f"(({row}) / {sizes[2]} + ({col}) / {sizes[3]} * {p})",
+                    f"(({row}) % {sizes[2]} + ({col}) % {sizes[3]} * {sizes[2]})",
+                ),
+            }[kind]()
+        return self._element_at(e.view, *places)
+
+    def _element_at(self, view: View, row: str, col: str) -> str:
+        """Return the text of an entry whose place is computed."""
+        down, right = self.steps(view)
+        if view.buffer in self.numbers:
+            return self.names(view.buffer)
+        start = place_text(self.origin(view))
+        parts = [] if start == "0" else [start]
+        if not is_one(view.rows):
+            parts.append(f"({row}) * {down}u")
+        if not is_one(view.cols):
+            parts.append(f"({col}) * {right}u")
+        return f"{self.names(view.buffer)}[{' + '.join(parts) or '0'}]"
+
+
+def _sign(e: Expr) -> tuple[bool, Expr]:
+    """Return whether an expression begins with a minus sign, and the expression without it."""
+    if isinstance(e, Number) and e.value.could_extract_minus_sign():
+        return True, Number(-e.value)
+    if isinstance(e, Apply) and e.op == "*" and isinstance(e.args[0], Number):
+        number = e.args[0].value
+        if number.could_extract_minus_sign():
+            rest = e.args[1:]
+            if number == -1:
+                return True, rest[0] if len(rest) == 1 else replace(e, args=rest)
+            return True, replace(e, args=(Number(-number), *rest))
+    return False, e
+
+
+def _mentions(text: str, name: str) -> bool:
+    return re.search(rf"(?<![\w>]){re.escape(name)}(?!\w)", text) is not None
+
+
+def _number(size: Size, capacity: Mapping[sp.Symbol, int]) -> int:
+    return int(sp.expand(size).xreplace(dict(capacity)))
+
+
+__all__ = ["Names", "Writer"]
