@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -63,15 +64,14 @@ class Net:
     ) -> None:
         self.net, self.note, self.compile_seconds = library(files, [*FLAGS, *flags], libraries)
         net, pointer = self.net, ctypes.c_void_p
-        net.net_params_bytes.restype = net.net_inputs_bytes.restype = ctypes.c_size_t
         net.net_train.restype = ctypes.c_float
         net.net_train.argtypes = [pointer, pointer, ctypes.c_float, ctypes.c_size_t]
         self.rate, self.shapes = workload.rate, [p.shape for p in parameters]
-        self.memory = [aligned(net.net_params_bytes()), aligned(net.net_inputs_bytes())]
+        self.memory = [aligned(constant(files, "NET_PARAM_BYTES")), aligned(constant(files, "NET_INPUT_BYTES"))]
         self.params, self.inputs = (pointer(block.ctypes.data) for block in self.memory)
         self.flat = np.concatenate([p.ravel() for p in parameters])
-        net.net_set_params(self.params, floats(self.flat))
-        net.net_set_inputs(self.inputs, floats(np.concatenate([array.ravel() for array in data])))
+        net.net_params_from_flat(self.params, floats(self.flat))
+        net.net_inputs_from_flat(self.inputs, floats(np.concatenate([array.ravel() for array in data])))
 
     def run(self, steps: int) -> float:
         """Take the steps."""
@@ -79,10 +79,18 @@ class Net:
 
     def parameters(self) -> list[Any]:
         """Return the present parameters."""
-        self.net.net_get_params(self.params, floats(self.flat))
+        self.net.net_params_to_flat(self.params, floats(self.flat))
         ends = np.cumsum([rows * columns for rows, columns in self.shapes])
         parts = np.split(self.flat, ends[:-1])
         return [part.reshape(shape).copy() for part, shape in zip(parts, self.shapes, strict=True)]
+
+
+def constant(files: dict[str, str], name: str) -> int:
+    """Return a number that a header states."""
+    found = re.search(rf"#define {name} (\d+)u", files["net.h"])
+    if found is None:
+        raise RuntimeError(f"the header states no {name}")
+    return int(found[1])
 
 
 def aligned(count: int) -> Any:

@@ -18,6 +18,19 @@ from symbp.plan.ir import (
 )
 
 
+SHARED = 1_600_000
+"""A product of at least so many multiplications is worth a second thread: its rows are made in two blocks or more."""
+
+
+def multiplications(kernel: Gemm, plan: Plan) -> int:
+    """Return how many multiplications a product takes; a size that is known at run time only counts as its largest."""
+    size = kernel.out.rows * kernel.out.cols * kernel.left.cols
+    for _, low, high in kernel.stacked:
+        size *= high - low + 1
+    value = sp.expand(size).xreplace(dict(plan.capacity))
+    return int(value) if value.is_Integer else 0
+
+
 def slow_axis(view: View, order: Order) -> int:
     """Return the axis of a view over which memory is walked slowly."""
     if is_one(view.rows) != is_one(view.cols):
@@ -108,6 +121,8 @@ def _join(plan: Plan, kernel: Kernel, put: Put) -> Kernel | None:
             return None
         if not before and not _reads(put, kernel.out.buffer):
             return None
+        if axis in put.over and multiplications(kernel, plan) >= SHARED:
+            return None  # threads that share the rows would add to one place
         # What the product reads must not change before it is done.
         if not (apart(put.target, kernel.left) and apart(put.target, kernel.right)):
             return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from symbp.expr import Size, is_one, same_size
-from symbp.plan.fusion import slow_axis
+from symbp.plan.fusion import SHARED, multiplications, slow_axis
 from symbp.plan.ir import (
     Buffer, Call, Form, Gemm, Kernel, Loop, Nest, Number, Order, Plan, Put, Read, View, map_kernels, product, puts,
     reads, views, walk, writes,
@@ -22,8 +22,11 @@ PANEL = 32
 SMALL = 256
 """A right factor of at most so many entries is read as it lies, in any order."""
 
-BLOCK = 48
-"""How many rows of a product are made before its epilogue runs over them."""
+BLOCK, LARGE_BLOCK = 48, 256
+"""How many rows of a product are made before its epilogue runs over them; so many of a large one."""
+
+LARGE = 50_000_000
+"""From so many multiplications on a library's product pays, which wants many rows at once."""
 
 
 @dataclass(frozen=True)
@@ -143,15 +146,22 @@ class _Packing:
             known = {v: b for v, b in known.items() if v.buffer not in written}
         return tuple(out), early
 
+    def block(self, kernel: Gemm, o: Oriented) -> int:
+        """Return how many rows of a product are made at once."""
+        count = multiplications(kernel, self.plan)
+        block = LARGE_BLOCK if count >= LARGE else BLOCK
+        if count >= SHARED and o.rows.is_Integer:
+            half = -(-int(o.rows) // 2)
+            block = min(block, -(-half // 8) * 8)
+        return block
+
     def form(self, kernel: Gemm, known: dict[View, Buffer]) -> tuple[Gemm, tuple[View, Buffer] | None]:
         order = self.plan.buffers[kernel.out.buffer].order
         o = oriented(kernel, order)
         rows = int(o.rows) if o.rows.is_Integer else FEW + 1
-        block = BLOCK
+        block = self.block(kernel, o)
         along = neighbours(o.right, self.plan.buffers[o.right.buffer].order)
-        if along != 0 or is_one(o.cols):
-            if is_one(o.cols) and not is_one(o.depth) and rows <= FEW:
-                return replace(kernel, form=Form("direct", block)), None
+        if along != 0:
             return replace(kernel, form=Form("direct", block)), None
         left = neighbours(o.left, self.plan.buffers[o.left.buffer].order)
         if o.cols.is_Integer and o.depth.is_Integer and int(o.cols) * int(o.depth) <= SMALL:

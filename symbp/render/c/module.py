@@ -112,6 +112,7 @@ class Module:
         self.plans = self.entries.plans
         self.functions = Functions(name, self.real, templates)
         self.products = Products(name, self.real, templates)
+        self.windows, self.libraries = 0, False
         self.sizes = sizes
         self.output = self.derivation.output
 
@@ -236,7 +237,8 @@ class Module:
         return [bar for bar in dict.fromkeys(self.entries.gradients.values()) if bar in plan.outputs]
 
     def _kept(self, entry: str) -> list[str]:
-        return [n for n in self.plans[entry].outputs if self.plans[entry].buffers[n].of != self.output]
+        known = self.plans[entry].buffers
+        return [n for n in self.plans[entry].outputs if known[n].of != self.output and known[n].role == "value"]
 
     def _plan_buffer(self, entry: str, name: str) -> Buffer:
         return self.plans[entry].buffers[name]
@@ -292,6 +294,7 @@ class Module:
             self.capacity, self.p,
         )
         lines = writer.lines()
+        self.windows, self.libraries = max(self.windows, writer.windows), self.libraries or writer.libraries
         text = "\n".join(lines)
         head = []
         for symbol, limit in self.capacity.items():
@@ -433,6 +436,7 @@ class Module:
             "parameters": parameters, "parameter_bytes": parameters * size, "gradient_bytes": gradients * size,
             "cache_bytes": cached * size, "scratch_bytes": self.block * size,
             "step_scratch_bytes": self.plans["train_step"].block * size,
+            "struct_bytes": sum(self.entries_of(b) for b in self.held("input")) * size + 8 * len(self.capacity),
             "input_bytes": sum(self.entries_of(b) for b in self.held("input")) * size,
             "step_flop": int(sp.expand(flop).xreplace(known)), "step_bytes": int(sp.expand(moved).xreplace(known)) * size,
         }
@@ -478,7 +482,7 @@ class Module:
         figures = self.figures()
         numbers = self.held("param")
         return {
-            "p": self.p, "P": self.P, "real": self.real.name, "suffix": self.real.suffix, "version": __version__,
+            "shared": "_THREADS)" in "".join(line for f in functions for line in f.body), "p": self.p, "P": self.P, "real": self.real.name, "suffix": self.real.suffix, "version": __version__,
             "title": f"{self.program.name}: forward pass, backward pass and training, in C99.",
             "header": self.header_lines(), "structs": self.structs(), "functions": functions, "figures": figures,
             "largest": {str(s): n for s, n in self.capacity.items()},
@@ -490,7 +494,7 @@ class Module:
             "train_head": self._train(head=True), "train_call": self._train(head=False), "loss": self._loss_name(),
             "flat_params": self.flat(numbers), "flat_inputs": self.flat(self.held("input")),
             "flat_gradients": self.flat(self._buffer(b) for b in self.gradients),
-            "predicts": "predict" in self.plans,
+            "predicts": "predict" in self.plans, "windows": self.windows, "libraries": self.libraries,
             "flat_predictions": self.flat(
                 self._plan_buffer("predict", n) for n in self._kept("predict")
             ) if "predict" in self.plans else [],

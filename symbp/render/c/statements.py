@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 import sympy as sp
 
 from symbp.expr import Function, Size, is_one
-from symbp.plan.fusion import slow_axis
+from symbp.plan.fusion import SHARED, multiplications, slow_axis
 from symbp.plan.ir import (
     Apply, Buffer, Call, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, Source, View, reads,
-    sources, writes,
+    sources, walk, writes,
 )
 from symbp.plan.products import Oriented, oriented
 from symbp.plan.sweeps import Steps, Sweep, registers, steps_of, used_in
@@ -23,8 +23,8 @@ from symbp.render.c.scalars import (
     times, wrap,
 )
 
-PARALLEL = 200_000
-"""A nest or a product of at least so many operations is worth a second thread."""
+LIBRARY = 10_000_000
+"""From so many multiplications on a product is left to a BLAS library, where the user wants one."""
 
 WIDTH = 116
 
@@ -76,7 +76,8 @@ class Writer:
             and self.base(b)[0] == ""
         }
         self.inside = registers(self.plan)
-        self.sums = 0
+        self.sums = self.windows = 0
+        self.libraries = False
         self.lows: dict[str, int] = {}
         self.start = ""
 
@@ -106,7 +107,7 @@ class Writer:
         else:
             yield f"for (size_t {index} = 0u; {index} < {count}u; ++{index}) {{   /* {loop.index} = {low}, ..., {high} */"
         self.lows[str(loop.index)] = low
-        yield from (f"    {line}" for line in self._body(loop.body))
+        yield from _indented(list(self._body(loop.body)))
         yield "}"
 
     def _block(self, kernel: Kernel) -> Iterator[str]:
@@ -114,8 +115,8 @@ class Writer:
         yield from self._comment(kernel)
         inner = list(self._kernel(kernel))
         yield "{"
-        yield from (f"    {line}" for line in self._pointers(kernel, inner))
-        yield from (f"    {line}" for line in inner)
+        yield from _indented(list(self._pointers(kernel, inner)))
+        yield from _indented(inner)
         yield "}"
 
     def _comment(self, kernel: Kernel) -> Iterator[str]:
@@ -141,7 +142,7 @@ class Writer:
         shared = self._shared(places)
         for name in places:
             buffer, local = self.plan.buffers[name], self.names(name)
-            if name in self.numbers | self.inside or buffer.scalar or not _mentions(text, local):
+            if name in self.numbers | self.inside or buffer.scalar or not _mentions(text, local) or buffer.window:
                 continue
             const = "" if name in written else "const "
             alone = "" if name in shared else "restrict "
@@ -239,7 +240,13 @@ class Writer:
         (source,), (target,) = kernel.reads, kernel.writes
         depth, column = self.steps(source)
         name = self.products.pack(int(source.cols), int(source.rows), depth, column)
-        yield f"{name}({self._pointer(source)}, {self.names(target.buffer)});"
+        call = f"{name}({self._pointer(source)}, {self.names(target.buffer)});"
+        users = [k for k in walk(self.plan.body) if isinstance(k, Gemm) and k.form and k.form.panel == target.buffer]
+        if all(multiplications(k, self.plan) >= LIBRARY for k in users):
+            # A library packs for itself.
+            yield from (f"#if !defined({self.prefix.upper()}_USE_CBLAS)", call, "#endif")
+        else:
+            yield call
 
     def _pointer(self, view: View, extra: Linear | None = None) -> str:
         place = added(self.origin(view), extra or {})
@@ -251,53 +258,54 @@ class Writer:
         o = oriented(kernel, buffer.order)
         nest, form = kernel.epilogue, kernel.form
         assert form is not None
-        call = self._product(kernel, o)
-        block = min(form.block, buffer.window) if buffer.window else form.block
-        rows = o.rows
-        if nest is None and not self._parallel(o):
-            yield call("0u", self.size(rows), {})
-            return
-        if rows.is_Integer and int(rows) <= block and not self._parallel(o):
-            yield call("0u", self.size(rows), {})
+        block, rows = form.block, o.rows
+        shared = self._shares(kernel)
+        if (nest is None and not shared) or (rows.is_Integer and int(rows) <= block):
+            yield from self._product(kernel, o, self.size(rows), {})
             if nest is not None:
                 yield from self._nest(nest)
             return
-        if self._parallel(o) and rows.is_Integer:
-            # Two threads share the blocks evenly.
-            block = min(block, -(-int(rows) // 2)) if not buffer.window else block
-        first, count = "first", "count"
-        inner: list[str] = []
-        inner.append(f"const size_t {count} = {self.size(rows)} - {first} < {block}u ? {self.size(rows)} - {first} : {block}u;")
-        inner.append(call(first, count, {first: 1}))
-        if nest is not None:
-            before, self.start = self.start, first
-            inner += list(self._nest(nest, (first, f"{first} + {count}")))
-            self.start = before
         if nest is not None:
             yield from self._cleared(self._of(nest))
-        threads = self._parallel(o) and not buffer.window and not self._sums(nest)
-        yield from self._pragma(threads)
-        yield f"for (size_t {first} = 0u; {first} < {self.size(rows)}; {first} += {block}u) {{"
-        yield from (f"    {line}" for line in inner)
+        end = self.size(rows)
+        inner = [f"const size_t count = {end} - first < {block}u ? {end} - first : {block}u;"]
+        if buffer.window:
+            inner = [*self._window(buffer, shared), *inner]
+        inner += self._product(kernel, o, "count", {"first": 1})
+        if nest is not None:
+            before, self.start = self.start, "first"
+            inner += list(self._nest(nest, ("first", "first + count")))
+            self.start = before
+        if shared:
+            yield from (f"#if defined({self.prefix.upper()}_USE_OPENMP)", "#pragma omp parallel for schedule(static) "
+                        f"num_threads({self.prefix.upper()}_THREADS)", "#endif")
+        yield f"for (size_t first = 0u; first < {end}; first += {block}u) {{"
+        yield from _indented(inner)
         yield "}"
 
-    def _sums(self, nest: Nest | None) -> bool:
-        """Tell whether something is summed up over the steps of a nest, in one place for all threads."""
-        return nest is not None and any(nest.axis in p.over for p in nest.puts)
+    def _shares(self, kernel: Gemm) -> bool:
+        """Tell whether threads may share the rows of a product: it is large, and nothing is summed over its rows."""
+        nest = kernel.epilogue
+        sums = nest is not None and any(nest.axis in p.over for p in nest.puts)
+        large = multiplications(kernel, self.plan) >= SHARED
+        return large and not sums and oriented(kernel, self.plan.buffers[kernel.out.buffer].order).rows.is_Integer
 
-    def _pragma(self, threads: bool) -> Iterator[str]:
-        if threads:
-            yield f"#if defined({self.prefix.upper()}_USE_OPENMP)"
-            yield "#pragma omp parallel for schedule(static)"
-            yield "#endif"
+    def _window(self, buffer: Buffer, shared: bool) -> list[str]:
+        """Return where the block of rows lies that is made at once: each thread has its own."""
+        local, real = self.names(buffer.name), self.real.name
+        own = f"{real} *restrict const {local} = {self.base(buffer)[0]};"
+        if not shared:
+            return [own]
+        entries = self.entries(buffer)
+        self.windows = max(self.windows, entries)
+        P = self.prefix.upper()
+        place = f"&{self.prefix}_windows[(size_t)omp_get_thread_num() * {entries}u]"
+        return [
+            f"#if defined({P}_USE_OPENMP)", f"{real} *restrict const {local} = {place};", "#else", own, "#endif",
+        ]
 
-    def _parallel(self, o: Oriented) -> bool:
-        return _number(o.rows, self.capacity) * _number(o.cols, self.capacity) * _number(o.depth, self.capacity) >= (
-            PARALLEL * 8
-        )
-
-    def _product(self, kernel: Gemm, o: Oriented) -> Callable[[str, str, Linear], str]:
-        """Return the call that makes some rows of a product: from a first row on, so many, at a place."""
+    def _product(self, kernel: Gemm, o: Oriented, count: str, first: Linear) -> list[str]:
+        """Return the lines that make some rows of a product, from a first one on."""
         form = kernel.form
         assert form is not None
         a_row, a_depth = self.steps(o.left)
@@ -313,22 +321,33 @@ class Writer:
             at: dict[sp.Expr, sp.Expr] = {index: low}
             left, right = left.at(at), right.at(at)
         fixed = int(depth) if depth.is_Integer else None
-        columns = int(o.cols.xreplace(dict(self.capacity))) if not o.cols.is_Integer else int(o.cols)
         if not o.cols.is_Integer:
             raise GenerateError("a product is written along the samples, whose number is known at run time only")
-        window = bool(self.plan.buffers[kernel.out.buffer].window)
+        columns = int(o.cols)
         name = self.products.product(
             form.kind, columns, fixed, a_row, a_depth, b_depth, b_column, c_row, kernel.accumulate
         )
         b = self.names(form.panel) if form.kind == "packed" else self._pointer(right)
-
-        def call(first: str, count: str, place: Linear) -> str:
-            a = self._pointer(left, times(place, a_row))
-            c = self.names(o.out.buffer) if window else self._pointer(o.out, times(place, c_row))
-            middle = "" if fixed is not None else f"{self.size(depth)}, "
-            return f"{name}({count}, {middle}{a}, {b}, {c});"
-
-        return call
+        a = self._pointer(left, times(first, a_row))
+        window = bool(self.plan.buffers[kernel.out.buffer].window)
+        c = self.names(o.out.buffer) if window else self._pointer(o.out, times(first, c_row))
+        middle = "" if fixed is not None else f"{self.size(depth)}, "
+        own = f"{name}({count}, {middle}{a}, {b}, {c});"
+        if multiplications(kernel, self.plan) < LIBRARY:
+            return [own]
+        self.libraries = True
+        turns = []
+        for row, column in ((a_row, a_depth), (b_depth, b_column)):
+            turns.append(("CblasNoTrans", row) if column == 1 else ("CblasTrans", column))
+        (turn_a, step_a), (turn_b, step_b) = turns
+        real = self.real
+        beta = real.literal(sp.S.One if kernel.accumulate else sp.S.Zero)
+        call = [
+            f"cblas_{'s' if real.suffix else 'd'}gemm(",
+            f"    CblasRowMajor, {turn_a}, {turn_b}, (int){count}, {columns}, (int)({self.size(depth)}),",
+            f"    {real.literal(sp.S.One)}, {a}, {step_a}, {self._pointer(right)}, {step_b}, {beta}, {c}, {c_row});",
+        ]
+        return [f"#if defined({self.prefix.upper()}_USE_CBLAS)", *call, "#else", own, "#endif"]
 
     # -- nests ----------------------------------------------------------------------------------------------------
     def _of(self, nest: Nest) -> Steps:
@@ -354,7 +373,7 @@ class Writer:
             return
         first, last = span if span is not None else ("0u", self.size(steps.extent))
         yield f"for (size_t {outer} = {first}; {outer} < {last}; ++{outer}) {{"
-        yield from (f"    {line}" for line in body)
+        yield from _indented(body)
         yield "}"
 
     def _cleared(self, steps: Steps) -> Iterator[str]:
@@ -415,7 +434,7 @@ class Writer:
                 yield f"{head} {{ {body[0]} }}"
             else:
                 yield head + " {"
-                yield from (f"    {line}" for line in body)
+                yield from _indented(body)
                 yield "}"
         yield from after
 
@@ -579,6 +598,11 @@ def _sign(e: Expr) -> tuple[bool, Expr]:
                 return True, rest[0] if len(rest) == 1 else replace(e, args=rest)
             return True, replace(e, args=(Number(-number), *rest))
     return False, e
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    """Return lines a step further in; lines of the preprocessor stay where they are."""
+    return [line if line.startswith("#") else f"    {line}" for line in lines]
 
 
 def _mentions(text: str, name: str) -> bool:
