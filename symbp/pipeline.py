@@ -13,8 +13,11 @@ from symbp.calculus.batch import ConversionError, Samples, Weights
 from symbp.calculus.passes import passes, with_functions
 from symbp.derivation import Derivation
 from symbp.expr import is_one
+from symbp.choices import Memory, Optimizer
 from symbp.language import read
 from symbp.program import Program
+from symbp.render.files import Files
+from symbp.render.sizes import Given, plain_sizes
 
 if TYPE_CHECKING:
     from symbp.verify.report import Verdict
@@ -23,8 +26,11 @@ Source = Program | str | Path
 """A program, the text of a declaration, or the path of its file."""
 
 
-TARGETS = {"numpy": "symbp.render.numpy"}
+TARGETS = {"numpy": "symbp.render.numpy", "c": "symbp.render.c"}
 """The module that writes each target."""
+
+OPTIONS: Mapping[str, tuple[str, ...]] = {"numpy": (), "c": ("memory", "optimizer", "largest")}
+"""What can be chosen for some targets only."""
 
 
 def program_of(source: Source, samples: Samples | None = None, weights: Weights | None = None) -> Program:
@@ -66,37 +72,56 @@ def generate(
     target: str = "numpy",
     *,
     name: str = "network",
-    sizes: Mapping[str, int] | None = None,
+    sizes: Given | None = None,
     dtype: str = "float64",
     templates: Path | None = None,
     declaration: str = "",
     functions: Mapping[str, str] | None = None,
-) -> dict[str, str]:
+    memory: Memory | None = None,
+    optimizer: Optimizer | None = None,
+    largest: Mapping[str, int] | None = None,
+) -> Files:
     """Generate a standalone module that trains, as ``{file name: text}``.
 
     source:    what ``derive`` takes, or its result.
-    target:    ``numpy``.
+    target:    ``numpy`` or ``c``.
     name:      the module's name.
-    sizes:     defaults of sizes for ``init_params``.
+    sizes:     numbers of sizes, of a family of sizes as a list: for NumPy defaults of ``init_params``, for C all sizes.
     dtype:     ``float64`` or ``float32``.
     templates: a folder whose templates override the bundled ones.
     declaration: the text of the declaration; its hash stands in the header.
     functions: what functions are that the declaration leaves unspecified, e.g. ``{"sigma": "tanh"}``.
+    memory:    C: ``static`` (by default) or ``block``: whether temporaries lie in a block that the caller brings.
+    optimizer: C: ``sgd`` (by default), ``momentum`` or ``adam``: how a training step moves the parameters.
+    largest:   C: sizes that are known at run time only, with their largest value, e.g. ``{"m": 32}``.
 
     Raises ``KeyError`` for an unknown target, ``GenerateError`` where a derivation cannot be written as a module,
+    ``OptionError`` for what the target does not have, ``SizeError`` for sizes that do not fit,
     ``UnspecifiedFunction`` for a function that the declaration does not leave open.
     """
     if target not in TARGETS:
         raise KeyError(target)
+    given = {"memory": memory, "optimizer": optimizer, "largest": dict(largest or {})}
+    options = {option: value for option, value in given.items() if value}
+    for option in options:
+        if option not in OPTIONS[target]:
+            able = [t for t, known in OPTIONS.items() if option in known]
+            raise OptionError(f"the target {target} has no --{option}: leave it out, or write --target {able[0]}")
     derivation = source if isinstance(source, Derivation) else derive(source)
     _need_number(derivation.source, derivation.output)
     if functions:
         named = with_functions(derivation.source, functions)
         derivation = derive_program(named, list(derivation.gradients), derivation.output)
-    files: dict[str, str] = import_module(TARGETS[target]).write(
-        passes(derivation), name=name, sizes=sizes, dtype=dtype, templates=templates, declaration=declaration
+    numbers = plain_sizes(derivation.source, sizes or {}) if target == "numpy" else sizes
+    files = import_module(TARGETS[target]).write(
+        passes(derivation), name=name, sizes=numbers, dtype=dtype, templates=templates, declaration=declaration,
+        **options,
     )
-    return files
+    return files if isinstance(files, Files) else Files(files)
+
+
+class OptionError(ValueError):
+    """An option that a target does not have."""
 
 
 def verify(source: Source, *, draws: int = 3, seed: int = 0) -> list[Verdict]:

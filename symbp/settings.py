@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
 
-from symbp.choices import Dtype, Samples, Target, Weights
+from symbp.choices import Dtype, Memory, Optimizer, Samples, Target, Weights
 
 
 def _names(value: Any) -> Any:
@@ -18,18 +18,26 @@ def _names(value: Any) -> Any:
 
 
 def _sizes(value: Any) -> Any:
-    """Read ``["m=32", "n0=4"]`` as sizes by name."""
+    """Read ``["m=32", "n=4,16,3"]`` as sizes by name; one item may hold several: ``"n0=3 n1=8"``."""
     if isinstance(value, dict) or not isinstance(value, Iterable):
         return value
-    found: dict[str, str] = {}
-    for item in value:
-        name, equals, number = str(item).partition("=")
+    found: dict[str, int | tuple[int, ...]] = {}
+    for item in (part for text in value for part in re.split(r"[\s,]+(?=[A-Za-z_]\w*\s*=)", str(text).strip())):
+        name, equals, numbers = item.partition("=")
         if not equals or not name.strip().isidentifier():
-            raise ValueError(f"{item!r} is not of the form m=32")
+            raise ValueError(f"{item!r} is not of the form m=32, or of the form n=4,16,3 for n[0], n[1], n[2]")
         if name.strip() in found:
             raise ValueError(f"the size {name.strip()} is given twice")
-        found[name.strip()] = number.strip()
+        every = tuple(_size(name.strip(), number) for number in numbers.split(","))
+        found[name.strip()] = every[0] if len(every) == 1 else every
     return found
+
+
+def _size(name: str, text: str) -> int:
+    """Read one number of a size."""
+    if not re.fullmatch(r"[0-9]{1,9}", text.strip()) or int(text) < 1:
+        raise ValueError(f"{name}: {text.strip()!r} is no size, which is a whole number of at least 1")
+    return int(text)
 
 
 def _functions(value: Any) -> Any:
@@ -70,18 +78,24 @@ class GenerateSettings(Settings):
 
     name:      the module's name.
     target:    the language.
-    sizes:     sizes as numbers: defaults of ``init_params``.
+    sizes:     sizes as numbers, families of sizes as several: defaults of ``init_params``, fixed in C.
     dtype:     the type of its numbers.
     templates: a folder whose templates take the place of symbp's own.
     functions: what the functions are that the declaration leaves unspecified.
+    memory:    where temporaries lie; None for the target's usual way, as in what follows.
+    optimizer: how a training step moves the parameters.
+    largest:   sizes that are known at run time only, with their largest value.
     """
 
     name: Name = "network"
     target: Target = "numpy"
-    sizes: Annotated[dict[str, PositiveInt], BeforeValidator(_sizes)] = {}
+    sizes: Annotated[dict[str, int | tuple[int, ...]], BeforeValidator(_sizes)] = {}
     dtype: Dtype = "float64"
     templates: Path | None = None
     functions: Annotated[dict[Name, Name], BeforeValidator(_functions)] = {}
+    memory: Memory | None = None
+    optimizer: Optimizer | None = None
+    largest: Annotated[dict[str, PositiveInt], BeforeValidator(_sizes)] = {}
 
 
 class VerifySettings(Settings):

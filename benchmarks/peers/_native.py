@@ -67,7 +67,7 @@ class Net:
         net.net_train.restype = ctypes.c_float
         net.net_train.argtypes = [pointer, pointer, ctypes.c_float, ctypes.c_size_t]
         self.rate, self.shapes = workload.rate, [p.shape for p in parameters]
-        self.memory = [aligned(constant(files, "NET_PARAM_BYTES")), aligned(constant(files, "NET_INPUT_BYTES"))]
+        self.memory = [aligned(size_of(net, files, what)) for what in ("params", "inputs")]
         self.params, self.inputs = (pointer(block.ctypes.data) for block in self.memory)
         self.flat = np.concatenate([p.ravel() for p in parameters])
         net.net_params_from_flat(self.params, floats(self.flat))
@@ -85,9 +85,14 @@ class Net:
         return [part.reshape(shape).copy() for part, shape in zip(parts, self.shapes, strict=True)]
 
 
-def constant(files: dict[str, str], name: str) -> int:
-    """Return a number that a header states."""
-    found = re.search(rf"#define {name} (\d+)u", files["net.h"])
+def size_of(net: ctypes.CDLL, files: dict[str, str], what: str) -> int:
+    """Return the size of a struct: a function of the net says it, or its header."""
+    if hasattr(net, f"net_{what}_bytes"):
+        size = getattr(net, f"net_{what}_bytes")
+        size.restype = ctypes.c_size_t
+        return int(size())
+    name = {"params": "NET_PARAM_BYTES", "inputs": "NET_INPUT_BYTES"}[what]
+    found = re.search(rf"#define {name} (\d+)u", files.get("net.h", ""))
     if found is None:
         raise RuntimeError(f"the header states no {name}")
     return int(found[1])

@@ -17,6 +17,11 @@ def generated(workload: Any, **options: Any) -> dict[str, str]:
         from symbp.pipeline import derive, generate
     except ImportError as error:
         raise Unavailable("symbp is not installed") from error
+    if options.get("target")=="c":
+        from symbp.calculus.passes import passes
+        from symbp.render.c import write
+        options.pop("target")
+        return write(passes(derive(workload.declaration)), dtype="float32", **options)
     try:
         files: dict[str, str] = generate(
             derive(workload.declaration),

@@ -160,7 +160,7 @@ float net_train(net_params *p, const net_inputs *x, float rate, size_t steps) {
 size_t net_params_bytes(void) { return sizeof(net_params); }
 size_t net_inputs_bytes(void) { return sizeof(net_inputs); }
 
-void net_set_params(net_params *p, const float *flat) {
+void net_params_from_flat(net_params *p, const float *flat) {
     memcpy(p->W1, flat, sizeof p->W1), flat += N0 * N1;
     memcpy(p->b1, flat, sizeof p->b1), flat += N1;
     for (int h = 0; h < N1; h++)
@@ -168,7 +168,7 @@ void net_set_params(net_params *p, const float *flat) {
     for (int j = 0; j < P2; j++) p->b2[j] = j < N2 ? flat[j] : -1e30f;
 }
 
-void net_get_params(const net_params *p, float *flat) {
+void net_params_to_flat(const net_params *p, float *flat) {
     memcpy(flat, p->W1, sizeof p->W1), flat += N0 * N1;
     memcpy(flat, p->b1, sizeof p->b1), flat += N1;
     for (int h = 0; h < N1; h++)
@@ -176,7 +176,7 @@ void net_get_params(const net_params *p, float *flat) {
     memcpy(flat, p->b2, N2 * sizeof(float));
 }
 
-void net_set_inputs(net_inputs *x, const float *flat) {
+void net_inputs_from_flat(net_inputs *x, const float *flat) {
     memcpy(x->X, flat, sizeof x->X), flat += M * N0;
     for (int i = 0; i < M; i++)
         for (int j = 0; j < P2; j++) x->Y[i][j] = j < N2 ? flat[i * N2 + j] : 0;

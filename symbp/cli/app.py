@@ -139,6 +139,7 @@ def derive(
 def generate(
     file: opt.File, output: opt.Folder, target: opt.Target = "numpy", name: opt.Name = None, size: opt.Size = None,
     function: opt.Function = None, dtype: opt.Dtype = "float64", templates: opt.Templates = None,
+    memory: opt.Memory = None, optimizer: opt.Optimizer = None, largest: opt.Largest = None,
     samples: opt.Samples = None, weights: opt.Weights = None, wrt: opt.Wrt = None, check: opt.Check = False,
     as_json: opt.Json = False, quiet: opt.Quiet = False,
 ) -> None:
@@ -146,21 +147,23 @@ def generate(
     with settled(as_json):
         from symbp.cli import deriving
         from symbp.render.files import compare_files, write_files
+        from symbp.render.sizes import size_names
         from symbp.settings import DeriveSettings, GenerateSettings
 
         settings = GenerateSettings.model_validate({
             "name": name or _module_name(file), "target": target, "sizes": size or [], "dtype": dtype,
-            "templates": templates, "functions": function or [],
+            "templates": templates, "functions": function or [], "memory": memory, "optimizer": optimizer,
+            "largest": largest or [],
         })
         _, text, program = _declared(file)
         deriving.need_number(program)
-        known = [str(s) for s in program.sizes]
-        for unknown in settings.sizes.keys() - set(known):
+        known = size_names(program)
+        for unknown in sorted({*settings.sizes, *settings.largest} - set(known)):
             raise BadInput(_unknown("size", unknown, known))
         chosen = DeriveSettings.model_validate({"wrt": wrt, "samples": samples, "weights": weights})
         files = deriving.module(deriving.derivation(program, chosen), settings, text)
         if not check:
-            _written(write_files(output, files), as_json, quiet)
+            _written(write_files(output, files), as_json, quiet, files.summary)
             return
         stale = compare_files(output, files)
         if as_json:
@@ -262,11 +265,28 @@ def _table(rows: dict[str, str], as_json: bool) -> None:
     say_json(rows) if as_json else say("\n".join(f"{key:<{width}}  {value}" for key, value in rows.items()))
 
 
-def _written(paths: list[Path], as_json: bool, quiet: bool) -> None:
+def _written(paths: list[Path], as_json: bool, quiet: bool, summary: str = "") -> None:
     if as_json:
-        say_json({"written": [shown(p) for p in paths]})
+        say_json({"written": [shown(p) for p in paths], **({"summary": summary} if summary else {})})
     elif not quiet:
-        say("\n".join(f"written    {shown(p)}" for p in paths))
+        say("\n".join([*(f"written    {shown(p)}" for p in paths), *([summary] if summary else [])]))
+
+
+def spread(words: Iterable[str]) -> list[str]:
+    """Return the words of a command with ``--size n0=3 n1=8`` written as ``--size n0=3 --size n1=8``."""
+    found: list[str] = []
+    option = ""
+    for word in words:
+        if option and not word.startswith("-") and "=" in word and found[-1] != option:
+            found.append(option)
+        elif found[-1:] != [option]:
+            option = word if word in REPEATED else ""
+        found.append(word)
+    return found
+
+
+REPEATED = ("--size", "--largest", "--function")
+"""Options after which several words of the form ``name=value`` may stand."""
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -275,7 +295,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     # A derivation is one large graph that lives until the end: to walk it again and again would cost a third more.
     gc.set_threshold(*COLLECTION)
     try:
-        app(words, prog_name="symbp")
+        app(spread(words), prog_name="symbp")
     except Exception as error:
         if "--debug" in words[:1]:
             raise

@@ -14,7 +14,7 @@ from symbp.expr import is_one
 from symbp.program import Program
 from symbp.render.data import derivation_data, derivation_json
 from symbp.render.document import latex_document
-from symbp.render.files import write_files
+from symbp.render.files import Files, write_files
 from symbp.render.markdown import markdown
 from symbp.render.notation import Notation
 from symbp.render.terminal import derive_summary, steps_text
@@ -62,11 +62,12 @@ def verdicts(found: Derivation, settings: VerifySettings) -> list[Verdict] | Non
     return list(check_derivation(found, draws=settings.draws, seed=settings.seed))
 
 
-def module(found: Derivation, settings: GenerateSettings, declaration: str) -> dict[str, str]:
+def module(found: Derivation, settings: GenerateSettings, declaration: str) -> Files:
     """Return the generated files by name."""
     return pipeline.generate(
         found, settings.target, name=settings.name, sizes=settings.sizes, dtype=settings.dtype,
-        templates=settings.templates, declaration=declaration, functions=settings.functions,
+        templates=settings.templates, declaration=declaration, functions=settings.functions, memory=settings.memory,
+        optimizer=settings.optimizer, largest=settings.largest,
     )
 
 

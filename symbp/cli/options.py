@@ -37,7 +37,12 @@ Templates = Annotated[Path | None, Option("--templates", metavar="DIR", help="Te
 Folder = Annotated[Path, Option("-o", "--output", metavar="DIR", help="The folder that is written to.")]
 Target = Annotated[choices.Target, Option("--target", help="The language.")]
 Name = Annotated[str | None, Option("--name", metavar="N", help="The module's name; default: the file's.")]
-Size = Annotated[list[str] | None, Option("--size", metavar="m=32", help="A size as a number; repeat it.")]
+Size = Annotated[list[str] | None, Option("--size", metavar="m=32", help="Sizes as numbers: m=32 n=4,16,3.")]
+Memory = Annotated[choices.Memory | None, Option("--memory", help="C: temporaries static, or brought by the caller.")]
+Optimizer = Annotated[choices.Optimizer | None, Option("--optimizer", help="C: how a step moves parameters.")]
+Largest = Annotated[
+    list[str] | None, Option("--largest", metavar="m=32", help="C: a size known at run time only, at most this.")
+]
 Function = Annotated[list[str] | None, Option("--function", metavar="f=tanh", help="A function left open; repeat it.")]
 Dtype = Annotated[choices.Dtype, Option("--dtype", help="The type of its numbers.")]
 Check = Annotated[bool, Option("--check", help="Write nothing; exit 1 if the files are not current.")]

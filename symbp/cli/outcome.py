@@ -87,8 +87,10 @@ def _bad_input(error: Exception) -> tuple[str, list[Any]] | None:
     from symbp.calculus.batch import ConversionError
     from symbp.calculus.passes import UnspecifiedFunction
     from symbp.language import DeclarationError
+    from symbp.pipeline import OptionError
+    from symbp.render import c, numpy
     from symbp.render.files import OutputError
-    from symbp.render.numpy import GenerateError
+    from symbp.render.sizes import SizeError
     from symbp.render.templates import TemplateError
     from symbp.render.why import UnknownName
 
@@ -97,7 +99,10 @@ def _bad_input(error: Exception) -> tuple[str, list[Any]] | None:
     if isinstance(error, ValidationError):
         messages = [_told(item["loc"], item["msg"]) for item in error.errors()]
         return "\n".join(f"error: {m}" for m in messages), [{"message": m} for m in messages]
-    refused = (BadInput, ConversionError, GenerateError, OutputError, TemplateError, UnknownName, UnspecifiedFunction)
+    refused = (
+        BadInput, ConversionError, c.GenerateError, numpy.GenerateError, OptionError, OutputError, SizeError,
+        TemplateError, UnknownName, UnspecifiedFunction,
+    )
     if isinstance(error, refused):
         message = str(error.args[0]) if error.args else str(error)
         return f"error: {message}", [{"message": message}]

@@ -93,7 +93,7 @@ def _alone(plan: Plan, put: Put) -> Nest:
     if is_one(rows) or is_one(cols):
         # One row or one column: a group of its own that others of the same length may join.
         axis = 0 if is_one(cols) else 1
-        return Nest((put,), axis, put.domain[axis])
+        return Nest((put,)) if axis in put.over else Nest((put,), axis, put.domain[axis])
     leader = _leader(put)
     axis = slow_axis(leader, plan.buffers[leader.buffer].order)
     return Nest((put,), axis, put.domain[axis])
@@ -138,6 +138,8 @@ def _fits(plan: Plan, put: Put, axis: int, extent: Size) -> bool:
     """Tell whether a statement runs over the axis, and walks memory along the other one."""
     if not same_size(put.domain[axis], extent) or is_one(extent):
         return False
+    if axis in put.over and (put.op != "sum" or is_one(put.domain[1 - axis])):
+        return False  # one chain of additions or comparisons: a loop of its own
     if is_one(put.domain[1 - axis]):
         return True
     leader = _leader(put)

@@ -11,6 +11,17 @@ from pathlib import Path, PurePath
 from typing import Literal
 
 
+class Files(dict[str, str]):
+    """The texts of files by name.
+
+    summary: what is said of them in a line, such as how much memory the code takes.
+    """
+
+    def __init__(self, texts: Mapping[str, str], summary: str = "") -> None:
+        super().__init__(texts)
+        self.summary = summary
+
+
 class OutputError(ValueError):
     """A file that may not or cannot be written; the message names it."""
 

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from symbp.calculus.passes import Passes
 from symbp.plan.entries import Optimizer
 from symbp.render.c.module import Memory, Module, check_name
 from symbp.render.c.scalars import REALS, GenerateError
+from symbp.render.c.summary import summary
+from symbp.render.files import Files
+from symbp.render.sizes import Given, fixed_sizes
 from symbp.render.templates import rendered
+
+MOST_BYTES = 2**31 - 1
+"""The largest module: compilers for small machines count no further."""
 
 
 def write(
-    passes: Passes, *, name: str = "network", sizes: Mapping[str, Any] | None = None, dtype: str = "float64",
+    passes: Passes, *, name: str = "network", sizes: Given | None = None, dtype: str = "float64",
     templates: Path | None = None, declaration: str = "", memory: Memory = "static", optimizer: Optimizer = "sgd",
     largest: Mapping[str, int] | None = None,
-) -> dict[str, str]:
-    """Return the C module of a derivation, as ``{file name: text}``.
+) -> Files:
+    """Return the C module of a derivation, as ``{file name: text}`` with a summary of what it takes.
 
     passes:      the forward and the backward pass.
     name:        the name of the module, at most 11 characters: every name of it begins so.
-    sizes:       all sizes as numbers; a family of sizes as a mapping from index to number.
+    sizes:       all sizes as numbers; a family of sizes as a list from index 0 on, or as a mapping from index to number.
     dtype:       ``float64`` or ``float32``.
     templates:   a folder whose templates take the place of symbp's own.
     declaration: the text of the declaration; its hash stands in the header.
@@ -30,19 +35,45 @@ def write(
     optimizer:   ``sgd``, ``momentum`` or ``adam``.
     largest:     sizes that are known at run time only, with their largest value.
 
-    Raises ``GenerateError`` where a derivation cannot be written in C, or a size is missing.
+    Raises ``GenerateError`` where a derivation cannot be written in C, ``SizeError`` for sizes that do not fit it.
     """
+    return files(planned(
+        passes, name=name, sizes=sizes, dtype=dtype, templates=templates, declaration=declaration, memory=memory,
+        optimizer=optimizer, largest=largest,
+    ))
+
+
+def planned(
+    passes: Passes, *, name: str = "network", sizes: Given | None = None, dtype: str = "float64",
+    templates: Path | None = None, declaration: str = "", memory: Memory = "static", optimizer: Optimizer = "sgd",
+    largest: Mapping[str, int] | None = None,
+) -> Module:
+    """Return the C module of a derivation before it is written; the arguments are those of ``write``."""
     if dtype not in REALS:
         raise GenerateError(f"dtype must be one of {', '.join(REALS)}, not {dtype}")
-    module = Module(
-        passes, name=check_name(name), sizes=sizes or {}, dtype=dtype, memory=memory, optimizer=optimizer,
-        largest=largest or {}, declaration=declaration, templates=templates,
+    name = check_name(name)
+    known = fixed_sizes(passes.derivation.source, sizes or {}, largest or {})
+    return Module(
+        passes, name=name, sizes=known, dtype=dtype, memory=memory, optimizer=optimizer, largest=largest or {},
+        declaration=declaration, templates=templates,
     )
+
+
+def files(module: Module) -> Files:
+    """Return the files of a module."""
+    needs = module.figures()
+    held = ("parameter", "gradient", "optimizer", "input", "cache", "scratch")
+    bytes_in_all = sum(needs[f"{name}_bytes"] for name in held)
+    if bytes_in_all > MOST_BYTES:
+        raise GenerateError(
+            f"at these sizes the module takes {bytes_in_all:,} bytes, and {MOST_BYTES:,} is the most: give smaller sizes"
+        )
     values = module.values()
-    files = {f"{module.p}.h": "module.h.jinja", f"{module.p}.c": "module.c.jinja"}
-    return {
-        file: rendered("c", template, values, templates).rstrip("\n") + "\n" for file, template in files.items()
+    names = {f"{module.p}.h": "module.h.jinja", f"{module.p}.c": "module.c.jinja"}
+    texts = {
+        file: rendered("c", template, values, module.templates).rstrip("\n") + "\n" for file, template in names.items()
     }
+    return Files(texts, summary(needs, texts[f"{module.p}.c"]))
 
 
-__all__ = ["GenerateError", "write"]
+__all__ = ["GenerateError", "Module", "files", "planned", "write"]

@@ -437,6 +437,9 @@ class Module:
             "cache_bytes": cached * size, "scratch_bytes": self.block * size,
             "step_scratch_bytes": self.plans["train_step"].block * size,
             "struct_bytes": sum(self.entries_of(b) for b in self.held("input")) * size + 8 * len(self.capacity),
+            "optimizer_bytes": sum(
+                self.entries_of(b) for b in self.plans["train_step"].buffers.values() if b.role == "state"
+            ) * size,
             "input_bytes": sum(self.entries_of(b) for b in self.held("input")) * size,
             "step_flop": int(sp.expand(flop).xreplace(known)), "step_bytes": int(sp.expand(moved).xreplace(known)) * size,
         }

@@ -322,7 +322,10 @@ class Writer:
             left, right = left.at(at), right.at(at)
         fixed = int(depth) if depth.is_Integer else None
         if not o.cols.is_Integer:
-            raise GenerateError("a product is written along the samples, whose number is known at run time only")
+            raise GenerateError(
+                f"a product has {o.cols} columns side by side, and their number is known at run time only: give a "
+                f"number, --size {o.cols}=32, in place of --largest"
+            )
         columns = int(o.cols)
         name = self.products.product(
             form.kind, columns, fixed, a_row, a_depth, b_depth, b_column, c_row, kernel.accumulate

@@ -1,0 +1,272 @@
+"""Reference numbers for the self-check of a generated module: values from a small generator, and what they should give.
+
+Everything is computed by the reference evaluator in double precision.  The values are exact in single precision too, so
+that a module of either type is given the same ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from symbp.derivation import Derivation
+from symbp.expr import evaluate_scalar, evaluate_size
+from symbp.plan.entries import MOMENTS, Optimizer
+from symbp.program import Program, Var
+from symbp.render.c.selfcheck import NEXT_MEMBER, WORD, Difference, Member, Recipe, Reference
+from symbp.verify.draws import DISCRETE, NoDraw, arrays, members, shape_of
+from symbp.verify.evaluate import Array, EvaluationError, Margins, evaluate
+
+STYLES: tuple[tuple[int, int, bool], ...] = ((160, 961, True), (307, 1127, False), (123, 778, False), (10, 42, False))
+"""Numbers of both signs, positive ones, fractions, small ones: the least one and how many there are, in 1024ths."""
+
+NEXT_VARIABLE, NEXT_ATTEMPT = 0x85EBCA6B, 0xC2B2AE35
+ATTEMPTS = 60
+CLEARANCE = 1e-3
+"""The distance from kinks that is looked for."""
+
+STENCIL = ((1, 3 / 4), (2, -3 / 20), (3, 1 / 60))
+"""The symmetric difference quotient of order six: distances in steps and their weights."""
+
+STEPS = {"float64": range(7, 19), "float32": range(3, 11)}
+"""Steps of difference quotients, as negative powers of two, the first that is precise enough is taken."""
+
+PRECISE = {"float64": 1e-8, "float32": 1e-3}
+MOST_DIFFERENCES = 48
+
+
+def reference_numbers(
+    derivation: Derivation, sizes: Mapping[str, Any], dtype: str = "float64", optimizer: Optimizer = "sgd",
+    largest: Mapping[str, int] | None = None,
+) -> Reference:
+    """Return values for every declared variable of a network, and what a module should compute from them.
+
+    derivation: the forward and the backward pass.
+    sizes:      all sizes as numbers; a family of sizes as a mapping from index to number.
+    dtype:      the type of the module's numbers: how far the steps of difference quotients go.
+    optimizer:  how the module moves its parameters.
+    largest:    sizes that the module takes at run time; the largest value is used.
+
+    Raises ``NoDraw`` when no values are found at which the loss and its gradients are finite.
+    """
+    known = {**sizes, **(largest or {})}
+    recipes, values = _values(derivation, known)
+    first, truth, rate, after, second = _two_steps(derivation, values, known, optimizer)
+    gradients = {name: _declared(truth[bar], values[name]) for name, bar in derivation.gradients.items()}
+    predictions = {
+        name: truth[name] for name, var in derivation.program.variables.items() if not var.declared and name in truth
+    }
+    differences = tuple(_differences(derivation.source, derivation.output, values, known, gradients, dtype))
+    return Reference(recipes, (first, second), gradients, after, predictions, rate, differences)
+
+
+def _declared(bar: Any, value: Any) -> Any:
+    # Of a family that is declared in part, the backward pass knows the computed members' adjoints too.
+    return {k: v for k, v in bar.items() if k in value} if isinstance(bar, Mapping) else bar
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Values
+
+
+def _values(derivation: Derivation, sizes: Mapping[str, Any]) -> tuple[dict[tuple[str, Member], Recipe], dict[str, Any]]:
+    program = derivation.source
+    best: tuple[float, dict[tuple[str, Member], Recipe], dict[str, Any]] | None = None
+    close = 0
+    for attempt in range(ATTEMPTS):
+        recipes, values = _attempt(program, sizes, attempt)
+        margins = Margins()
+        with np.errstate(all="ignore"):
+            found = evaluate(derivation.program, values, sizes, margins)
+        wanted = (derivation.output, *derivation.gradients.values())
+        if not all(np.isfinite(a).all() for name in wanted for a in arrays(found[name])):
+            continue
+        close += 1
+        if best is None or margins.kink > best[0]:
+            best = margins.kink, recipes, values
+        if best[0] >= CLEARANCE or close >= 4:
+            break
+    if best is None:
+        raise NoDraw(f"none of {ATTEMPTS} attempts keeps {derivation.output} and its gradients finite")
+    return best[1], best[2]
+
+
+def _attempt(
+    program: Program, sizes: Mapping[str, Any], attempt: int
+) -> tuple[dict[tuple[str, Member], Recipe], dict[str, Any]]:
+    recipes: dict[tuple[str, Member], Recipe] = {}
+    values: dict[str, Any] = {}
+    for number, var in enumerate(program.declared()):
+        if var.value is not None and not var.indices:
+            values[var.name] = np.array([[float(evaluate_scalar(x, sizes)) for x in row] for row in var.value])
+            continue
+        seed = 1 + NEXT_VARIABLE * (number + 1) + NEXT_ATTEMPT * attempt
+        style = attempt if attempt < len(STYLES) else (attempt * 7 + number * 3) % len(STYLES)
+        found: dict[Member, Array] = {}
+        for rank, member in enumerate(members(var, sizes) if var.indices else [()]):
+            rows, cols = shape_of(var, sizes, member)
+            below = 2 if var.size is None else evaluate_size(var.size, sizes)
+            recipe = _recipe(var, (seed + NEXT_MEMBER * rank) % WORD, rows, cols, style, below)
+            recipes[var.name, member] = recipe
+            found[member] = recipe.matrix(rows, cols)
+        values[var.name] = found if var.indices else found[()]
+    return recipes, values
+
+
+def _recipe(var: Var, seed: int, rows: int, cols: int, style: int, below: int) -> Recipe:
+    facts = var.facts
+    for fact in ("one_hot_columns", "one_hot_rows", "signs", "columns_sum_to_one", "rows_sum_to_one"):
+        if fact in facts:
+            return Recipe(fact, seed)  # type: ignore[arg-type]
+    if facts & {"binary", "mask"}:
+        recipe = Recipe("bits", seed)
+        # Both values occur, if there is room for them.
+        for _ in range(64):
+            made = recipe.matrix(rows, cols)
+            if made.size == 1 or made.min() < made.max():
+                break
+            recipe = replace(recipe, seed=(recipe.seed + 0x51ED2705) % WORD)
+        return recipe
+    if "index" in facts:
+        return Recipe("whole_numbers", seed, spread=below)
+    unknown = facts - {"positive", "symmetric"}
+    if unknown:
+        raise EvaluationError(f"no values are known for the fact {sorted(unknown)[0]}")
+    if "positive" in facts and style == 0:
+        style = 1
+    low, spread, signed = STYLES[style]
+    # Weights of wide layers are small, so that sums stay where activations bend.
+    wide = var.kind == "param" and min(rows, cols) > 1
+    shift = int(math.log2(max(rows, cols)) / 2) if wide else 0
+    return Recipe("symmetric" if "symmetric" in facts else "numbers", seed, low, spread, shift, signed)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Two steps
+
+
+def _two_steps(
+    derivation: Derivation, values: Mapping[str, Any], sizes: Mapping[str, Any], optimizer: Optimizer
+) -> tuple[float, dict[str, Any], float, dict[str, Any], float]:
+    program, output = derivation.program, derivation.output
+    moved = [n for n in derivation.gradients if program.variables[n].kind == "param"]
+    truth = evaluate(program, values, sizes)
+    first = float(truth[output][0, 0])
+    steepest = max((float(np.max(np.abs(a), initial=0.0)) for n in moved for a in arrays(truth[derivation.gradients[n]])),
+                   default=0.0)
+    power = -5 if optimizer == "adam" or not steepest else math.floor(math.log2(0.06 / steepest))
+    for exponent in range(power, power - 30, -1):
+        rate = 2.0**exponent
+        state = {n: {w: _like(values[n], 0.0) for w in MOMENTS[optimizer]} for n in moved}
+        now, at, second = dict(values), truth, math.nan
+        with np.errstate(all="ignore"):
+            for step in (1, 2):
+                if step == 2:
+                    at = evaluate(program, now, sizes)
+                    second = float(at[output][0, 0])
+                for name in moved:
+                    gradient = _declared(at[derivation.gradients[name]], values[name])
+                    now[name] = _moved(optimizer, step, rate, now[name], gradient, state[name])
+        if math.isfinite(second) and all(np.isfinite(a).all() for n in moved for a in arrays(now[n])):
+            return first, dict(truth), rate, {n: now[n] for n in moved}, second
+    raise NoDraw(f"no step keeps {output} finite")
+
+
+def _like(value: Any, number: float) -> Any:
+    if isinstance(value, Mapping):
+        return {k: np.full(v.shape, number) for k, v in value.items()}
+    return np.full(value.shape, number)
+
+
+def _moved(optimizer: Optimizer, step: int, rate: float, value: Any, gradient: Any, state: dict[str, Any]) -> Any:
+    """Return a parameter after a step, from the textbook formulas; ``state`` is changed in place."""
+    if isinstance(value, Mapping):
+        out = {}
+        for k in value:
+            own = {w: s[k] for w, s in state.items()}
+            out[k] = _moved(optimizer, step, rate, value[k], gradient[k], own)
+            for w, s in own.items():
+                state[w][k] = s
+        return out
+    if optimizer == "sgd":
+        return value - rate * gradient
+    if optimizer == "momentum":
+        state["mean"] = 0.9 * state["mean"] + gradient
+        return value - rate * state["mean"]
+    state["mean"] = 0.9 * state["mean"] + 0.1 * gradient
+    state["square"] = 0.999 * state["square"] + 0.001 * gradient**2
+    mean, square = state["mean"] / (1 - 0.9**step), state["square"] / (1 - 0.999**step)
+    return value - rate * mean / (np.sqrt(square) + 1e-8)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Difference quotients
+
+
+def _differences(
+    program: Program, output: str, values: Mapping[str, Any], sizes: Mapping[str, Any], gradients: Mapping[str, Any],
+    dtype: str,
+) -> Iterator[Difference]:
+    """Yield some entries of every gradient, each with a step at which the difference quotient is precise."""
+    found = 0
+    largest = max((float(np.max(np.abs(a), initial=0.0)) for g in gradients.values() for a in arrays(g)), default=0.0)
+    per_variable = max(min(3, MOST_DIFFERENCES // max(len(gradients), 1)), 1)
+    for name, gradient in gradients.items():
+        if program.variables[name].facts & (DISCRETE | {"symmetric", "columns_sum_to_one", "rows_sum_to_one"}):
+            continue
+        own = 0
+        for member, row, col in _candidates(gradient):
+            if own >= per_variable or found >= MOST_DIFFERENCES:
+                break
+            matrix = gradient[member] if isinstance(gradient, Mapping) else gradient
+            scale = max(float(np.max(np.abs(matrix), initial=0.0)), 1e-2 * largest)
+            step = _step(program, output, values, sizes, (name, member, row, col), float(matrix[row, col]), scale, dtype)
+            if step is not None:
+                yield Difference(name, member, row, col, step)
+                own, found = own + 1, found + 1
+
+
+def _candidates(gradient: Any) -> list[tuple[Member, int, int]]:
+    """Return entries worth a look: of some members the largest one, the last, and some between."""
+    if isinstance(gradient, Mapping):
+        keys = list(gradient)
+        some = [keys[k] for k in dict.fromkeys((0, len(keys) - 1, len(keys) // 2))]
+    else:
+        some = [()]
+    found: list[tuple[Member, int, int]] = []
+    for turn in range(4):
+        for member in some:
+            matrix = gradient[member] if isinstance(gradient, Mapping) else gradient
+            order = np.argsort(-np.abs(matrix), axis=None, kind="stable")
+            at = int(order[turn * (order.size - 1) // 6]) if turn < 3 else int(order.size // 2)
+            row, col = divmod(at, matrix.shape[1])
+            if (member, row, col) not in found:
+                found.append((member, row, col))
+    return found
+
+
+def _step(
+    program: Program, output: str, values: Mapping[str, Any], sizes: Mapping[str, Any],
+    where: tuple[str, Member, int, int], slope: float, scale: float, dtype: str,
+) -> float | None:
+    """Return the largest step at which the difference quotient of the evaluator is precise; None if there is none."""
+    name, member, row, col = where
+
+    def loss(move: float) -> float:
+        value = values[name]
+        matrix = np.array(value[member] if isinstance(value, Mapping) else value)
+        matrix[row, col] += move
+        changed = {**value, member: matrix} if isinstance(value, Mapping) else matrix
+        return float(evaluate(program, {**values, name: changed}, sizes)[output][0, 0])
+
+    for power in STEPS[dtype]:
+        h = 2.0**-power
+        with np.errstate(all="ignore"):
+            quotient = sum(weight * (loss(k * h) - loss(-k * h)) for k, weight in STENCIL) / h
+        if abs(quotient - slope) <= PRECISE[dtype] * scale:
+            return h
+    return None
