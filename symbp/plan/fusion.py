@@ -96,7 +96,7 @@ def _alone(plan: Plan, put: Put) -> Nest:
         return Nest((put,)) if axis in put.over else Nest((put,), axis, put.domain[axis])
     leader = _leader(put)
     axis = slow_axis(leader, plan.buffers[leader.buffer].order)
-    return Nest((put,), axis, put.domain[axis])
+    return Nest((put,)) if put.op == "argmax" and axis in put.over else Nest((put,), axis, put.domain[axis])
 
 
 def _leader(put: Put) -> View:
@@ -138,7 +138,7 @@ def _fits(plan: Plan, put: Put, axis: int, extent: Size) -> bool:
     """Tell whether a statement runs over the axis, and walks memory along the other one."""
     if not same_size(put.domain[axis], extent) or is_one(extent):
         return False
-    if axis in put.over and (put.op != "sum" or is_one(put.domain[1 - axis])):
+    if axis in put.over and (put.op == "argmax" or is_one(put.domain[1 - axis])):
         return False  # one chain of additions or comparisons: a loop of its own
     if is_one(put.domain[1 - axis]):
         return True

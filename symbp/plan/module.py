@@ -12,7 +12,7 @@ from symbp.derivation import Derivation
 from symbp.plan.entries import Entries, Optimizer, entries
 from symbp.plan.ir import Order, Plan
 from symbp.plan.passes import PASSES, step
-from symbp.plan.storage import ordered, sample_axes, storage
+from symbp.plan.storage import FEW, number, ordered, sample_axes, storage
 
 @dataclass(frozen=True)
 class Abilities:
@@ -60,12 +60,25 @@ def _orders(derivation: Derivation, found: Entries, plans: Sequence[Plan]) -> di
     program = derivation.program
     shapes = {v.name: v.shape for v in program.variables.values()}
     samples = [sample_axes(p.buffers.values(), shapes, program.samples) for p in plans]
+    samples = [_short_sides(p, axes) for p, axes in zip(plans, samples, strict=True)]
     orders = storage(plans, samples)
     # A gradient lies as its parameter does, so that a step is one walk through memory.
     for name, bar in found.gradients.items():
         if name in orders and bar in orders:
             orders[bar] = orders[name]
     return orders
+
+
+def _short_sides(plan: Plan, axes: Mapping[str, int]) -> dict[str, int]:
+    """Return the slow axis of each buffer that has samples: where a sample is a few numbers only, those of all samples
+    lie together, so that loops run over many."""
+    found = {}
+    for name, axis in axes.items():
+        buffer = plan.buffers[name]
+        side, count = (number(s.xreplace(dict(plan.capacity))) for s in (buffer.shape[1 - axis], buffer.shape[axis]))
+        few = buffer.role in ("scratch", "value") and 1 < side <= FEW < count
+        found[name] = 1 - axis if few else axis
+    return found
 
 
 def symbols(plan: Plan) -> set[sp.Symbol]:

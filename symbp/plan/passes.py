@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from symbp.plan.fusion import contract, fuse
+from symbp.plan.hoist import hoist
 from symbp.plan.ir import Plan
 from symbp.plan.loops import carry, fuse_loops, stack_products
 from symbp.plan.liveness import share
@@ -22,6 +23,7 @@ PASSES: dict[str, Pass] = {
     "common subexpressions": common_subexpressions,
     "dead equations": dead_equations,
     "recompute": recompute,
+    "hoist": hoist,
     "stack products": stack_products,
     "fuse loops": fuse_loops,
     "carry": carry,

@@ -91,10 +91,11 @@ class _Selection:
         var = self.program.variables[name]
         return [b.name for b in self.buffers.values() if b.of == var.name]
 
-    def temporary(self, rows: sp.Expr, cols: sp.Expr) -> View:
+    def temporary(self, rows: sp.Expr, cols: sp.Expr, said: str = "") -> View:
+        """Return a new matrix, named after what it is, or after the variable that it is computed for."""
         taken = self.buffers.keys() | self.program.variables.keys()
         base = self.source.equation.target.name if self.source else "x"
-        name = fresh_name(f"{base}_{next(self.counter)}", taken)
+        name = fresh_name(said or f"{base}_{next(self.counter)}", taken)
         self.buffers[name] = Buffer(name, rows, cols)
         return self.buffers[name].whole()
 
@@ -542,7 +543,8 @@ class _Selection:
         known = self._recall(key)
         if known is None:
             shape = (sp.S.One if 0 in axes else value.shape[0], sp.S.One if 1 in axes else value.shape[1])
-            known = self.temporary(*shape)
+            read = value.view.buffer if isinstance(value, Read) else ""
+            known = self.temporary(*shape, f"{read}_{op}" if read else "")
             self.put(known, value, axes, op)
             self._remember(key, known)
         return Read(known)
@@ -624,14 +626,14 @@ class _Selection:
         top = self.reduced(inner, (node.axis,), "max")
         found = self._recall(key)
         if found is None:
-            found = self.temporary(rows, cols)
+            found = self.temporary(rows, cols, f"{argument.view.buffer}_exp")
             self.put(found, Apply(EXP, (total(argument, product(Number(sp.S.NegativeOne), top)),)))
             self._remember(key, found)
         sums_key = (Read(found), (node.axis,), "sum")
         sums = self._recall(sums_key)
         if sums is None:
             shape = (sp.S.One, cols) if node.axis == 0 else (rows, sp.S.One)
-            sums = self.temporary(*shape)
+            sums = self.temporary(*shape, f"{argument.view.buffer}_sum")
             self.put(sums, Read(found), (node.axis,))
             self._remember(sums_key, sums)
         return found, top, Read(sums)

@@ -53,6 +53,8 @@ def steps_of(plan: Plan, nest: Nest, uses: dict[str, int]) -> Steps:
         (put,) = nest.puts
         leader = _leader(put)
         axis = slow_axis(leader, plan.buffers[leader.buffer].order)
+        if put.op == "argmax" and axis in put.over:
+            axis = 1 - axis  # a place is found along the inner axis
         extent = put.domain[axis]
     inner = 1 - axis
     groups: list[list[Put]] = []

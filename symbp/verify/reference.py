@@ -17,6 +17,7 @@ from symbp.derivation import Derivation
 from symbp.expr import evaluate_scalar, evaluate_size
 from symbp.plan.entries import MOMENTS, Optimizer
 from symbp.program import Program, Var
+from symbp.render.c.module import Module
 from symbp.render.c.selfcheck import NEXT_MEMBER, WORD, Difference, Member, Recipe, Reference
 from symbp.verify.draws import DISCRETE, NoDraw, arrays, members, shape_of
 from symbp.verify.evaluate import Array, EvaluationError, Margins, evaluate
@@ -39,6 +40,13 @@ PRECISE = {"float64": 1e-8, "float32": 1e-3}
 MOST_DIFFERENCES = 48
 
 
+def reference_of(module: Module) -> Reference:
+    """Return the reference numbers of a C module, at its sizes."""
+    dtype = "float32" if module.real.suffix else "float64"
+    largest = {s.name: n for s, n in module.capacity.items()}
+    return reference_numbers(module.derivation, module.sizes, dtype, module.optimizer, largest)
+
+
 def reference_numbers(
     derivation: Derivation, sizes: Mapping[str, Any], dtype: str = "float64", optimizer: Optimizer = "sgd",
     largest: Mapping[str, int] | None = None,
@@ -57,9 +65,7 @@ def reference_numbers(
     recipes, values = _values(derivation, known)
     first, truth, rate, after, second = _two_steps(derivation, values, known, optimizer)
     gradients = {name: _declared(truth[bar], values[name]) for name, bar in derivation.gradients.items()}
-    predictions = {
-        name: truth[name] for name, var in derivation.program.variables.items() if not var.declared and name in truth
-    }
+    predictions = {site.target.name: truth[site.target.name] for site in derivation.forward.sites}
     differences = tuple(_differences(derivation.source, derivation.output, values, known, gradients, dtype))
     return Reference(recipes, (first, second), gradients, after, predictions, rate, differences)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from symbp.calculus.passes import Passes
 from symbp.plan.entries import Optimizer
+from symbp.render.c.example import example
 from symbp.render.c.module import Memory, Module, check_name
 from symbp.render.c.scalars import REALS, GenerateError
+from symbp.render.c.selfcheck import Reference, selfcheck
 from symbp.render.c.summary import summary
 from symbp.render.files import Files
 from symbp.render.sizes import Given, fixed_sizes
@@ -21,7 +23,7 @@ MOST_BYTES = 2**31 - 1
 def write(
     passes: Passes, *, name: str = "network", sizes: Given | None = None, dtype: str = "float64",
     templates: Path | None = None, declaration: str = "", memory: Memory = "static", optimizer: Optimizer = "sgd",
-    largest: Mapping[str, int] | None = None,
+    largest: Mapping[str, int] | None = None, reference: Callable[[Module], Reference] | None = None,
 ) -> Files:
     """Return the C module of a derivation, as ``{file name: text}`` with a summary of what it takes.
 
@@ -34,13 +36,15 @@ def write(
     memory:      ``static``: temporaries in static memory; ``block``: in a block that the caller brings.
     optimizer:   ``sgd``, ``momentum`` or ``adam``.
     largest:     sizes that are known at run time only, with their largest value.
+    reference:   what computes the numbers of the self-check; without it there is none.
 
     Raises ``GenerateError`` where a derivation cannot be written in C, ``SizeError`` for sizes that do not fit it.
     """
-    return files(planned(
+    module = planned(
         passes, name=name, sizes=sizes, dtype=dtype, templates=templates, declaration=declaration, memory=memory,
         optimizer=optimizer, largest=largest,
-    ))
+    )
+    return files(module, reference)
 
 
 def planned(
@@ -59,8 +63,8 @@ def planned(
     )
 
 
-def files(module: Module) -> Files:
-    """Return the files of a module."""
+def files(module: Module, reference: Callable[[Module], Reference] | None = None) -> Files:
+    """Return the files of a module; ``reference`` computes the numbers of its self-check."""
     needs = module.figures()
     held = ("parameter", "gradient", "optimizer", "input", "cache", "scratch")
     bytes_in_all = sum(needs[f"{name}_bytes"] for name in held)
@@ -70,6 +74,14 @@ def files(module: Module) -> Files:
         )
     values = module.values()
     names = {f"{module.p}.h": "module.h.jinja", f"{module.p}.c": "module.c.jinja"}
+    names |= {"CMakeLists.txt": "CMakeLists.txt.jinja", f"{module.p}.pc": "module.pc.jinja"}
+    values |= {"tested": reference is not None}
+    if module.trained:
+        names[f"{module.p}_example.c"] = "example.c.jinja"
+        values |= example(module)
+    if reference is not None:
+        names[f"{module.p}_test.c"] = "selfcheck.c.jinja"
+        values |= selfcheck(module, reference(module))
     texts = {
         file: rendered("c", template, values, module.templates).rstrip("\n") + "\n" for file, template in names.items()
     }

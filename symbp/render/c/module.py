@@ -112,7 +112,7 @@ class Module:
         self.plans = self.entries.plans
         self.functions = Functions(name, self.real, templates)
         self.products = Products(name, self.real, templates)
-        self.windows, self.libraries = 0, False
+        self.windows, self.libraries, self.short = 0, False, False
         self.sizes = sizes
         self.output = self.derivation.output
 
@@ -294,6 +294,7 @@ class Module:
             self.capacity, self.p,
         )
         lines = writer.lines()
+        self.short = self.short or writer.short
         self.windows, self.libraries = max(self.windows, writer.windows), self.libraries or writer.libraries
         text = "\n".join(lines)
         head = []
@@ -423,6 +424,15 @@ class Module:
             start += rows * cols * members
         return found
 
+    def flat_buffers(self) -> dict[str, list[Buffer]]:
+        """Return the buffers that each flat array holds, in order."""
+        predicted = self._kept("predict") if "predict" in self.plans else []
+        return {
+            "params": self.held("param"), "inputs": self.held("input"),
+            "gradients": [self._buffer(b) for b in self.gradients],
+            "predictions": [self._plan_buffer("predict", n) for n in predicted],
+        }
+
     # -- figures --------------------------------------------------------------------------------------------------
     def figures(self) -> dict[str, int]:
         """Return what the module needs: numbers of entries, bytes, floating-point operations."""
@@ -483,7 +493,6 @@ class Module:
         """Return what the templates are given."""
         functions = self.prototypes()
         figures = self.figures()
-        numbers = self.held("param")
         return {
             "shared": "_THREADS)" in "".join(line for f in functions for line in f.body), "p": self.p, "P": self.P, "real": self.real.name, "suffix": self.real.suffix, "version": __version__,
             "title": f"{self.program.name}: forward pass, backward pass and training, in C99.",
@@ -495,12 +504,8 @@ class Module:
             "optimizer": self.optimizer if MOMENTS[self.optimizer] else "", "trained": self.trained,
             "optimizer_text": self._optimizer_text(),
             "train_head": self._train(head=True), "train_call": self._train(head=False), "loss": self._loss_name(),
-            "flat_params": self.flat(numbers), "flat_inputs": self.flat(self.held("input")),
-            "flat_gradients": self.flat(self._buffer(b) for b in self.gradients),
-            "predicts": "predict" in self.plans, "windows": self.windows, "libraries": self.libraries,
-            "flat_predictions": self.flat(
-                self._plan_buffer("predict", n) for n in self._kept("predict")
-            ) if "predict" in self.plans else [],
+            **{f"flat_{what}": self.flat(buffers) for what, buffers in self.flat_buffers().items()},
+            "predicts": "predict" in self.plans, "windows": self.windows, "libraries": self.libraries, "short": self.short,
         }
 
 

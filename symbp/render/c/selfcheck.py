@@ -187,6 +187,13 @@ class Part:
         return np.concatenate([np.asarray(value[m], dtype=float).ravel() for m in self.members])
 
 
+def predicted_buffers(module: Module) -> list[Buffer]:
+    """Return the buffers of what is computed without targets, in the order of their flat array."""
+    plan = module.plans["predict"]
+    buffers = [plan.buffers[n] for n in plan.outputs]
+    return [b for b in buffers if b.of != module.output and b.role == "value"]
+
+
 def gradient_parts(module: Module, known: Mapping[str, Mapping[tuple[str, Member], Place]]) -> list[Part]:
     """Return how the flat gradients belong to parameters and inputs."""
     bars = [module.buffers[name] for name in module.gradients]
@@ -212,6 +219,20 @@ def gradient_parts(module: Module, known: Mapping[str, Mapping[tuple[str, Member
 
 # ---------------------------------------------------------------------------------------------------------
 # What the template is filled with
+
+
+def calls(module: Module) -> dict[str, str]:
+    """Return how a file of its own calls the functions of the module, by entry."""
+    def call(entry: str, arguments: Sequence[str]) -> str:
+        given = {"rate": "rate", "steps": "steps", "out": "&predictions"}
+        return f"{module.p}_{entry}({', '.join(given.get(a, f'&{a}') for a in arguments)})"
+
+    found = {entry: call(entry, module.arguments(entry)) for entry in module.plans}
+    if module.trained:
+        step = module.arguments("train_step")
+        behind = step.index("rate") + 1
+        found["train"] = call("train", [*step[:behind], "steps", *step[behind:]])
+    return found
 
 
 def _number(value: float) -> str:
@@ -296,12 +317,10 @@ def selfcheck(module: Module, reference: Reference) -> dict[str, object]:
                 differences.append({"part": number, "at": at, "step": _number(wanted.step)})
     fills = {kind: list(_fills(module, reference, kind)) for kind in known}
     kinds = {f["recipe"].kind for calls in fills.values() for f in calls}  # type: ignore[attr-defined]
-    predicted = module.plans["predict"] if "predict" in module.plans else None
     shown_predictions: list[dict[str, object]] = []
     total = 0
-    if predicted is not None:
-        buffers = [predicted.buffers[n] for n in predicted.outputs if predicted.buffers[n].of != module.output]
-        for (name, member), place in places(module, buffers).items():
+    if "predict" in module.plans:
+        for (name, member), place in places(module, predicted_buffers(module)).items():
             value = reference.predictions.get(name)
             matrix = value.get(member) if isinstance(value, Mapping) else value
             total = max(total, place.start + place.count)
@@ -313,7 +332,7 @@ def selfcheck(module: Module, reference: Reference) -> dict[str, object]:
                     "scale": f"{float(np.max(np.abs(flat), initial=0.0)) or 1.0:.6g}",
                 })
     return {
-        "fills": fills, "kinds": kinds, "parts": shown, "entries": entries, "differences": differences,
+        "calls": calls(module), "fills": fills, "kinds": kinds, "parts": shown, "entries": entries, "differences": differences,
         "predictions": shown_predictions, "prediction_count": max(total, 1),
         "losses": [_number(v) for v in reference.losses], "rate": _number(reference.rate),
         "tolerance": "5e-5" if single else "1e-11", "difference_tolerance": "1e-2" if single else "1e-7",
@@ -324,4 +343,4 @@ def selfcheck(module: Module, reference: Reference) -> dict[str, object]:
     }
 
 
-__all__ = ["Difference", "Recipe", "Reference", "direction", "mixed", "selfcheck"]
+__all__ = ["Difference", "Recipe", "Reference", "direction", "mixed", "calls", "selfcheck"]

@@ -23,6 +23,9 @@ from symbp.render.c.scalars import (
     times, wrap,
 )
 
+SHORT = (4, 16)
+"""Loops of so few steps gcc unrolls too early to run several steps at once; they are marked so that it does not."""
+
 LIBRARY = 10_000_000
 """From so many multiplications on a product is left to a BLAS library, where the user wants one."""
 
@@ -77,7 +80,7 @@ class Writer:
         }
         self.inside = registers(self.plan)
         self.sums = self.windows = 0
-        self.libraries = False
+        self.libraries = self.short = False
         self.lows: dict[str, int] = {}
         self.start = ""
 
@@ -383,12 +386,10 @@ class Writer:
         """Return what makes the targets empty that are summed up over the steps."""
         inner = "i" if steps.axis == 1 else "j"
         for put in steps.cleared:
-            if put.op != "sum":
-                raise GenerateError("a maximum over the slow axis has no C form yet")
             extent = put.target.shape[1 - steps.axis]
             place: Linear = {inner: 1}
             text = self.element(put.target, place, place)
-            zero = self.real.literal(sp.S.Zero)
+            zero = self.real.literal(sp.S.Zero) if put.op == "sum" else self._least()
             if is_one(extent):
                 yield f"{text} = {zero};"
             else:
@@ -415,9 +416,10 @@ class Writer:
                 self._reduction(put, value, target, across, inner, before, body, after)
                 continue
             if put.op == "argmax" and (across or along in put.over):
-                if across:
-                    raise GenerateError("a place over the slow axis has no C form yet")
                 body.append(f"{target} = {self.real.literal(sp.S.Zero)};")
+                continue
+            if across and put.op == "max":
+                body.append(f"{target} = {value} > {target} ? {value} : {target};")
                 continue
             sign = "+=" if put.accumulate or across else "="
             name = put.target.buffer
@@ -433,6 +435,9 @@ class Writer:
             yield from body
         else:
             head = f"for (size_t {inner} = 0u; {inner} < {self.size(sweep.extent)}; ++{inner})"
+            if sweep.extent.is_Integer and SHORT[0] <= int(sweep.extent) <= SHORT[1] and not before:
+                self.short = True
+                yield f"{self.prefix.upper()}_SHORT"
             if len(body) == 1 and len(head) + len(body[0]) < WIDTH - 20:
                 yield f"{head} {{ {body[0]} }}"
             else:
@@ -440,6 +445,9 @@ class Writer:
                 yield from _indented(body)
                 yield "}"
         yield from after
+
+    def _least(self) -> str:
+        return "-HUGE_VALF" if self.real.suffix else "-HUGE_VAL"
 
     def _reduction(
         self, put: Put, value: str, target: str, across: bool, inner: str, before: list[str], body: list[str],
@@ -454,15 +462,14 @@ class Writer:
             body.append(f"{name} += {value};")
             after.append(f"{target} {'+=' if put.accumulate or across else '='} {name};")
             return
-        if across or put.accumulate:
-            raise GenerateError("a maximum over both axes has no C form yet")
+        if (across and put.op == "argmax") or put.accumulate:
+            raise GenerateError("the place of a maximum over both axes has no C form")
         self.sums += 1
         top, place = self.names(f"top_{self.sums}"), self.names(f"place_{self.sums}")
-        infinity = "-HUGE_VALF" if self.real.suffix else "-HUGE_VAL"
-        before.append(f"{real} {top} = {infinity};")
+        before.append(f"{real} {top} = {self._least()};")
         if put.op == "max":
             body.append(f"{top} = {value} > {top} ? {value} : {top};")
-            after.append(f"{target} = {top};")
+            after.append(f"{target} = {top} > {target} ? {top} : {target};" if across else f"{target} = {top};")
             return
         before.append(f"size_t {place} = 0u;")
         body.append(f"if ({value} > {top}) {{ {top} = {value}; {place} = {inner}; }}")

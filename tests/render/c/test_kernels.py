@@ -28,8 +28,8 @@ REALS = ("float", "double")
 
 # Units in the last place, in float and in double, as the templates state them.
 BOUNDS = {
-    "exp": (1.1, 1.1), "tanh": (2.5, 2.6), "sigmoid": (2.3, 2.4), "log": (0.9, 0.9), "softplus": (2.0, 2.1),
-    "erf": (2.5, 4.0),
+    "exp": (1.1, 1.1), "tanh": (2.6, 2.6), "sigmoid": (2.5, 2.5), "log": (1.0, 1.0), "softplus": (2.1, 2.1),
+    "erf": (2.5, 4.2),
 }
 
 
@@ -45,8 +45,11 @@ class Product:
     a_transposed: bool = False
     b_transposed: bool = False
     spare: int = 0  # columns of C that belong to somebody else
+    rows: int = 20
 
-    rows = 20
+    def counts(self) -> tuple[int, ...]:
+        """Return the numbers of rows to try."""
+        return tuple(range(1, 21)) if self.rows == 20 else (self.rows // 2, self.rows)
 
     def values(self, name: str) -> dict[str, object]:
         """The parameters of the templates."""
@@ -70,15 +73,17 @@ def products() -> Iterator[Product]:
         for columns, depth in (*sizes, *drawn):
             yield Product(form, columns, depth, spare=int(rng.integers(0, 3)))
         yield Product(form, 37, 300)
+        yield Product(form, 70, 300, a_transposed=True, accumulate=form == "tiled", rows=107)
         yield Product(form, 37, 530, accumulate=True, a_transposed=True)
         yield Product(form, 50, 70, accumulate=True, spare=1)
         yield Product(form, 29, 20, a_transposed=True)
     yield Product("tiled", 45, 67, open_depth=True)
     yield Product("tiled", 10, 300, open_depth=True, accumulate=True, a_transposed=True)
+    yield Product("packed", 20, 530, rows=107, spare=1)
     yield Product("packed", 70, 37, b_transposed=True)
     yield Product("packed", 5, 300, b_transposed=True, a_transposed=True)
-    for columns, depth in ((1, 1), (4, 16), (10, 37), (7, 64), (3, 5), (33, 100)):
-        yield Product("dot", columns, depth, b_transposed=True, spare=columns % 2)
+    for columns, depth in ((1, 1), (1, 50), (4, 16), (10, 37), (7, 64), (3, 5), (33, 100)):
+        yield Product("dot", columns, depth, b_transposed=True, spare=columns % 2 * (columns > 1))
         yield Product("dot", columns, depth, b_transposed=True, accumulate=True)
     yield Product("dot", 6, 45, open_depth=True, b_transposed=True)
 
@@ -132,7 +137,7 @@ def compiled(folder: Path, text: str, *options: str) -> Path:
 
 OPTIONS = {
     "plain": ["-O3", "-march=native"],
-    "vector": ["-O3", "-march=native", "-DNET_USE_VECTOR"],
+    "vector": ["-O2", "-march=native", "-DNET_USE_VECTOR"],
     "narrow": ["-O2", "-march=native", *(["-mno-avx512f"] if platform.machine() == "x86_64" else [])],
     "portable": ["-O1", "-ffp-contract=off"],
 }
@@ -162,7 +167,7 @@ def test_products_are_exact_on_small_integers(library: tuple[ctypes.CDLL, Any]) 
         b = rng.integers(-8, 9, (product.depth, product.columns)).astype(dtype)
         stored_a = np.ascontiguousarray(a.T if product.a_transposed else a)
         stored_b = np.ascontiguousarray(b.T if product.b_transposed else b)
-        for rows in range(1, product.rows + 1):
+        for rows in product.counts():
             before = rng.integers(-8, 9, (product.rows + 1, product.columns + product.spare)).astype(dtype)
             c = before.copy()
             kernels[f"product_{i}"](ctypes.c_size_t(rows), pointer(stored_a), pointer(stored_b), pointer(c))
@@ -215,7 +220,7 @@ def test_functions_keep_their_bounds(library: tuple[ctypes.CDLL, Any], name: str
     assert np.max(error) > 0.4, "a rounded result is not exact: nothing was compared"
 
 
-SPECIAL = {
+SPECIAL: dict[str, list[float | None]] = {
     "exp": [np.inf, 0, np.nan, 1, 1, np.inf, 0],
     "tanh": [1, -1, np.nan, 0, -0.0, 1, -1],
     "sigmoid": [1, 0, np.nan, 0.5, 0.5, 1, 0],
@@ -252,7 +257,7 @@ def test_nothing_outside_of_the_matrices_is_touched(tmp_path: Path) -> None:
     lines = [source("float"), "#include <stdlib.h>\nint main(void)\n{"]
     for i, product in enumerate(PRODUCTS):
         depth, width = product.depth, product.columns + product.spare
-        for rows in (1, 3, 20, 13):
+        for rows in (1, 3, 13, product.rows):
             # A is narrower in memory where fewer of its rows are used: only then is a read beyond them seen.
             size_a = (depth - 1) * product.rows + rows if product.a_transposed else rows * depth
             size_c = (rows - 1) * width + product.columns
