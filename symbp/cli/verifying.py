@@ -64,7 +64,10 @@ def _lines(verdicts: Iterable[report.Verdict]) -> Iterator[tuple[str, str]]:
         what = f"{v.checked}: {', '.join(w.removeprefix('module ') for w in v.witnesses)}"
         error, limit = (f"{v.error:.0e}", f"{v.tolerance:.0e}") if v.tolerance else ("equal", "")
         said = v.verdict + (", proved" if v.proved else "")
-        rows.append(((v.subject, said, error, limit, str(v.draws), what), "" if v.ok else "red"))
+        if v.verdict == "skipped":
+            rows.append(((v.subject, said, "", "", "", f"{v.checked}: {v.detail}"), "yellow"))
+            continue
+        rows.append(((v.subject, said, error, limit, str(v.draws), what), "red" if v.bad else ""))
         if v.detail:
             rows.append((("", "", "", "", "", v.detail), "red"))
     widths = [max(len(row[k]) for row, _ in rows) for k in range(len(HEADER) - 1)]

@@ -72,10 +72,11 @@ def _orders(derivation: Derivation, found: Entries, plans: Sequence[Plan]) -> di
 def _short_sides(plan: Plan, axes: Mapping[str, int]) -> dict[str, int]:
     """Return the slow axis of each buffer that has samples: where a sample is a few numbers only, those of all samples
     lie together, so that loops run over many."""
+    known = {s: sp.Integer(n) for s, n in plan.capacity.items()}
     found = {}
     for name, axis in axes.items():
         buffer = plan.buffers[name]
-        side, count = (number(s.xreplace(dict(plan.capacity))) for s in (buffer.shape[1 - axis], buffer.shape[axis]))
+        side, count = (number(s.xreplace(known)) for s in (buffer.shape[1 - axis], buffer.shape[axis]))
         few = buffer.role in ("scratch", "value") and 1 < side <= FEW < count
         found[name] = 1 - axis if few else axis
     return found

@@ -22,6 +22,9 @@ PANEL = 32
 SMALL = 256
 """A right factor of at most so many entries is read as it lies, in any order."""
 
+FEW_IN_ALL = 4096
+"""A product of at most so many multiplications is done as it stands: tiles and panels cost more than they save."""
+
 BLOCK, LARGE_BLOCK = 48, 256
 """How many rows of a product are made before its epilogue runs over them; so many of a large one."""
 
@@ -160,6 +163,8 @@ class _Packing:
         o = oriented(kernel, order)
         rows = int(o.rows) if o.rows.is_Integer else FEW + 1
         block = self.block(kernel, o)
+        if 0 < multiplications(kernel, self.plan) <= FEW_IN_ALL:
+            return replace(kernel, form=Form("small", block)), None
         along = neighbours(o.right, self.plan.buffers[o.right.buffer].order)
         if along != 0:
             return replace(kernel, form=Form("direct", block)), None

@@ -6,7 +6,7 @@ error signals, and those in the first one, ``(P - Y)/m``; with ``rate/m`` there 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 import sympy as sp
@@ -20,15 +20,17 @@ from symbp.plan.ir import (
 MINUS = Number(sp.S.NegativeOne)
 
 
-def fold_rate(plan: Plan) -> Plan:
+def fold_rate(plan: Plan, signals: Collection[str]) -> Plan:
     """Return the plan of a training step with the rate where error signals begin.
+
+    signals: the variables that are adjoints or messages.  Of two factors of a product, one of them carries the rate.
 
     The gradients that the updates read become ``rate`` times what they were, also those that the caller gets.
     """
     updates = {id(k): g for k in walk(plan.body) for g in [_update(plan, k)] if g}
     if not updates:
         return plan
-    carried = _carried(plan, updates)
+    carried = _carried(plan, updates, signals)
     if not carried:
         return plan
 
@@ -68,8 +70,8 @@ def _update(plan: Plan, kernel: Kernel) -> str:
     return gradient.view.buffer if number == Number(-RATE) and isinstance(gradient, Read) else ""
 
 
-def _carried(plan: Plan, updates: Mapping[int, str]) -> set[str]:
-    """Return the buffers that may hold ``rate`` times what they held: all that is computed from them is linear in them."""
+def _carried(plan: Plan, updates: Mapping[int, str], signals: Collection[str]) -> set[str]:
+    """Return the buffers that may hold ``rate`` times what they held: what is computed from them is linear in them."""
     gradients = set(updates.values())
     kept = set(plan.outputs) - gradients
     found = {n for n, b in plan.buffers.items() if b.role not in ("param", "input", "const", "state") and n not in kept}
@@ -82,12 +84,8 @@ def _carried(plan: Plan, updates: Mapping[int, str]) -> set[str]:
             pair = next(_pairs(plan, found), None)
             if pair is None:
                 return found
-            wrong = {next((n for n in reversed(pair) if not _is_error(plan, n)), pair[-1])}
+            wrong = {next((n for n in reversed(pair) if plan.buffers[n].of not in signals), pair[-1])}
         found = found - wrong
-
-
-def _is_error(plan: Plan, name: str) -> bool:
-    return plan.buffers[name].of.endswith("_bar") or plan.buffers[name].of.startswith("M_")
 
 
 def _nonlinear(plan: Plan, updates: Mapping[int, str], found: set[str]) -> set[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
@@ -32,7 +34,19 @@ def template_roots(folder: Path | None = None) -> list[Path | Traversable]:
 
 
 def environment(target: str, folder: Path | None = None) -> jinja2.Environment:
-    """Return the Jinja environment of a target's templates: strict about names, byte-stable."""
+    """Return the Jinja environment of a target's templates: strict about names, byte-stable.
+
+    One without a folder is kept, so that a template which is filled many times is parsed once.
+    """
+    return _kept(target) if folder is None else _made(target, folder)
+
+
+@lru_cache(maxsize=16)
+def _kept(target: str) -> jinja2.Environment:
+    return _made(target, None)
+
+
+def _made(target: str, folder: Path | None) -> jinja2.Environment:
     roots = template_roots(folder)
 
     def load(name: str) -> str | None:
@@ -46,8 +60,13 @@ def environment(target: str, folder: Path | None = None) -> jinja2.Environment:
                     return file.read_text(encoding="utf-8")
         return None
 
+    def source(name: str) -> tuple[str, str | None, Callable[[], bool]] | None:
+        text = load(name)
+        # A template that was changed since is parsed anew.
+        return None if text is None else (text, None, lambda: load(name) == text)
+
     return jinja2.Environment(
-        loader=jinja2.FunctionLoader(load), undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True,
+        loader=jinja2.FunctionLoader(source), undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True, newline_sequence="\n",
     )
 

@@ -324,6 +324,9 @@ VARIANTS = (
 )
 """The ways to write a module that are compared, one after the other."""
 
+SINGLE_VARIANTS = (Variant("block", "adam"),)
+"""The same in single precision: that a precision is another one changes numbers and names, not the plan."""
+
 SPARE = 3
 """By how many samples the largest batch exceeds the one that is given."""
 
@@ -393,7 +396,7 @@ def compiled(group: Iterable[Case], flags: Sequence[str] = FLAGS) -> Iterator[ct
 def check_compiled(
     derivation: Derivation, rng: np.random.Generator, *, sizes: Sequence[Mapping[str, Any]],
     dtypes: Sequence[str] = ("float64",), flags: Sequence[str] = FLAGS, modules: Mapping[str, ModuleType] | None = None,
-    variants: Sequence[Variant] = VARIANTS,
+    variants: Sequence[Variant] = (),
 ) -> dict[str, list[Finding]]:
     """Compare generated C modules with the reference evaluator, and return the findings by precision.
 
@@ -405,14 +408,14 @@ def check_compiled(
     dtypes:   the precisions.
     flags:    options of the compiler.
     modules:  the NumPy modules of the same derivation, by precision: their parameters after a step must be the same.
-    variants: the ways in which modules are written.
+    variants: the ways in which modules are written; by default all of them in double, one in single precision.
 
     Raises ``GenerateError`` where the derivation cannot be written in C, ``CompileError`` where it does not compile.
     """
     chosen: dict[str, list[Case]] = {}
     for dtype in dtypes:
         some = sizes if dtype == "float64" else sizes[-1:]
-        few = variants if dtype == "float64" else variants[-2:]
+        few = variants or (VARIANTS if dtype == "float64" else SINGLE_VARIANTS)
         chosen[dtype] = cases(derivation, some, dtype, few, prefix="d" if dtype == "float64" else "s")
     found: dict[str, list[Finding]] = {dtype: [] for dtype in dtypes}
     with compiled([case for group in chosen.values() for case in group], flags) as library:
@@ -537,7 +540,7 @@ class Comparison:
                 loss = float(value_of(truth, self.derivation.output))
             lost = _worst(lost, abs(c.call("train_step", rate) - loss) / max(scale, abs(loss)))
             after = c.params()
-            if step == 0 and self.numpy is not None and self.module.optimizer == "sgd" and not self.module.capacity:
+            if step == 0 and self.numpy is not None and self.module.optimizer == "sgd":
                 yield self.like_numpy(after, rate)
             noise = (1e-2 if self.single else 1e-4) * self._largest(truth)
             for name in self.params():

@@ -1,13 +1,15 @@
-"""Verifying a whole network: every printed equation, every step, and the generated module, by independent witnesses."""
+"""Verifying a whole network: every printed equation, every step, and the generated modules, by independent witnesses."""
 
 from __future__ import annotations
 
 import itertools
+import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from symbp.program import Equation, Program, ProgramError, check, elementwise_fu
 from symbp.verify.draws import NoDraw, choose_sizes, sizes_text
 from symbp.verify.module import check_module, load_module
 from symbp.verify.normal_form import prove_adjoint
-from symbp.verify.report import Verdict, judge
+from symbp.verify.report import Verdict, judge, skipped
 from symbp.verify.steps import check_steps
 from symbp.verify.witnesses import (
     CANCELS,
@@ -229,27 +231,56 @@ def specified(program: Program) -> Program:
 
 
 def check_generated(derivation: Derivation, *, seed: int = 0, name: str = "network") -> list[Verdict]:
-    """Generate the NumPy module in both precisions and compare it with the reference evaluator."""
+    """Generate the NumPy module and the C module in both precisions, and compare them with the reference evaluator."""
     source = specified(derivation.source)
     if source is not derivation.source:
         derivation = import_module("symbp.calculus").derive(source, list(derivation.gradients), derivation.output)
+    modules: dict[str, ModuleType] = {}
+    verdicts = [_numpy_module(derivation, dtype, seed, name, modules) for dtype in DTYPES]
+    return [*verdicts, *_c_modules(derivation, seed, name, modules)]
+
+
+DTYPES = ("float64", "float32")
+"""The precisions of generated modules."""
+
+
+def _numpy_module(
+    derivation: Derivation, dtype: str, seed: int, name: str, modules: dict[str, ModuleType]
+) -> Verdict:
+    """Check the NumPy module of one precision, and keep it in ``modules``."""
     generate = import_module("symbp.pipeline").generate
     refused = import_module("symbp.render.numpy").GenerateError
-    verdicts = []
-    for dtype in ("float64", "float32"):
-        checked = f"NumPy module, {dtype}"
-        try:
-            text = generate(derivation, name=name, dtype=dtype)[f"{name}.py"]
-        except refused as error:
-            findings = [Finding("module", name, "not checked", detail=f"no module can be generated: {error}")]
-            verdicts.append(judge(f"{name}.py", checked, findings))
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"{name}.py"
-            path.write_text(text, encoding="utf-8")
-            findings = check_module(derivation, load_module(path, name), np.random.default_rng(seed))
-        verdicts.append(judge(f"{name}.py", checked, findings))
-    return verdicts
+    checked = f"NumPy module, {dtype}"
+    try:
+        text = generate(derivation, name=name, dtype=dtype)[f"{name}.py"]
+    except refused as error:
+        findings = [Finding("module", name, "not checked", detail=f"no module can be generated: {error}")]
+        return judge(f"{name}.py", checked, findings)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}.py"
+        path.write_text(text, encoding="utf-8")
+        modules[dtype] = load_module(path, name)
+        findings = check_module(derivation, modules[dtype], np.random.default_rng(seed))
+    return judge(f"{name}.py", checked, findings)
+
+
+def _c_modules(derivation: Derivation, seed: int, name: str, modules: Mapping[str, ModuleType]) -> list[Verdict]:
+    """Check the C module in both precisions; say so where there is no compiler, or no such module."""
+    c = import_module("symbp.verify.compiled")
+    names = {dtype: f"C module, {dtype}" for dtype in DTYPES}
+    if c.compiler() is None:
+        return [skipped(f"{name}.c", "C module", f"there is no C compiler: {', '.join(c.COMPILERS)}")]
+    try:
+        found = c.check_compiled(
+            derivation, np.random.default_rng(seed), sizes=choose_sizes(derivation.source), dtypes=DTYPES,
+            modules=modules,
+        )
+    except import_module("symbp.render.c").GenerateError as error:
+        return [skipped(f"{name}.c", "C module", f"there is none: {error}")]
+    except c.CompileError as error:
+        broken = [Finding("module", name, "fails", error=math.inf, tolerance=c.DOUBLE, detail=str(error))]
+        return [judge(f"{name}.c", "C module", broken)]
+    return [judge(f"{name}.c", names[dtype], findings) for dtype, findings in found.items()]
 
 
 def verify_program(program: Program, *, draws: int = 3, seed: int = 0, modules: bool = True) -> list[Verdict]:
@@ -259,7 +290,7 @@ def verify_program(program: Program, *, draws: int = 3, seed: int = 0, modules: 
     ---------
     draws:   how many draws each witness makes at least.
     seed:    of the draws; the same seed gives the same verdicts.
-    modules: whether the NumPy module is generated and compared too.
+    modules: whether the NumPy module and the C module are generated and compared too.
     """
     derivation = import_module("symbp.calculus").derive(program)
     verdicts = check_derivation(derivation, draws=draws, seed=seed)

@@ -26,7 +26,8 @@ class Verdict:
     sizes:     the sizes of the draws, as text.
     error:     the worst measured relative error.
     tolerance: the tolerance that belongs to it; 0 when only exact witnesses answered.
-    verdict:   holds, fails, refused, or not checked (fewer than two witnesses).
+    verdict:   holds, fails, refused, not checked (fewer than two witnesses), or skipped (an optional tool is missing,
+               or there is nothing to check).
     detail:    the first reason why it does not hold.
     proved:    whether the equation is proved for all sizes; None if no proof was tried.
     """
@@ -46,6 +47,16 @@ class Verdict:
     def ok(self) -> bool:
         """Tell whether it holds."""
         return self.verdict == "holds"
+
+    @property
+    def bad(self) -> bool:
+        """Tell whether it should hold and was not shown to."""
+        return self.verdict not in ("holds", "skipped")
+
+
+def skipped(subject: str, checked: str, reason: str) -> Verdict:
+    """Return the verdict on what was not looked at, and why: it neither holds nor counts against the rest."""
+    return Verdict(subject, checked, (), 0, (), 0.0, 0.0, "skipped", reason)
 
 
 def judge(subject: str, checked: str, findings: Sequence[Finding], proved: bool | None = None) -> Verdict:
@@ -86,9 +97,9 @@ def judge(subject: str, checked: str, findings: Sequence[Finding], proved: bool 
 
 
 def all_ok(verdicts: Iterable[Verdict]) -> bool:
-    """Tell whether there are verdicts and all of them hold."""
+    """Tell whether there are verdicts that hold, and none that should and do not."""
     seen = list(verdicts)
-    return bool(seen) and all(v.ok for v in seen)
+    return any(v.ok for v in seen) and not any(v.bad for v in seen)
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -101,7 +112,7 @@ def rows(verdicts: Iterable[Verdict]) -> list[tuple[str, ...]]:
     """Return the table, one row of plain texts per verdict, under ``HEADER``."""
     table: list[tuple[str, ...]] = []
     for v in verdicts:
-        error = f"{v.error:.0e}" if v.tolerance or v.error else "equal"
+        error = f"{v.error:.0e}" if v.tolerance or v.error else "" if v.verdict == "skipped" else "equal"
         proved = "" if v.proved is None else ", proved" if v.proved else ", not proved for all sizes"
         word = v.verdict + proved + (f": {v.detail}" if v.detail else "")
         table.append((v.subject, v.checked, _joined(v.witnesses), str(v.draws), error, word))
@@ -126,16 +137,19 @@ def text_table(verdicts: Sequence[Verdict]) -> str:
 def summary(verdicts: Sequence[Verdict]) -> str:
     """Return one line: how many hold, how many are proved for all sizes, the worst measured error."""
     good = sum(v.ok for v in verdicts)
+    wanted = [v for v in verdicts if v.verdict != "skipped"]
     tried = [v for v in verdicts if v.proved is not None]
     proved = sum(bool(v.proved) for v in tried)
     # Single precision is held against a tolerance of its own and would hide the rest.
     worst = max((v.error for v in verdicts if 0 < v.tolerance < 1e-6 and math.isfinite(v.error)), default=0.0)
-    parts = [f"{good} of {len(verdicts)} hold"]
+    parts = [f"{good} of {len(wanted)} hold"]
     if tried:
         parts.append(f"{proved} of {len(tried)} equations proved for all sizes")
     if any("exact" in w for v in verdicts for w in v.witnesses):
         parts.append("exact at sampled sizes")
-    return "; ".join([*parts, f"measured {worst:.0e}"])
+    parts.append(f"measured {worst:.0e}")
+    return "; ".join([*parts, *dict.fromkeys(f"not checked: {v.checked} ({v.detail})" for v in verdicts
+                                             if v.verdict == "skipped")])
 
 
 def as_json(reports: Mapping[str, Sequence[Verdict]]) -> str:
@@ -153,17 +167,21 @@ def as_junit(reports: Mapping[str, Sequence[Verdict]], seconds: Mapping[str, flo
     """Return verdicts by network as JUnit XML: one suite per network, one case per verdict.
 
     What fails is a failure; what was refused or not checked is a failure as well, of another type: it was not shown.
+    What was skipped says so.
     """
     root = ElementTree.Element("testsuites")
     for name, verdicts in reports.items():
-        bad = sum(not v.ok for v in verdicts)
+        bad, left = sum(v.bad for v in verdicts), sum(v.verdict == "skipped" for v in verdicts)
         took = {"time": f"{seconds[name]:.3f}"} if seconds and name in seconds else {}
         suite = ElementTree.SubElement(
-            root, "testsuite", {"name": name, "tests": str(len(verdicts)), "failures": str(bad), "errors": "0", **took}
+            root, "testsuite",
+            {"name": name, "tests": str(len(verdicts)), "failures": str(bad), "errors": "0", "skipped": str(left), **took},
         )
         for v in verdicts:
             case = ElementTree.SubElement(suite, "testcase", {"classname": name, "name": f"{v.subject}: {v.checked}"})
-            if not v.ok:
+            if v.verdict == "skipped":
+                ElementTree.SubElement(case, "skipped", {"message": v.detail})
+            elif v.bad:
                 failure = ElementTree.SubElement(case, "failure", {"type": v.verdict, "message": v.detail or v.verdict})
                 failure.text = (
                     f"witnesses: {', '.join(v.witnesses) or 'none'}\nsizes: {'; '.join(v.sizes)}\nerror: {v.error}"

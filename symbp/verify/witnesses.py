@@ -25,7 +25,8 @@ from symbp.verify.prime_field import (
     Dual, FieldRun, Oracles, P, Redraw, field_draw, field_inner, field_tangent, moved,
 )
 
-Outcome = Literal["holds", "fails", "refused", "not checked"]
+Outcome = Literal["holds", "fails", "refused", "not checked", "skipped"]
+"""What a check says; skipped: it was not asked for, because an optional tool or an artifact is not there."""
 
 STEP = 1e-30
 """The imaginary step of witness 3: no subtraction takes place, so it may be as small as one likes."""

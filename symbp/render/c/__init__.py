@@ -74,14 +74,14 @@ def files(module: Module, reference: Callable[[Module], Reference] | None = None
         )
     values = module.values()
     names = {f"{module.p}.h": "module.h.jinja", f"{module.p}.c": "module.c.jinja"}
-    names |= {"CMakeLists.txt": "CMakeLists.txt.jinja", f"{module.p}.pc": "module.pc.jinja"}
     values |= {"tested": reference is not None}
-    if module.trained:
-        names[f"{module.p}_example.c"] = "example.c.jinja"
-        values |= example(module)
     if reference is not None:
         names[f"{module.p}_test.c"] = "selfcheck.c.jinja"
         values |= selfcheck(module, reference(module))
+    if module.trained:
+        names[f"{module.p}_example.c"] = "example.c.jinja"
+        values |= example(module)
+    names |= {"CMakeLists.txt": "CMakeLists.txt.jinja", f"{module.p}.pc": "module.pc.jinja"}
     texts = {
         file: rendered("c", template, values, module.templates).rstrip("\n") + "\n" for file, template in names.items()
     }

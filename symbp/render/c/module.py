@@ -505,7 +505,7 @@ class Module:
             "optimizer_text": self._optimizer_text(),
             "train_head": self._train(head=True), "train_call": self._train(head=False), "loss": self._loss_name(),
             **{f"flat_{what}": self.flat(buffers) for what, buffers in self.flat_buffers().items()},
-            "predicts": "predict" in self.plans, "windows": self.windows, "libraries": self.libraries, "short": self.short,
+            "predicts": "predict" in self.plans, "windows": self.windows, "libraries": self.libraries, "short": self.short or "small" in self.products.forms,
         }
 
 
