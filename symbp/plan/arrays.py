@@ -360,7 +360,7 @@ class _Lowering:
     # -- expressions ---------------------------------------------------------------------------------------------
     def operand(self, e: Expr) -> Expr:
         """Return a number or an array that holds the value."""
-        if isinstance(e, (Read, Number)):
+        if isinstance(e, (Read, Number, Position)):
             return e
         target = self.temporary(e.shape)
         return self.into(target, e, fresh=True)
@@ -433,7 +433,7 @@ class _Lowering:
 
     def part(self, target: View | None, e: Expr, later: Iterable[Expr]) -> Expr:
         """Return an operand; a value that is computed for it may stand in the target if that is free."""
-        if isinstance(e, (Read, Number)):
+        if isinstance(e, (Read, Number, Position)):
             return e
         place = None if target is None else self.place(target, e.shape, later)
         if place is None or place != target:
@@ -444,7 +444,7 @@ class _Lowering:
 
     def alone(self, target: View, e: Expr, fresh: bool) -> Expr:
         """Write a sum of one term or a product of one factor; nothing is copied for a new temporary."""
-        if fresh and isinstance(e, (Read, Number)):
+        if fresh and isinstance(e, (Read, Number, Position)):
             self.buffers.pop(target.buffer)
             return e
         return self.into(target, e, fresh)
@@ -482,7 +482,7 @@ class _Lowering:
         masks = [(False, f) for f in factors if _is_mask(f)]
         small, large = groups[0], groups[1]
         steps: list[tuple[bool, Expr]]
-        number = [(False, Number(coefficient))] if coefficient != 1 else []
+        number: list[tuple[bool, Expr]] = [(False, Number(coefficient))] if coefficient != 1 else []
         if len(small) + len(number) > 1 and large and small:
             inner = [Apply(RECIP, (x,)) if below else x for below, x in (*number, *small)]
             steps = [*large, (False, Apply("*", tuple(inner)))]

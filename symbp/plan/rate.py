@@ -14,7 +14,6 @@ import sympy as sp
 from symbp.plan.entries import RATE
 from symbp.plan.ir import (
     Apply, Call, Expr, Gemm, Kernel, Nest, Number, Pick, Plan, Put, Read, map_kernels, product, puts, total, views, walk,
-    writes,
 )
 
 MINUS = Number(sp.S.NegativeOne)
@@ -23,9 +22,10 @@ MINUS = Number(sp.S.NegativeOne)
 def fold_rate(plan: Plan, signals: Collection[str]) -> Plan:
     """Return the plan of a training step with the rate where error signals begin.
 
-    signals: the variables that are adjoints or messages.  Of two factors of a product, one of them carries the rate.
+    signals: the variables that are adjoints or messages: they and their temporaries may carry the rate.
 
-    The gradients that the updates read become ``rate`` times what they were, also those that the caller gets.
+    Gradients become ``rate`` times what they were, also those that the caller gets; where a gradient is not linear in
+    the error signals, its update keeps the rate.
     """
     updates = {id(k): g for k in walk(plan.body) for g in [_update(plan, k)] if g}
     if not updates:
@@ -36,8 +36,8 @@ def fold_rate(plan: Plan, signals: Collection[str]) -> Plan:
 
     def change(kernel: Kernel) -> tuple[Kernel, ...]:
         if isinstance(kernel, Gemm) and kernel.out.buffer in carried:
-            if not {kernel.left.buffer, kernel.right.buffer} & carried:
-                return (replace(kernel, alpha=RATE * kernel.alpha),)
+            through = {kernel.left.buffer, kernel.right.buffer} & carried
+            return (kernel if through else replace(kernel, alpha=RATE * kernel.alpha),)
         if isinstance(kernel, Nest):
             return (replace(kernel, puts=tuple(map(put, kernel.puts))),)
         return (kernel,)
@@ -55,7 +55,7 @@ def fold_rate(plan: Plan, signals: Collection[str]) -> Plan:
 
 
 def _update(plan: Plan, kernel: Kernel) -> str:
-    """Return the gradient by which a statement moves a parameter, ``W = W + (-rate) * G``; empty if it is another one."""
+    """Return the gradient by which a statement moves a parameter, ``W = W + (-rate) * G``; empty for other statements."""
     if not isinstance(kernel, Nest) or len(kernel.puts) != 1:
         return ""
     (put,) = kernel.puts
@@ -72,11 +72,18 @@ def _update(plan: Plan, kernel: Kernel) -> str:
 
 def _carried(plan: Plan, updates: Mapping[int, str], signals: Collection[str]) -> set[str]:
     """Return the buffers that may hold ``rate`` times what they held: what is computed from them is linear in them."""
-    gradients = set(updates.values())
+    gradients = {n for n in plan.outputs if plan.buffers[n].role == "gradient"} | set(updates.values())
     kept = set(plan.outputs) - gradients
-    found = {n for n, b in plan.buffers.items() if b.role not in ("param", "input", "const", "state") and n not in kept}
-    found &= {v.buffer for k in walk(plan.body) for v in writes(k)}
-    found -= {v.buffer for k in walk(plan.body) if isinstance(k, Call) for v in (*k.reads, *k.writes)}
+    found: set[str] = set()
+    for kernel in walk(plan.body):
+        if isinstance(kernel, (Gemm, Nest)):
+            made = [(kernel.out, kernel.source)] if isinstance(kernel, Gemm) else []
+            made += [(p.target, p.source) for p in puts(kernel)]
+            for view, source in made:
+                of = plan.buffers[view.buffer].of or (source.equation.target.name if source else "")
+                if of in signals and plan.buffers[view.buffer].role not in ("param", "state"):
+                    found.add(view.buffer)
+    found -= kept | {v.buffer for k in walk(plan.body) if isinstance(k, Call) for v in (*k.reads, *k.writes)}
     while True:
         wrong = _nonlinear(plan, updates, found)
         if not wrong:

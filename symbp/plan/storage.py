@@ -80,6 +80,8 @@ def cost(kernel: Kernel, orders: Mapping[str, Order]) -> int:
         along = neighbours(kernel.out, orders[kernel.out.buffer])
         if along is None:
             along = 1 if is_one(kernel.out.rows) else 0
+        side, across = (cols, rows) if along == 1 else (rows, cols)
+        total += across * depth * _idle(side) // LANES
         if along == 1:
             if neighbours(kernel.right, orders[kernel.right.buffer]) == 0 and rows > FEW:
                 total += depth * cols
@@ -88,6 +90,8 @@ def cost(kernel: Kernel, orders: Mapping[str, Order]) -> int:
     for put in puts(kernel):
         along = neighbours(put.target, orders[put.target.buffer])
         entries = number(put.domain[0]) * number(put.domain[1])
+        if along is not None:
+            total += entries // number(put.domain[along]) * _idle(number(put.domain[along]))
         for view in views(put.value):
             mine = neighbours(view, orders[view.buffer])
             if along is None and put.over:
@@ -95,6 +99,15 @@ def cost(kernel: Kernel, orders: Mapping[str, Order]) -> int:
             if mine is not None and along is not None and mine != along:
                 total += STRIDED * entries
     return total
+
+
+LANES = 16
+"""How many numbers a machine may work on at once, if they are neighbours."""
+
+
+def _idle(side: int) -> int:
+    """Return how many lanes have nothing to do at the end of a stretch of neighbours."""
+    return -side % LANES
 
 
 FEW = 4

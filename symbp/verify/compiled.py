@@ -51,8 +51,19 @@ class CompileError(ModuleError):
 
 @lru_cache(maxsize=1)
 def compiler() -> str | None:
-    """Return the path of the first C compiler that is installed, or None."""
-    return next((path for name in COMPILERS if (path := shutil.which(name))), None)
+    """Return the path of the first C compiler that is installed and can make a shared library, or None."""
+    return next((path for name in COMPILERS if (path := shutil.which(name)) and _works(path)), None)
+
+
+def _works(program: str) -> bool:
+    with tempfile.TemporaryDirectory(prefix="symbp-") as folder:
+        source = Path(folder) / "try.c"
+        source.write_text("#include <math.h>\n#include <stdint.h>\n#include <string.h>\nint answer = 42;\n")
+        command = [program, *FLAGS, "-shared", str(source), "-o", str(source.with_suffix(".so")), "-lm"]
+        try:
+            return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
+        except (OSError, subprocess.TimeoutExpired):
+            return False
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -114,10 +125,10 @@ def compile_modules(
         ))
         for source in sources
     ]
-    for source, process in running:
-        _, said = process.communicate()
-        if process.returncode:
-            raise CompileError(f"{Path(program).name} does not accept {source.name}: {_first_error(said)}")
+    refused = [(source, said) for source, said, code in _ended(running) if code]
+    if refused:
+        source, said = refused[0]
+        raise CompileError(f"{Path(program).name} does not accept {source.name}: {_first_error(said)}")
     library = folder / "checks.so"
     objects = [str(source.with_suffix(".o")) for source in sources]
     linked = subprocess.run(
@@ -126,6 +137,11 @@ def compile_modules(
     if linked.returncode:
         raise CompileError(f"{Path(program).name} cannot link the modules: {_first_error(linked.stderr)}")
     return library
+
+
+def _ended(running: Iterable[tuple[Path, subprocess.Popen[str]]]) -> list[tuple[Path, str, int]]:
+    """Wait for all processes and return what each of them says, and its exit code."""
+    return [(source, process.communicate()[1], process.returncode) for source, process in running]
 
 
 def _first_error(said: str) -> str:

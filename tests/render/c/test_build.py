@@ -1,0 +1,271 @@
+"""Generated C is built and run: strict flags, both compilers, all levels of optimisation, sanitizers, C++, CMake.
+
+A compiler that is missing is skipped, with a word; the variable SYMBP_TOOLS names those that must be there.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from symbp.networks import names
+
+
+def _shared() -> Any:
+    # Tests are no package here: the file beside this one is imported by its place.
+    place = Path(__file__).with_name("building.py")
+    if "c_building" not in sys.modules:
+        spec = importlib.util.spec_from_file_location("c_building", place)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["c_building"] = module
+        spec.loader.exec_module(module)
+    return sys.modules["c_building"]
+
+
+b = _shared()
+Case = b.Case
+
+FEW = (Case("mlp", "float32"), Case("rnn"))
+VARIANTS = (
+    Case("iris", "float64", "momentum", "block"), Case("iris", "float32", "adam"), Case("rnn", "float64", "adam", "block"),
+    Case("dropout", "float32", "momentum"), Case("mlp", "float64", largest=(("m", 7),)),
+    Case("rnn", "float32", largest=(("m", 5),)), Case("digits", "float32", sizes=(("m", 32),)),
+    Case("mlp", "float32", sizes=(("m", 1),)), Case("rnn", "float64", sizes=(("T", 1),)),
+)
+ALL = (
+    *(Case(name, ("float64", "float32")[k % 2]) for k, name in enumerate(names())), *VARIANTS,
+)
+"""Every bundled network, the types in turn, and the variants of memory, optimizer and run-time sizes."""
+
+PLAIN = "-ffp-contract=off"
+LEVELS = ("-O0", "-O1", "-O2", "-O3")
+WITHIN = 4
+"""How far results may be apart from build to build, in units in the last place of the largest entry."""
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Compiled and run
+
+
+@pytest.mark.parametrize("compiler", b.COMPILERS)
+@pytest.mark.parametrize("case", FEW, ids=str)
+def test_a_module_is_clean_and_right(case: Any, compiler: str, tmp_path: Path) -> None:
+    place = b.placed(case, tmp_path)
+    b.run([b.tool(compiler), *b.STRICT, "-c", place / f"{case.name}_example.c", "-o", place / "example.o"])
+    said = b.run([b.built(place, case, compiler, "-O2")])
+    assert said.rstrip().endswith("all checks hold")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ALL, ids=str)
+def test_builds_agree(case: Any, tmp_path: Path) -> None:
+    place = b.placed(case, tmp_path)
+    first = None
+    for compiler in [c for c in b.COMPILERS if b.tool(c)]:
+        b.run([b.tool(compiler), *b.STRICT, "-O2", "-c", place / f"{case.name}_example.c", "-o", place / "example.o"])
+        for level in LEVELS:
+            program = b.built(place, case, compiler, level, PLAIN)
+            b.run([program])
+            found = b.results(program)
+            first = first or found
+            assert found.apart(first, case.dtype) <= WITHIN, (compiler, level)
+        # What contraction of products and sums changes is rounding.
+        b.run([b.built(place, case, compiler, "-O3", "-march=native")])
+        b.run([b.built(place, case, compiler, "-O3", "-march=native", f"-D{case.name.upper()}_USE_VECTOR")])
+
+
+@pytest.mark.parametrize("compiler", b.COMPILERS)
+@pytest.mark.parametrize("case", [FEW[0], *(pytest.param(c, marks=pytest.mark.slow) for c in ALL)], ids=str)
+def test_sanitizers_find_nothing(case: Any, compiler: str, tmp_path: Path) -> None:
+    place = b.placed(case, tmp_path)
+    if compiler == "clang" and "__asan" not in b.run([b.tool("clang"), "-print-runtime-dir"], status=None):
+        probe = place / "probe.c"
+        probe.write_text("int main(void) { return 0; }\n")
+        if "cannot find" in b.run([b.tool("clang"), *b.SANITIZERS, probe, "-o", place / "probe"], status=None):
+            pytest.skip("this clang has no sanitizers")
+    program = b.built(place, case, compiler, *b.SANITIZERS)
+    b.run([program])
+    b.run([program, "all"])
+
+
+def test_a_wrong_module_is_found_out(tmp_path: Path) -> None:
+    """The self-check can fail: each change of the source below makes it say where."""
+    case, compiler = FEW[0], next(c for c in b.COMPILERS if b.shutil.which(c) or b.tool(c))
+    place = b.placed(case, tmp_path)
+    source = place / f"{case.name}.c"
+    right = source.read_text()
+    wrong = {
+        "gradient": (r"(loss_and_gradients.*?)0\.25f \* \(Z2", r"\1 0.2501f * (Z2"),
+        "after two steps": (r"- rate \* W2_bar", "- 1.001f * rate * W2_bar"),
+        "prediction": (r"(_predict\(.*)\+ b2\[i\]", r"\1+ 1.001f * b2[i]"),
+        "backward": (r"(_backward\(.*?)0\.25f \* \(Z2", r"\1 0.2501f * (Z2"),
+    }
+    for said, (old, new) in wrong.items():
+        changed, count = re.subn(old, new, right, count=1, flags=re.DOTALL)
+        assert count == 1, said
+        source.write_text(changed)
+        text = b.run([b.built(place, case, compiler, "-O1")], status=1)
+        assert re.search(rf"^FAIL +{said}", text, re.MULTILINE), text
+    assert "at row" in text or "checks FAILED" in text
+
+
+# ---------------------------------------------------------------------------------------------------------
+# What the text must not have
+
+
+def code(text: str) -> str:
+    """Return a C text without comments and literals."""
+    return re.sub(r'/\*.*?\*/|"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'', " ", text, flags=re.DOTALL)
+
+
+def functions(text: str) -> dict[str, set[str]]:
+    """Return for each function of a C text the names that are followed by a parenthesis in its body."""
+    found: dict[str, set[str]] = {}
+    for head in re.finditer(r"^(?:static |inline )*\w[\w *]*?\b(\w+)\(([^;{}]*)\)\s*\n\{\n(.*?)^\}", text, re.MULTILINE | re.DOTALL):
+        found[head[1]] = set(re.findall(r"\b([A-Za-z_]\w*)\s*\(", head[3]))
+    return found
+
+
+def circle(calls: dict[str, set[str]]) -> list[str]:
+    """Return a way from a function back to itself, or nothing."""
+    done: set[str] = set()
+
+    def visit(name: str, way: list[str]) -> list[str]:
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name in done or name not in calls:
+            return []
+        for other in sorted(calls[name]):
+            found = visit(other, [*way, name])
+            if found:
+                return found
+        done.add(name)
+        return []
+
+    return next((way for way in (visit(name, []) for name in calls) if way), [])
+
+
+def test_the_search_for_recursion_finds_some() -> None:
+    text = "static int a(int x)\n{\n    return b(x);\n}\n\nint b(int x)\n{\n    return x > 0 ? c(x) : 0;\n}\n\nint c(int x)\n{\n    return a(x - 1);\n}\n"
+    assert circle(functions(text)) == ["a", "b", "c", "a"]
+    assert not circle(functions(text.replace("return a(x - 1)", "return x")))
+
+
+@pytest.mark.parametrize("case", [*FEW, *(pytest.param(c, marks=pytest.mark.slow) for c in ALL)], ids=str)
+def test_the_text_is_fit_for_small_machines(case: Any) -> None:
+    files = b.generated(case)
+    for name in (f"{case.name}.h", f"{case.name}.c"):
+        text = code(files[name])
+        assert not re.search(r"\b(malloc|calloc|realloc|free|alloca|goto|setjmp|longjmp|printf|abort|exit)\b", text)
+    calls = functions(code(files[f"{case.name}.c"]))
+    assert f"{case.name}_train_step" in calls and f"{case.name}_turn" in calls
+    assert circle(calls) == []
+    for name, text in files.items():
+        if name.endswith((".c", ".h")):
+            names_ = set(re.findall(r"\b[A-Za-z_]\w*", code(text)))
+            assert [n for n in names_ if len(n) > 31] == [], name
+    exported = set(re.findall(r"^(?!static)\w[\w *]*?\b(\w+)\(", code(files[f"{case.name}.c"]), re.MULTILINE))
+    assert exported and all(n.startswith(f"{case.name}_") for n in exported)
+    assert len(files[f"{case.name}_test.c"]) < 20_000
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Around the module
+
+
+@pytest.mark.parametrize("case", [FEW[0], *(pytest.param(c, marks=pytest.mark.slow) for c in (*FEW[1:], *VARIANTS))], ids=str)
+def test_the_header_serves_cxx(case: Any, tmp_path: Path) -> None:
+    place = b.placed(case, tmp_path)
+    p = case.name
+    (place / "use.cpp").write_text(
+        f'#include "{p}.h"\n#include <vector>\n\nint main()\n{{\n    static {p}_params params;\n'
+        f"    std::vector<{'float' if case.dtype == 'float32' else 'double'}> flat({p.upper()}_PARAMETERS);\n"
+        f"    {p}_init(&params, 3u);\n    {p}_params_to_flat(&params, flat.data());\n"
+        f"    return flat[0] != 0 && sizeof params == {p.upper()}_PARAM_BYTES ? 0 : 1;\n}}\n"
+    )
+    b.run([b.tool("gcc"), *b.STRICT, "-c", place / f"{p}.c", "-o", place / "module.o"])
+    flags = ["-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+    b.run([b.tool("g++"), *flags, place / "use.cpp", place / "module.o", "-lm", "-o", place / "use"])
+    b.run([place / "use"])
+
+
+@pytest.mark.parametrize("options", [(), *(
+    pytest.param(o, marks=pytest.mark.slow) for o in (
+        ("-DBUILD_SHARED_LIBS=ON",), ("-DMLP_USE_OPENMP=ON",), ("-DMLP_USE_CBLAS=ON", "-DBUILD_SHARED_LIBS=ON"),
+        ("-DMLP_USE_VECTOR=ON", "-DCMAKE_C_FLAGS=-march=native"), ("-DMLP_USE_CBLAS=ON", "-DMLP_USE_OPENMP=ON"),
+    )
+)], ids=lambda o: "-".join(x.removeprefix("-D").partition("=")[0] for x in o) or "plain")
+def test_cmake_builds_tests_and_installs(options: tuple[str, ...], tmp_path: Path) -> None:
+    case = Case("mlp", "float64", sizes=(("n0", 24), ("n1", 40), ("m", 48)))
+    place, cmake = b.placed(case, tmp_path), b.tool("cmake")
+    build, root = place / "build", tmp_path / "root"
+    text = b.run([cmake, "-S", place, "-B", build, *options, f"-DCMAKE_INSTALL_PREFIX={root}"], status=None)
+    if "no CBLAS was found" in text and "cblas" not in b.os.environ.get("SYMBP_TOOLS", ""):
+        pytest.skip("there is no CBLAS")
+    b.run([cmake, "--build", build])
+    assert "100% tests passed, 0 tests failed out of 1" in b.run([b.tool("ctest"), "--test-dir", build])
+    b.run([cmake, "--install", build])
+    assert (root / "include" / "mlp.h").exists()
+    found = next(root.rglob("mlp.pc"))
+    assert f"prefix={root}\n" in found.read_text()
+    # A program finds the installation by pkg-config.
+    (tmp_path / "use.c").write_text(
+        '#include <mlp.h>\nint main(void)\n{\n    static mlp_params params;\n    mlp_init(&params, 1u);\n'
+        "    return params.W1[0] != 0 ? 0 : 1;\n}\n"
+    )
+    config = [b.tool("pkg-config"), f"--with-path={found.parent}", "--cflags", "--libs", "--static", "mlp"]
+    flags = b.run(config).split()
+    b.run([b.tool("cc"), tmp_path / "use.c", *flags, f"-Wl,-rpath,{found.parents[1]}", "-o", tmp_path / "use"])
+    b.run([tmp_path / "use"])
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The example
+
+XOR = "x1;x2;y\n# the four cases\n0, 0, 0\n\n0, 1, 1\r\n1 0 1\n1,1,0\n"
+
+
+@pytest.fixture(scope="module")
+def xor(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built example of xor."""
+    place = b.placed(Case("xor"), tmp_path_factory.mktemp("example"))
+    compiler = b.tool("gcc") if b.shutil.which("gcc") else b.tool("clang")
+    b.run([compiler, *b.STRICT, "-O1", place / "xor.c", place / "xor_example.c", "-lm", "-o", place / "example"])
+    return place
+
+
+def test_the_example_learns(xor: Path, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text(XOR)
+    text = b.run([xor / "example", "data.csv", "2000", "1", "-", "end.bin"], tmp_path)
+    assert "right          4 of 4, 100.00 %" in text
+    assert (tmp_path / "end.bin").stat().st_size == 17 * 8
+    # What was learned is read again: no epoch, and nothing is lost.
+    again = b.run([xor / "example", "data.csv", "0", "1", "end.bin"], tmp_path)
+    assert again == "".join(text.splitlines(keepends=True)[-2:])
+
+
+@pytest.mark.parametrize(("table", "status", "said"), [
+    ("0,0\n", 1, "line 1: 2 numbers, not 3"), ("0,0,0\n0,1,x\n", 1, "line 2: what follows number 2 is no number"),
+    ("0,0,0\n0,1,1\n", 1, "fewer lines than the 4 of a step"), ("0,0,0\n0,1,1,1\n", 1, "line 2: 4 numbers, not 3"),
+    ("", 1, "fewer lines"), (None, 2, "cannot be read"),
+])
+def test_the_example_says_what_is_wrong_with_a_table(
+    xor: Path, tmp_path: Path, table: str | None, status: int, said: str
+) -> None:
+    if table is not None:
+        (tmp_path / "data.csv").write_text(table)
+    assert said in b.run([xor / "example", "data.csv", "1"], tmp_path, status=status)
+
+
+def test_the_example_refuses_other_files_of_parameters(xor: Path, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text(XOR)
+    for size in (0, 17 * 8 - 1, 17 * 8 + 1):
+        (tmp_path / "start.bin").write_bytes(bytes(size))
+        assert "start.bin: not 17 numbers" in b.run([xor / "example", "data.csv", "1", "1", "start.bin"], tmp_path, status=1)
+    assert "usage" in b.run([xor / "example"], status=2)
