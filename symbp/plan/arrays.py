@@ -566,9 +566,9 @@ def _terms(e: Expr) -> list[tuple[sp.Expr, Expr]]:
     """Return the terms of a sum, each with its coefficient."""
     found = []
     for term in _flat(e):
-        number = sp.Mul(*(f.value for f in _factors(term) if isinstance(f, Number)))
-        rest = [f for f in (term.args if isinstance(term, Apply) and term.op == "*" else (term,))]
-        rest = [f for f in rest if not isinstance(f, Number)]
+        factors = term.args if isinstance(term, Apply) and term.op == "*" else (term,)
+        number = sp.Mul(*(f.value for f in factors if isinstance(f, Number)))
+        rest = [f for f in factors if not isinstance(f, Number)]
         found.append((number, product(*rest) if rest else ONE))
     return found
 

@@ -127,7 +127,7 @@ def _with_update(
         target = buffer.whole(*buffer.indices)
         where = target.where if len(gradient.indices) == len(buffer.indices) else _fixed(fields, buffer, gradient)
         moments = [
-            replace(buffer, name=f"{name}_{word}", role="state", of="") for word in MOMENTS[optimizer]
+            replace(buffer, name=f"{name}_{word}", role="state", of=name) for word in MOMENTS[optimizer]
         ]
         changed += [buffer, *moments]
         for put in _moved(optimizer, target, Read(gradient.whole(*where)), moments):

@@ -34,7 +34,9 @@ def multiplications(kernel: Gemm, plan: Plan) -> int:
 def slow_axis(view: View, order: Order) -> int:
     """Return the axis of a view over which memory is walked slowly."""
     if is_one(view.rows) != is_one(view.cols):
-        return 0 if is_one(view.rows) else 1
+        long = 1 if is_one(view.rows) else 0
+        # One row of many entries; but a size that is known at run time only counts rows.
+        return 1 - long if view.shape[long].is_Integer else long
     axis = 0 if order == "C" else 1
     return 1 - axis if view.turned else axis
 

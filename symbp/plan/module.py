@@ -61,12 +61,11 @@ def _orders(derivation: Derivation, found: Entries, plans: Sequence[Plan]) -> di
     shapes = {v.name: v.shape for v in program.variables.values()}
     samples = [sample_axes(p.buffers.values(), shapes, program.samples) for p in plans]
     samples = [_short_sides(p, axes) for p, axes in zip(plans, samples, strict=True)]
-    orders = storage(plans, samples)
-    # A gradient lies as its parameter does, so that a step is one walk through memory.
-    for name, bar in found.gradients.items():
-        if name in orders and bar in orders:
-            orders[bar] = orders[name]
-    return orders
+    alike = {bar: name for name, bar in found.gradients.items()}
+    for plan in plans:
+        # What an optimizer remembers of a parameter lies as the parameter does.
+        alike |= {b.name: b.of for b in plan.buffers.values() if b.role == "state"}
+    return storage(plans, samples, alike=alike)
 
 
 def _short_sides(plan: Plan, axes: Mapping[str, int]) -> dict[str, int]:
@@ -77,7 +76,7 @@ def _short_sides(plan: Plan, axes: Mapping[str, int]) -> dict[str, int]:
     for name, axis in axes.items():
         buffer = plan.buffers[name]
         side, count = (number(s.xreplace(known)) for s in (buffer.shape[1 - axis], buffer.shape[axis]))
-        few = buffer.role in ("scratch", "value") and 1 < side <= FEW < count
+        few = buffer.role in ("scratch", "value") and not buffer.shape[axis].free_symbols and 1 < side <= FEW < count
         found[name] = 1 - axis if few else axis
     return found
 

@@ -163,13 +163,13 @@ class _Packing:
         o = oriented(kernel, order)
         rows = int(o.rows) if o.rows.is_Integer else FEW + 1
         block = self.block(kernel, o)
-        if 0 < multiplications(kernel, self.plan) <= FEW_IN_ALL:
+        if rows > 1 and 0 < multiplications(kernel, self.plan) <= FEW_IN_ALL:
             return replace(kernel, form=Form("small", block)), None
         along = neighbours(o.right, self.plan.buffers[o.right.buffer].order)
         if along != 0:
             return replace(kernel, form=Form("direct", block)), None
         left = neighbours(o.left, self.plan.buffers[o.left.buffer].order)
-        if o.cols.is_Integer and o.depth.is_Integer and int(o.cols) * int(o.depth) <= SMALL:
+        if rows > 1 and o.cols.is_Integer and o.depth.is_Integer and int(o.cols) * int(o.depth) <= SMALL:
             return replace(kernel, form=Form("small", block)), None
         if rows <= FEW and left != 0:
             return replace(kernel, form=Form("dot", block)), None

@@ -13,7 +13,8 @@ import sympy as sp
 
 from symbp.plan.entries import RATE
 from symbp.plan.ir import (
-    Apply, Call, Expr, Gemm, Kernel, Nest, Number, Pick, Plan, Put, Read, map_kernels, product, puts, total, views, walk,
+    Apply, Call, Expr, Gemm, Kernel, Nest, Number, Pick, Plan, Put, Read, map_kernels, product, puts, total, views,
+    walk,
 )
 
 MINUS = Number(sp.S.NegativeOne)
@@ -55,7 +56,7 @@ def fold_rate(plan: Plan, signals: Collection[str]) -> Plan:
 
 
 def _update(plan: Plan, kernel: Kernel) -> str:
-    """Return the gradient by which a statement moves a parameter, ``W = W + (-rate) * G``; empty for other statements."""
+    """Return the gradient by which a statement moves a parameter, ``W = W + (-rate) * G``; empty for any other."""
     if not isinstance(kernel, Nest) or len(kernel.puts) != 1:
         return ""
     (put,) = kernel.puts

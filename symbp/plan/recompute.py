@@ -41,7 +41,7 @@ def recompute(plan: Plan) -> Plan:
 
 def _candidate(plan: Plan) -> tuple[Put, Kernel] | None:
     count = writers(plan)
-    changing = {n for n, c in count.items() if c > 1 or plan.buffers[n].role in ("param", "input")}
+    changing = {n for n, c in count.items() if c > 1 or plan.buffers[n].role == "param"}
     readers: dict[str, int] = {}
     kept: set[str] = set(plan.outputs)
     for kernel in walk(plan.body):

@@ -19,17 +19,18 @@ STRIDED = 2
 
 
 def storage(
-    plans: Sequence[Plan], samples: Sequence[Mapping[str, int]] = (), *, fixed: Mapping[str, Order] | None = None,
+    plans: Sequence[Plan], samples: Sequence[Mapping[str, int]] = (), *, alike: Mapping[str, str] | None = None,
 ) -> dict[str, Order]:
     """Return the order of each buffer of some plans, which share buffers of the same name.
 
     samples: for each plan's buffers, the axis (0 or 1) that counts samples, by buffer name.
-    fixed:   orders that are decided already.
+    alike:   buffers that lie as another one does: a gradient as its parameter.
     """
     buffers = {n: b for p in plans for n, b in p.buffers.items()}
     kernels = [k for p in plans for k in walk(p.body)]
     orders: dict[str, Order] = {n: b.order for n, b in buffers.items()}
-    settled = dict(fixed or {})
+    settled: dict[str, Order] = {}
+    follows = {a: b for a, b in (alike or {}).items() if a in buffers and b in buffers}
     for axes in samples:
         for name, axis in axes.items():
             if name in buffers:
@@ -37,18 +38,22 @@ def storage(
     orders.update({n: o for n, o in settled.items() if n in orders})
     touching: dict[str, list[Kernel]] = {n: [] for n in buffers}
     for kernel in kernels:
-        for name in {v.buffer for v in _views(kernel)}:
+        for name in {follows.get(v.buffer, v.buffer) for v in _views(kernel)}:
             touching[name].append(kernel)
-    free = [n for n, b in buffers.items() if n not in settled and not (is_one(b.rows) or is_one(b.cols))]
-    # Gradients lie as their parameters do, so that a step is one walk through memory.
+    orders.update({a: orders[b] for a, b in follows.items()})
+    free = [
+        n for n, b in buffers.items() if n not in settled and n not in follows and not (is_one(b.rows) or is_one(b.cols))
+    ]
     for _ in range(4):
         moved = False
         for name in free:
             before = sum(cost(k, orders) for k in touching[name])
             other: Order = "F" if orders[name] == "C" else "C"
-            after = sum(cost(k, {**orders, name: other}) for k in touching[name])
+            turned = {name: other, **{a: other for a, b in follows.items() if b == name}}
+            after = sum(cost(k, {**orders, **turned}) for k in touching[name])
             if after < before:
-                orders[name], moved = other, True
+                orders.update(turned)
+                moved = True
         if not moved:
             break
     return orders

@@ -183,7 +183,7 @@ SGD, MOMENTUM, ADAM = c.Variant(), c.Variant("block", "momentum"), c.Variant("st
         (SGD, "forward", r"(A1\[\S.*?\] = )", r"\1 2 * ", "module backward"),
         (SGD, "backward", r"(Z2\[\S.*?\]) - (Y\[)", r"\1 + \2", "module backward"),
         (SGD, "loss_and_gradients", r"b2_bar = gradients->b2;", "b2_bar = gradients->b1;", "module gradients"),
-        (SGD, "loss_and_gradients", r"(Z2\[\S.*?\]) - (Y\[)", r"\1 + \2", "module gradients"),
+        (SGD, "loss_and_gradients", r"(\* \(Z2\[\S.*?\]) - (Y\[)", r"\1 + \2", "module gradients"),
         (SGD, "train_step", r"- (\d\S* \* \()?rate", r"+ \1rate", "module train step"),
         (SGD, "train_step", r"return loss;", "return 0;", "module loss of steps"),
         (SGD, "train", r"step < steps", "step + 1u < steps", "module train"),
