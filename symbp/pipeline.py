@@ -29,7 +29,7 @@ Source = Program | str | Path
 TARGETS = {"numpy": "symbp.render.numpy", "c": "symbp.render.c"}
 """The module that writes each target."""
 
-OPTIONS: Mapping[str, tuple[str, ...]] = {"numpy": (), "c": ("memory", "optimizer", "largest")}
+OPTIONS: Mapping[str, tuple[str, ...]] = {"numpy": ("workspace",), "c": ("memory", "optimizer", "largest")}
 """What can be chosen for some targets only."""
 
 
@@ -80,6 +80,7 @@ def generate(
     memory: Memory | None = None,
     optimizer: Optimizer | None = None,
     largest: Mapping[str, int] | None = None,
+    workspace: bool = False,
 ) -> Files:
     """Generate a standalone module that trains, as ``{file name: text}``.
 
@@ -94,6 +95,7 @@ def generate(
     memory:    C: ``static`` (by default) or ``block``: whether temporaries lie in a block that the caller brings.
     optimizer: C: ``sgd`` (by default), ``momentum`` or ``adam``: how a training step moves the parameters.
     largest:   C: sizes that are known at run time only, with their largest value, e.g. ``{"m": 32}``.
+    workspace: NumPy: whether the arrays of a training step are made once and filled again in each step.
 
     Raises ``KeyError`` for an unknown target, ``GenerateError`` where a derivation cannot be written as a module,
     ``OptionError`` for what the target does not have, ``SizeError`` for sizes that do not fit,
@@ -101,7 +103,7 @@ def generate(
     """
     if target not in TARGETS:
         raise KeyError(target)
-    given = {"memory": memory, "optimizer": optimizer, "largest": dict(largest or {})}
+    given = {"memory": memory, "optimizer": optimizer, "largest": dict(largest or {}), "workspace": workspace}
     options = {option: value for option, value in given.items() if value}
     for option in options:
         if option not in OPTIONS[target]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sympy as sp
 
 from symbp.expr import Size, is_one, same_size
-from symbp.plan.ir import Gemm, Kernel, Loop, Nest, Plan, Put, View, puts, reads, views, writes
+from symbp.plan.ir import Kernel, Loop, Plan, Put, View, reads, views, writes
 
 
 def apart(a: View, b: View) -> bool:

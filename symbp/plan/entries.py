@@ -66,8 +66,8 @@ def entries(
     read = {r.name for s in _sites(backward) for r in refs(s.value)}
     cached = tuple(n for n in program.variables if n in computed & read and n != output)
     bars = dict(derivation.gradients)
-    kept: dict[str, Role] = {output: "value", **{n: "value" for n in (*cached, *predicted)}}
-    kept |= {bar: "gradient" for bar in bars.values()}
+    kept: dict[str, Role] = {output: "value", **dict.fromkeys((*cached, *predicted), "value")}
+    kept |= dict.fromkeys(bars.values(), "gradient")
     fields = Fields(program, Sizes(numbers or {}), kept)
 
     plans: dict[str, Plan] = {}

@@ -261,17 +261,24 @@ class Interpreter:
         source = self.view(e.view, at)
         sizes = [self._int(p, at) for p in e.parameters if isinstance(p, sp.Expr)]
         i, j = np.indices(shape)
-        place = {
+        places: dict[str, Callable[[], tuple[Array, Array]]] = {
             "diagonal": lambda: (i, i),
-            "reshape": lambda: np.unravel_index(
-                np.ravel_multi_index((i, j), shape, order=str(e.parameters[0])), source.shape, order=str(e.parameters[0])
-            ),
+            "reshape": lambda: _reshaped(i, j, shape, source.shape, str(e.parameters[0])),
             "kron_left": lambda: (i // sizes[0], j // sizes[1]),
             "kron_right": lambda: (i % sizes[0], j % sizes[1]),
             "kron_blocks": lambda: (i % sizes[0] * sizes[2] + j % sizes[2], i // sizes[0] * sizes[3] + j // sizes[2]),
             "kron_blocks_back": lambda: (
                 i // sizes[2] + j // sizes[3] * sizes[0], i % sizes[2] + j % sizes[3] * sizes[2]
             ),
-        }[kind]()
-        out = source[place]
+        }
+        out = source[places[kind]()]
         return out.T if back else out
+
+
+def _reshaped(i: Array, j: Array, shape: tuple[int, ...], source: tuple[int, ...], order: str) -> tuple[Array, Array]:
+    """Return where the entries of a reshaped matrix stand in the matrix that it is made of."""
+    if order == "C":
+        flat = i * shape[1] + j
+        return flat // source[1], flat % source[1]
+    flat = j * shape[0] + i
+    return flat % source[0], flat // source[0]

@@ -252,9 +252,8 @@ def product(*factors: Expr) -> Expr:
     rest = [f for f in flat if not isinstance(f, Number)]
     if number == 0:
         return ZERO
-    if number != 1 or not rest:
-        rest = [Number(number), *rest]
-    return rest[0] if len(rest) == 1 else Apply("*", tuple(rest))
+    every: list[Expr] = [Number(number), *rest] if number != 1 or not rest else [*rest]
+    return every[0] if len(every) == 1 else Apply("*", tuple(every))
 
 
 def turned(e: Expr) -> Expr:

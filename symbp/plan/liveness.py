@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from symbp.plan.dependence import aligned
-from symbp.plan.ir import Gemm, Kernel, Loop, Nest, Plan, Put, reads, views, writes
+from symbp.plan.ir import Gemm, Kernel, Loop, Nest, Plan, Put, View, reads, views, writes
 
 ALIGNED = 1024
 """Temporaries of at least so many entries begin at a multiple of ``LINE`` entries."""
@@ -16,10 +16,7 @@ LINE = 16
 
 @dataclass(frozen=True)
 class Life:
-    """From the first to the last position at which a temporary is in use, in order of execution; both included.
-
-    enters: the first statement of that position that writes it; leaves: the last one that reads it.
-    """
+    """From the first to the last position at which a temporary is in use, in order of execution; both included."""
 
     first: int
     last: int
@@ -83,7 +80,7 @@ def _private(loop: Loop) -> set[str]:
     return private
 
 
-def _first_reads(kernel: Kernel) -> Iterator[object]:
+def _first_reads(kernel: Kernel) -> Iterator[View]:
     """Yield what a kernel reads before it has written it itself."""
     written: set[str] = set()
     if isinstance(kernel, Gemm):
@@ -174,7 +171,7 @@ def _step_by_step(nest: Nest, heir: str, giver: str) -> bool:
         if given and put.target.buffer != heir and nest.axis in put.over:
             continue
         for view in given:
-            if put.target.buffer == heir and not _same_slice(put, view, nest):
+            if put.target.buffer == heir and not _same_slice(put, view):
                 return False
     if written is None:
         return False
@@ -184,8 +181,8 @@ def _step_by_step(nest: Nest, heir: str, giver: str) -> bool:
     )
 
 
-def _same_slice(put: Put, view: object, nest: Nest) -> bool:
-    return getattr(view, "shape", None) == put.target.shape and getattr(view, "turned", None) == put.target.turned
+def _same_slice(put: Put, view: View) -> bool:
+    return view.shape == put.target.shape and view.turned == put.target.turned
 
 
 def share(plan: Plan, ignored: frozenset[str] = frozenset()) -> Plan:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from symbp.expr import Size, is_one, same_size
+from symbp.expr import Size, same_size
 from symbp.plan.fusion import SHARED, multiplications, slow_axis
 from symbp.plan.ir import (
     Buffer, Call, Form, Gemm, Kernel, Loop, Nest, Number, Order, Plan, Put, Read, View, map_kernels, product, puts,
@@ -25,8 +25,11 @@ SMALL = 256
 FEW_IN_ALL = 4096
 """A product of at most so many multiplications is done as it stands: tiles and panels cost more than they save."""
 
-BLOCK, LARGE_BLOCK = 48, 256
+BLOCK, LARGE_BLOCK = 96, 256
 """How many rows of a product are made before its epilogue runs over them; so many of a large one."""
+
+WIDE = (128, 512, 512)
+"""Rows, columns and depth from which on panels of the right factor pay whatever its order."""
 
 LARGE = 50_000_000
 """From so many multiplications on a library's product pays, which wants many rows at once."""
@@ -158,6 +161,12 @@ class _Packing:
             block = min(block, -(-half // 8) * 8)
         return block
 
+    def wide(self, kernel: Gemm, o: Oriented) -> bool:
+        """Tell whether a right factor is so large that panels pay although its rows lie along memory."""
+        if kernel.stacked or not all(n.is_Integer for n in (o.rows, o.cols, o.depth)):
+            return False
+        return int(o.rows) >= WIDE[0] and int(o.cols) >= WIDE[1] and int(o.depth) >= WIDE[2]
+
     def form(self, kernel: Gemm, known: dict[View, Buffer]) -> tuple[Gemm, tuple[View, Buffer] | None]:
         order = self.plan.buffers[kernel.out.buffer].order
         o = oriented(kernel, order)
@@ -166,12 +175,12 @@ class _Packing:
         if rows > 1 and 0 < multiplications(kernel, self.plan) <= FEW_IN_ALL:
             return replace(kernel, form=Form("small", block)), None
         along = neighbours(o.right, self.plan.buffers[o.right.buffer].order)
-        if along != 0:
+        if along != 0 and not self.wide(kernel, o):
             return replace(kernel, form=Form("direct", block)), None
         left = neighbours(o.left, self.plan.buffers[o.left.buffer].order)
         if rows > 1 and o.cols.is_Integer and o.depth.is_Integer and int(o.cols) * int(o.depth) <= SMALL:
             return replace(kernel, form=Form("small", block)), None
-        if rows <= FEW and left != 0:
+        if along == 0 and rows < FEW and left != 0:
             return replace(kernel, form=Form("dot", block)), None
         if kernel.stacked:
             return replace(kernel, form=Form("direct", block)), None

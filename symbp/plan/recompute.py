@@ -8,7 +8,7 @@ from dataclasses import replace
 from symbp.expr import same_size
 from symbp.plan.dependence import writers
 from symbp.plan.ir import (
-    Apply, Expr, Gemm, Kernel, Loop, Nest, Pick, Plan, Position, Put, Read, View, map_leaves, puts, turned, views, walk,
+    Apply, Expr, Gemm, Kernel, Loop, Nest, Pick, Plan, Position, Put, Read, Shape, View, map_leaves, puts, turned, views, walk,
     writes,
 )
 
@@ -125,17 +125,17 @@ def _inlined(plan: Plan, gone: Kernel, put: Put) -> Plan:
     return plan.with_body(visit(plan.body)).used()
 
 
-def _block(e: Expr, view: View, shape: tuple[object, object]) -> Expr:
+def _block(e: Expr, view: View, shape: Shape) -> Expr:
     """Return the part of an expression that belongs to a block of the matrix that it makes."""
     rows, cols = (view.cols, view.rows) if view.turned else (view.rows, view.cols)
-    if same_size(rows, shape[0]) and same_size(cols, shape[1]):  # type: ignore[arg-type]
+    if same_size(rows, shape[0]) and same_size(cols, shape[1]):
         return e
 
     def leaf(x: Expr) -> Expr:
         if isinstance(x, Read):
             r, c = x.view.shape
             down, across = (view.row, rows) if r != 1 else (0, r), (view.col, cols) if c != 1 else (0, c)
-            return Read(x.view.block(down[0], across[0], down[1], across[1]))  # type: ignore[arg-type]
+            return Read(x.view.block(down[0], across[0], down[1], across[1]))
         return x
 
     return map_leaves(e, leaf)

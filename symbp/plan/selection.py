@@ -6,10 +6,10 @@ The first form of a plan: one equation after the other, each value in a buffer o
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import sympy as sp
 
@@ -21,7 +21,7 @@ from symbp.expr import (
 from symbp.ops import ELEMENTWISE, slope
 from symbp.plan.fields import Field, Fields, PlanError, Sizes
 from symbp.plan.ir import (
-    ONE, ZERO, Apply, Buffer, Call, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, Source,
+    ONE, ZERO, Apply, Buffer, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, Source,
     View, product, total, turned,
 )
 from symbp.program import Equation, Program, Statement, fresh_name
@@ -659,7 +659,7 @@ class _Selection:
         return Apply("==", (Position(node.axis, (rows, cols)[node.axis]), place))
 
 
-_VISITS: dict[type[Node], object] = {
+_VISITS: dict[type[Node], Callable[[_Selection, Any], Expr]] = {
     Ref: _Selection._ref, Ones: _Selection._ones, Zero: _Selection._zero, Eye: _Selection._eye, Mask: _Selection._mask,
     Add: _Selection._add, Scale: _Selection._scale, SMul: _Selection._multiply, Hadamard: _Selection._multiply,
     Transpose: _Selection._transpose, MatMul: _Selection._matmul, Diag: _Selection._diag, DiagOf: _Selection._diagof,

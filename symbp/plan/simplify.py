@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-import sympy as sp
 
-from symbp.expr import Size, same_size
+from symbp.expr import same_size
 from symbp.plan.dependence import writers
 from symbp.plan.ir import (
     ZERO, Apply, Gemm, Kernel, Loop, Nest, Plan, Put, Read, View, map_kernels, map_views, puts, reads, walk, writes,

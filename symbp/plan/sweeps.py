@@ -87,7 +87,8 @@ def used_in(plan: Plan) -> dict[str, int]:
 
 def registers(plan: Plan) -> frozenset[str]:
     """Return the temporaries that need no memory: numbers of one step or of one entry."""
-    uses, found = used_in(plan), set()
+    uses = used_in(plan)
+    found: set[str] = set()
     for kernel in walk(plan.body):
         nest = kernel if isinstance(kernel, Nest) else kernel.epilogue if isinstance(kernel, Gemm) else None
         if nest is None or (nest.axis is None and len(nest.puts) != 1):

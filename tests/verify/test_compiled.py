@@ -24,7 +24,7 @@ from symbp.verify.witnesses import Finding
 
 needs_compiler = pytest.mark.skipif(c.compiler() is None, reason="there is no C compiler")
 
-COMPARED = {"module loss", "module backward", "module gradients", "module train step", "module loss of steps", "module train"}
+COMPARED = {f"module {what}" for what in ("loss", "backward", "gradients", "train step", "loss of steps", "train")}
 
 
 def derivation_of(name: str) -> Derivation:
@@ -214,7 +214,8 @@ def test_a_lost_alias_is_caught(mlp: Derivation) -> None:
     late = re.search(r"Z2_bar = (&?m0_memory\S*);", step)
     assert kept
     assert late
-    found = compared(spoiled(case, "train_step", rf"(restrict const Z2_bar) = {re.escape(late[1])}", rf"\1 = {kept[1]}"), mlp)
+    wrong_place = spoiled(case, "train_step", rf"(restrict const Z2_bar) = {re.escape(late[1])}", rf"\1 = {kept[1]}")
+    found = compared(wrong_place, mlp)
     wrong = {f.witness for f in found if f.outcome == "fails"}
     assert "module train step" in wrong
     assert "module loss" not in wrong

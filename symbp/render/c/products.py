@@ -31,7 +31,7 @@ class Products:
         form = "tiled" if kind == "direct" else kind
         if form == "tiled" and depth is not None and columns * depth <= SMALL:
             form = "small"
-        values = {
+        values: dict[str, object] = {
             "columns": columns, "depth": depth, "a_row": a_row, "a_depth": a_depth, "b_depth": b_depth,
             "b_column": b_column, "c_row": c_row, "accumulate": accumulate, "form": form,
         }
@@ -41,7 +41,7 @@ class Products:
 
     def pack(self, columns: int, depth: int, b_depth: int, b_column: int) -> str:
         """Return the name of the function that packs a right factor, and have it defined."""
-        values = {"columns": columns, "depth": depth, "b_depth": b_depth, "b_column": b_column}
+        values: dict[str, object] = {"columns": columns, "depth": depth, "b_depth": b_depth, "b_column": b_column}
         return self._function("pack", "pack", values)
 
     def _function(self, template: str, word: str, values: dict[str, object]) -> str:
@@ -55,7 +55,7 @@ class Products:
 
     def prelude(self) -> str:
         """Return what the products share."""
-        values = {
+        values: dict[str, object] = {
             "p": self.prefix, "real": self.real.name, "suffix": self.real.suffix,
             "macro": f"{self.prefix.upper()}_USE_VECTOR", "forms": list(self.forms),
         }

@@ -537,7 +537,7 @@ class Writer:
     def _number(self, value: sp.Expr) -> tuple[str, int]:
         printer = ScalarPrinter(self.real, self._symbol, lambda name: self.functions.named(name))
         text = printer.text(value)
-        return text, ATOM if value.is_number and not text.startswith("-") or value.is_Symbol else PLUS
+        return text, ATOM if (value.is_number and not text.startswith("-")) or value.is_Symbol else PLUS
 
     def _symbol(self, symbol: sp.Symbol) -> str:
         if symbol in self.capacity:

@@ -8,6 +8,7 @@ from pathlib import Path
 from symbp.calculus.passes import Passes
 from symbp.render.numpy.module import check_module_name, module_text
 from symbp.render.numpy.scalars import GenerateError
+from symbp.render.numpy.workspace import workspace_text
 
 
 def write(
@@ -18,6 +19,7 @@ def write(
     dtype: str = "float64",
     templates: Path | None = None,
     declaration: str = "",
+    workspace: bool = False,
 ) -> dict[str, str]:
     """Return the NumPy module of a derivation, as ``{file name: text}``.
 
@@ -27,11 +29,13 @@ def write(
     dtype:       ``float64`` or ``float32``.
     templates:   a folder whose templates take the place of symbp's own.
     declaration: the text of the declaration; its hash stands in the header.
+    workspace:   whether the arrays of a training step are made once and filled again in each step.
 
     Raises ``GenerateError`` where a derivation cannot be written as a module.
     """
     check_module_name(name)
-    text = module_text(
+    written = workspace_text if workspace else module_text
+    text = written(
         passes.derivation,
         passes.tangent,
         passes.parts,

@@ -304,15 +304,14 @@ class Straight:
         return self.bind(("ones", rows, cols), "ones", f"np.ones({self.shape((rows, cols))}, DTYPE)")
 
     # -- statements ------------------------------------------------------------------------------------------------
-    def body(self, body: Sequence[Kernel], depth: int) -> None:
-        last: Equation | None = None
+    def body(self, body: Sequence[Kernel], depth: int, last: Equation | None = None) -> None:
         for kernel in body:
             if isinstance(kernel, Loop):
                 self.lines.append(
                     Line(depth, f"for {self.scope.steps(kernel.index, kernel.low, kernel.high, kernel.down)}:")
                 )
                 self.loops.append(kernel)
-                self.body(kernel.body, depth + 1)
+                self.body(kernel.body, depth + 1, last)
                 self.loops.pop()
                 self.scope.leave(kernel.index)
                 last = None

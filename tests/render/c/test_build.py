@@ -171,7 +171,7 @@ def test_the_text_is_fit_for_small_machines(case: Any) -> None:
             names_ = set(re.findall(r"\b[A-Za-z_]\w*", code(text)))
             assert [n for n in names_ if len(n) > 31] == [], name
     exported = set(re.findall(r"^(?!static)\w[\w *]*?\b(\w+)\(", code(files[f"{case.name}.c"]), re.MULTILINE))
-    assert exported and all(n.startswith(f"{case.name}_") for n in exported)
+    assert exported and all(n.startswith(f"{case.name}_") for n in exported - {"__attribute__"})
     assert len(files[f"{case.name}_test.c"]) < 20_000
 
 
