@@ -43,7 +43,7 @@ from symbp.verify.programs import specified
 ROOT = Path(__file__).resolve().parents[1]
 BATCH = 10
 SANITIZED = (
-    "-std=c99", "-O1", "-g", "-ffp-contract=off", "-fPIC", "-fno-omit-frame-pointer",
+    "-std=c99", "-O1", "-g1", "-ffp-contract=off", "-fPIC", "-fno-omit-frame-pointer",
     "-fsanitize=address,undefined,float-divide-by-zero", "-fno-sanitize-recover=all",
 )
 DTYPES = ("float64", "float32")
@@ -172,7 +172,7 @@ def run(number: int, start: int, sanitized: bool, only: int | None = None) -> tu
     """Run a batch in a process of its own; return what it found, and what stopped it, if something did."""
     environment = dict(os.environ)
     if sanitized:
-        environment |= {"LD_PRELOAD": sanitizer() or "", "ASAN_OPTIONS": "detect_leaks=0", "PYTHONMALLOC": "malloc"}
+        environment |= {"LD_PRELOAD": sanitizer() or "", "ASAN_OPTIONS": "detect_leaks=0"}
     words = [sys.executable, __file__, "--worker", str(number), "--seed", str(start)]
     words += ["--only", str(only)] if only is not None else []
     words += [] if sanitized else ["--plain"]

@@ -23,7 +23,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import numpy as np
 
 import workloads
-from peers import hand_numpy, symbp_numpy, symbp_numpy_workspace
+from peers import _symbp, hand_numpy, symbp_numpy
 
 BOUNDS = {"xor": 0.5, "iris": 0.7, "mlp_1": 0.8, "mlp_32": 1.0, "mlp_256": 1.0, "wide": 1.0, "deep": 1.0}
 """The largest accepted ratio of the workspace to the hand-written step."""
@@ -33,6 +33,26 @@ TURN = 5e-3
 
 NORM = 1e-3
 """How far an update may be from the reference, relative to it, in norm."""
+
+
+class InWorkspace:
+    """The generated module's workspace, which is made once."""
+
+    LABEL = "workspace"
+
+    def __init__(self, workload: Any, parameters: Any, data: Any, threads: int) -> None:
+        made = _symbp.NumPyModule(workload, parameters, data, workspace=True)
+        self.workspace, self.rate = made.module.Workspace(made.values, made.inputs), made.rate
+
+    setup = classmethod(lambda cls, *arguments: cls(*arguments))
+
+    def run(self, steps: int) -> float:
+        """Take the steps."""
+        return float(self.workspace.train(self.rate, steps))
+
+    def parameters(self) -> list[Any]:
+        """Return the present parameters."""
+        return [np.array(value) for value in self.workspace.params]
 
 
 def checked(peer: Any, workload: Any) -> Any:
@@ -85,7 +105,7 @@ def main() -> int:
     broken = False
     for name in options.workloads.split(","):
         workload = workloads.workload(name)
-        chosen = {"workspace": symbp_numpy_workspace, "hand": hand_numpy}
+        chosen: dict[str, Any] = {"workspace": InWorkspace, "hand": hand_numpy}
         chosen |= {"readable": symbp_numpy} if options.readable else {}
         found = measured({key: checked(peer, workload) for key, peer in chosen.items()}, options.seconds)
         ratio, bound = found["workspace"] / found["hand"], BOUNDS.get(name)

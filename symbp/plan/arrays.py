@@ -371,7 +371,7 @@ class _Lowering:
         fresh: the place is a new temporary, and another place that holds the value already will do.
         """
         if isinstance(e, Apply):
-            form = made_of(e)
+            form = self.through_softplus(e) or made_of(e)
             if form is not None:
                 return self.into(target, form, fresh)
             if e.op == "+":
@@ -383,6 +383,13 @@ class _Lowering:
             return self.done(target, Apply(e.op, tuple(self.operand(a) for a in e.args)), fresh)
         self.emit(target, e)
         return Read(target)
+
+    def through_softplus(self, e: Apply) -> Expr | None:
+        """Return the logistic function of what softplus is known of as ``exp(x - softplus(x))``."""
+        if e.op != Function("sigmoid"):
+            return None
+        known = self.recall(Apply(Function("softplus"), e.args))
+        return None if known is None else Apply(Function("exp"), (total(e.args[0], product(MINUS, Read(known))),))
 
     def done(self, target: View, value: Expr, fresh: bool) -> Expr:
         """Write one operation; return where its value is."""
@@ -442,6 +449,17 @@ class _Lowering:
             return self.operand(e)
         return self.into(place, e)
 
+    def outer(self, target: View, factors: Sequence[View]) -> Expr | None:
+        """Write a column times a row as a product of matrices, which is quicker; None for other factors."""
+        columns = [v for v in factors if is_one(v.cols) and not is_one(v.rows)]
+        rows = [v for v in factors if is_one(v.rows) and not is_one(v.cols)]
+        if len(columns) != 1 or len(rows) != 1 or any(self.buffers[v.buffer].scalar for v in factors):
+            return None
+        if any(v.buffer == target.buffer for v in factors):
+            return None
+        self.gemm(Gemm(target, columns[0], rows[0], source=self.source))
+        return Read(target)
+
     def alone(self, target: View, e: Expr, fresh: bool) -> Expr:
         """Write a sum of one term or a product of one factor; nothing is copied for a new temporary."""
         if fresh and isinstance(e, (Read, Number, Position)):
@@ -490,6 +508,10 @@ class _Lowering:
             steps = [*large, *small, *number] if large or small else number
         steps += masks
         steps.sort(key=lambda step: step[0] and not _is_full(step[1], e.shape))
+        if len(steps) == 2 and all(not below and isinstance(x, Read) for below, x in steps):
+            outer = self.outer(target, [x.view for _, x in steps if isinstance(x, Read)])
+            if outer is not None:
+                return outer
         above = next((k for k, (below, _) in enumerate(steps) if not below), None)
         if above is None:
             (_, first), *rest = steps

@@ -11,7 +11,7 @@ import sympy as sp
 from symbp.derivation import Derivation
 from symbp.plan.entries import Entries, Optimizer, entries
 from symbp.plan.ir import Order, Plan
-from symbp.plan.passes import PASSES, step
+from symbp.plan.passes import NEED_NUMBERS, PASSES, step
 from symbp.plan.storage import FEW, number, ordered, sample_axes, storage
 
 @dataclass(frozen=True)
@@ -54,6 +54,26 @@ def module_plans(
     for name in abilities.passes:
         plans = {key: step(plan, name) for key, plan in plans.items()}
     return replace(found, plans=plans)
+
+
+def history(
+    derivation: Derivation, numbers: Mapping[str, Any] | None = None, entry: str = "train_step", abilities: Abilities = C,
+) -> list[Plan]:
+    """Return the plan of a function after each pass, the first one before any; without numbers, only those passes that
+    need none.
+
+    Raises ``PlanError`` where a program cannot be planned.
+    """
+    found = entries(derivation, numbers or {})
+    plan = found.plans[entry]
+    if abilities.orders:
+        plan = ordered(plan, _orders(derivation, found, list(found.plans.values())))
+    plans = [plan]
+    sized = all(s.is_Integer for b in plan.buffers.values() for s in (b.rows, b.cols, *b.extents))
+    for name in abilities.passes:
+        if sized or name not in NEED_NUMBERS:
+            plans.append(step(plans[-1], name))
+    return plans
 
 
 def _orders(derivation: Derivation, found: Entries, plans: Sequence[Plan]) -> dict[str, Order]:

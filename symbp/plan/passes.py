@@ -38,6 +38,10 @@ PASSES: dict[str, Pass] = {
 """The passes that every target shares, in order."""
 
 
+NEED_NUMBERS = ("choose forms", "keep blocks", "share memory")
+"""The passes that need all sizes as numbers."""
+
+
 def run(plan: Plan, names: Sequence[str] | None = None) -> Plan:
     """Return the plan after the given passes (all by default)."""
     for name in PASSES if names is None else names:

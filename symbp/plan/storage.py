@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import sympy as sp
 
-from symbp.expr import Size, has_size, is_one
+from symbp.expr import Size, SizeMember, has_size, is_one
 from symbp.plan.ir import Buffer, Gemm, Kernel, Order, Plan, View, puts, views, walk
 
 STRIDED = 2
@@ -74,7 +74,9 @@ def neighbours(view: View, order: Order) -> int | None:
 
 def number(size: Size) -> int:
     """Return a size as a number; a symbol counts as 100."""
-    return int(size) if size.is_Integer else int(size.xreplace({s: sp.Integer(100) for s in size.free_symbols}))
+    if size.is_Integer:
+        return int(size)
+    return int(size.xreplace({s: sp.Integer(100) for s in size.atoms(SizeMember) | size.free_symbols}))
 
 
 def cost(kernel: Kernel, orders: Mapping[str, Order]) -> int:

@@ -20,6 +20,24 @@ def plan_text(plan: Plan) -> str:
     return "\n".join(lines)
 
 
+def history_text(plans: Sequence[Plan]) -> str:
+    """Return the plans after each of several passes, those that changed something; then the buffers of the last one."""
+    parts: list[str] = []
+    before, idle = "", []
+    for plan in plans:
+        body = "\n".join(f"  {line}" for line in _body(plan.body))
+        if body == before:
+            idle.append(plan.history[-1])
+            continue
+        if idle:
+            parts.append(f"nothing to do for: {', '.join(idle)}")
+        parts.append(f"after {plan.history[-1]}\n{body}")
+        before, idle = body, []
+    if idle:
+        parts.append(f"nothing to do for: {', '.join(idle)}")
+    return "\n\n".join([*parts, plan_text(plans[-1]).partition("\nbuffers\n")[2].join(("buffers\n", ""))])
+
+
 def _buffer(buffer: Buffer, plan: Plan) -> str:
     ends = "".join(
         f"  {i} = {lo}..{hi}" for i, lo, hi in zip(buffer.indices, buffer.lows, buffer.highs, strict=True)
@@ -91,7 +109,11 @@ def expression_text(e: Expr, inside: bool = False) -> str:
         return f"{e.kind}({_view(e.view)})"
     assert isinstance(e, Apply)
     if e.op == "+":
-        text = " + ".join(expression_text(a) for a in e.args)
+        text = ""
+        for k, a in enumerate(e.args):
+            negative, term = _sign(a)
+            sign = (" - " if negative else " + ") if k else ("-" if negative else "")
+            text += sign + expression_text(term)
         return f"({text})" if inside else text
     if e.op == "*":
         return " * ".join(expression_text(a, True) for a in e.args)
@@ -100,3 +122,13 @@ def expression_text(e: Expr, inside: bool = False) -> str:
     if e.op == "where":
         return f"where({', '.join(expression_text(a) for a in e.args)})"
     return f"[{f' {e.op} '.join(expression_text(a, True) for a in e.args)}]"
+
+
+def _sign(e: Expr) -> tuple[bool, Expr]:
+    """Return whether a term begins with a minus sign, and the term without it."""
+    if isinstance(e, Apply) and e.op == "*" and isinstance(e.args[0], Number):
+        number = e.args[0].value
+        if number.could_extract_minus_sign():
+            rest = e.args[1:] if number == -1 else (Number(-number), *e.args[1:])
+            return True, rest[0] if len(rest) == 1 else Apply("*", rest)
+    return False, e

@@ -14,6 +14,7 @@ from symbp.render.c.selfcheck import Reference, selfcheck
 from symbp.render.c.summary import summary
 from symbp.render.files import Files
 from symbp.render.sizes import Given, fixed_sizes
+from symbp.render.cost import cost_text
 from symbp.render.templates import rendered
 
 MOST_BYTES = 2**31 - 1
@@ -85,6 +86,10 @@ def files(module: Module, reference: Callable[[Module], Reference] | None = None
     texts = {
         file: rendered("c", template, values, module.templates).rstrip("\n") + "\n" for file, template in names.items()
     }
+    size = 4 if module.real.suffix else 8
+    texts[f"{module.p}_cost.txt"] = cost_text(
+        module.entries, module.note("train_step"), title=f"Cost of {module.p}.c, numbers of {size} bytes", itemsize=size
+    )
     return Files(texts, summary(needs, texts[f"{module.p}.c"]))
 
 

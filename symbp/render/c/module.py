@@ -260,7 +260,8 @@ class Module:
 
         return base
 
-    def _note(self, entry: str) -> Callable[[Source], str]:
+    def note(self, entry: str) -> Callable[[Source], str]:
+        """Return what gives the text of an equation of a function, with its number."""
         forward = {s.equation for s in self.derivation.forward.sites}
 
         def note(source: Source) -> str:
@@ -280,7 +281,7 @@ class Module:
         for symbol in self.capacity:
             names(str(symbol))
         writer = Writer(
-            plan, self.real, self.functions, self.products, names, self._base(entry), self._note(entry),
+            plan, self.real, self.functions, self.products, names, self._base(entry), self.note(entry),
             self.capacity, self.p,
         )
         lines = writer.lines()

@@ -300,8 +300,14 @@ class Straight:
         raise GenerateError("an operation stands where an array should be")
 
     def ones(self, rows: Size, cols: Size) -> str:
-        """Return the name of a matrix of ones; a single side if ``cols`` is None."""
+        """Return the name of a matrix of ones."""
         return self.bind(("ones", rows, cols), "ones", f"np.ones({self.shape((rows, cols))}, DTYPE)")
+
+    def zeros(self, shape: tuple[Size, Size]) -> str:
+        """Return the name of a matrix of zeros; of a zero if the shape depends on an index."""
+        if any(s.has(loop.index) for s in shape for loop in self.loops):
+            return self.number(sp.S.Zero)
+        return self.bind(("zeros", *shape), "zeros", f"np.zeros({self.shape(shape)}, DTYPE)")
 
     # -- statements ------------------------------------------------------------------------------------------------
     def body(self, body: Sequence[Kernel], depth: int, last: Equation | None = None) -> None:
@@ -497,8 +503,8 @@ class Straight:
         if own and f.name == "softplus":
             return self.ufunc("logaddexp", out, Number(sp.S.Zero), *args)
         if own and f.name == "relu":
-            # NumPy wants this one by keyword.
-            return f"{self.function('maximum')}({self.operand(args[0])}, {self.number(sp.S.Zero)}, out={out})"
+            # NumPy wants this one by keyword, and is quicker with an array of zeros than with a single one.
+            return f"{self.function('maximum')}({self.operand(args[0])}, {self.zeros(args[0].shape)}, out={out})"
         texts = [self.operand(a) for a in args]
         if not own:
             text = f"{self.scope.function(f)}({', '.join(texts)})"
