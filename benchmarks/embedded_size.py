@@ -144,8 +144,8 @@ def main() -> int:
         return 1 if check else 0
     print(run(COMPILER, "--version").splitlines()[0], " ".join(MACHINE))
     print(
-        f"{'float32, bytes':28} {'params':>7} {'inputs':>7} {'scratch':>8} {'stack':>6} {'RAM':>7}   {'(gradients)':>11} "
-        f"{'text':>7} {'flash':>7}"
+        f"{'float32, bytes':28} {'params':>7} {'inputs':>7} {'scratch':>8} {'stack':>6} {'RAM':>7}   "
+        f"{'(gradients)':>11} {'text':>7} {'flash':>7}"
     )
     fine = True
     for machine in MACHINES:
@@ -153,11 +153,11 @@ def main() -> int:
             f = measured(machine, Path(place))
         fine &= f.ram <= machine.most
         print(
-            f"{machine.label:28} {f.parameters:7,} {f.inputs:7,} {f.scratch:8,} {f.stack:6,} {f.ram:7,}   {f.gradients:11,} "
-            f"{f.text:7,} {f.flash:7,}{'' if f.ram <= machine.most else f'   more than {machine.most:,}'}"
+            f"{machine.label:28} {f.parameters:7,} {f.inputs:7,} {f.scratch:8,} {f.stack:6,} {f.ram:7,}   "
+            f"{f.gradients:11,} {f.text:7,} {f.flash:7,}{'' if f.ram <= machine.most else f'   more than {machine.most:,}'}"
         )
-    print("RAM: params + inputs + scratch of a step + stack; gradients only where they are asked for; text: the whole module;")
-    print("flash: what training and prediction need, with libm")
+    print("RAM: params + inputs + scratch of a step + stack; gradients only where they are asked for")
+    print("text: the whole module; flash: what training and prediction need, with libm")
     return 1 if check and not fine else 0
 
 

@@ -43,7 +43,7 @@ from symbp.verify.programs import specified
 ROOT = Path(__file__).resolve().parents[1]
 BATCH = 10
 SANITIZED = (
-    "-std=c99", "-O1", "-g1", "-ffp-contract=off", "-fPIC", "-fno-omit-frame-pointer",
+    "-std=c99", "-O0", "-g1", "-ffp-contract=off", "-fPIC", "-fno-omit-frame-pointer",
     "-fsanitize=address,undefined,float-divide-by-zero", "-fno-sanitize-recover=all",
 )
 DTYPES = ("float64", "float32")
@@ -110,7 +110,8 @@ def batch(number: int, count: int = BATCH, start: int = 0) -> list[Program]:
 
 def text_of(program: Program) -> str:
     """Return a program as text, to find it again."""
-    lines = [f"{v.kind} {v.name}: {v.rows} x {v.cols} {v.indices or ''}" for v in program.variables.values() if v.declared]
+    known = [v for v in program.variables.values() if v.declared]
+    lines = [f"{v.kind} {v.name}: {v.rows} x {v.cols} {v.indices or ''}" for v in known]
     for site in program.sites:
         around = "".join(f"for {x.index} in {x.lo}..{x.hi}{' down' if x.down else ''}: " for x in site.loops)
         lines.append(f"{around}{site.equation.target} = {site.equation.value}")

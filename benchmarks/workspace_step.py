@@ -101,7 +101,8 @@ def main() -> int:
     parser.add_argument("--readable", action="store_true", help="the readable module too")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a ratio is above its bound")
     options = parser.parse_args()
-    print(f"{'network':<34} {'workspace':>11} {'by hand':>11} {'ratio':>6}  bound{'   readable' if options.readable else ''}")
+    more = "   readable" if options.readable else ""
+    print(f"{'network':<34} {'workspace':>11} {'by hand':>11} {'ratio':>6}  bound{more}")
     broken = False
     for name in options.workloads.split(","):
         workload = workloads.workload(name)

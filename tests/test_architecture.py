@@ -69,7 +69,8 @@ MAY_IMPORT: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("symbp.calculus",), (*DATA, "symbp.ops", "symbp.calculus")),
     (("symbp.layers", "symbp.losses"), (*CORE, "symbp.ops", "symbp.layers", "symbp.losses", "symbp.language")),
     (("symbp.language",), (*CORE, "symbp.ops", "symbp.layers", "symbp.losses", "symbp.language")),
-    (("symbp.render",), (*DATA, "symbp.ops", "symbp.calculus", "symbp.render")),
+    (("symbp.plan",), (*DATA, "symbp.ops", "symbp.plan")),
+    (("symbp.render",), (*DATA, "symbp.ops", "symbp.calculus", "symbp.plan", "symbp.render")),
     (("symbp.verify.evaluate", "symbp.verify.normal_form", "symbp.verify.scalars"), (*CORE, "symbp.verify")),
     (("symbp.networks", "symbp.choices"), ("symbp.networks", "symbp.choices")),
     (("symbp.settings",), ("symbp.choices",)),
@@ -143,6 +144,7 @@ SCALAR_MODULES = (
     "symbp.verify.prime_field",
     "symbp.verify.normal_form",
     "symbp.render.numpy",  # derivatives of a user's scalar function
+    "symbp.render.c.functions",  # the same
     "symbp.language.scalars",
     "symbp.language.laws",
 )

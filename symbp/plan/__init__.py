@@ -1,0 +1,1 @@
+"""Plans: what is computed where and in which order, one for all targets; they know no language."""

@@ -5,7 +5,6 @@ A group runs over one axis, the slow one in memory: at each step (a sample, a ro
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,9 +12,7 @@ import sympy as sp
 
 from symbp.expr import Size, is_one, same_size
 from symbp.plan.dependence import apart, can_follow, conflict
-from symbp.plan.ir import (
-    Gemm, Kernel, Loop, Nest, Order, Plan, Put, View, map_reads, reads, views, walk, writes,
-)
+from symbp.plan.ir import Gemm, Kernel, Loop, Nest, Order, Plan, Put, View, map_views, reads, views, walk, writes
 
 
 SHARED = 1_600_000
@@ -47,36 +44,55 @@ def fuse(plan: Plan) -> Plan:
 
 
 def _fused(plan: Plan, body: Sequence[Kernel]) -> tuple[Kernel, ...]:
-    done: list[Kernel] = []
+    groups = _Groups(plan)
     for kernel in body:
         if isinstance(kernel, Loop):
-            done.append(replace(kernel, body=_fused(plan, kernel.body)))
+            groups.append(replace(kernel, body=_fused(plan, kernel.body)))
         elif isinstance(kernel, Nest):
             for put in kernel.puts:
-                _place(plan, done, put)
+                groups.place(put)
         else:
-            done.append(kernel)
-    return tuple(done)
+            groups.append(kernel)
+    return tuple(groups.done)
 
 
-def _place(plan: Plan, done: list[Kernel], put: Put) -> None:
-    """Put a statement into the group whose results it reads, else into one that reads or writes what it does.
+class _Groups:
+    """Kernels in order, to which statements are added; only kernels that touch the same buffers are looked at."""
 
-    It may pass kernels with which it may change places.
-    """
-    alone, found, best = Nest((put,)), None, 0
-    for k in range(len(done) - 1, -1, -1):
-        value = _affinity(done[k], put)
-        if value > best:
-            joined = _join(plan, done[k], put)
-            if joined is not None:
-                found, best = (k, joined), value
-        if conflict(done[k], alone):
-            break
-    if found is not None:
-        done[found[0]] = found[1]
-    else:
-        done.append(_alone(plan, put))
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.done: list[Kernel] = []
+        self._touching: dict[str, dict[int, None]] = {}
+
+    def append(self, kernel: Kernel) -> None:
+        """Add a kernel behind the others."""
+        self.done.append(kernel)
+        self._note(len(self.done) - 1, {v.buffer for v in (*reads(kernel), *writes(kernel))})
+
+    def _note(self, place: int, names: set[str]) -> None:
+        for name in names:
+            self._touching.setdefault(name, {})[place] = None
+
+    def place(self, put: Put) -> None:
+        """Put a statement into the group whose results it reads, else into one that reads or writes what it does.
+
+        It may pass kernels with which it may change places.
+        """
+        alone, found, best = Nest((put,)), None, 0
+        names = {v.buffer for v in (*views(put.value), put.target)}
+        for k in sorted({k for n in names for k in self._touching.get(n, ())}, reverse=True):
+            value = _affinity(self.done[k], put)
+            if value > best:
+                joined = _join(self.plan, self.done[k], put)
+                if joined is not None:
+                    found, best = (k, joined), value
+            if best == 2 or conflict(self.done[k], alone):
+                break
+        if found is None:
+            self.append(_alone(self.plan, put))
+        else:
+            self.done[found[0]] = found[1]
+            self._note(found[0], names)
 
 
 def _affinity(kernel: Kernel, put: Put) -> int:
@@ -154,34 +170,42 @@ def _fits(plan: Plan, put: Put, axis: int, extent: Size) -> bool:
 
 def contract(plan: Plan) -> Plan:
     """Shrink temporaries that live within one step of one group to the entries of a step."""
-    homes: dict[str, list[int]] = {}
-    for k, kernel in enumerate(walk(plan.body)):
+    homes: dict[str, list[Kernel]] = {}
+    for kernel in walk(plan.body):
         for name in {v.buffer for v in (*reads(kernel), *writes(kernel))}:
-            homes.setdefault(name, []).append(k)
-    for name, places in homes.items():
+            homes.setdefault(name, []).append(kernel)
+    axes: dict[str, int] = {}
+    for name, kernels in homes.items():
         buffer = plan.buffers[name]
-        if len(places) != 1 or buffer.role != "scratch" or name in plan.outputs or buffer.indices:
+        if len(kernels) != 1 or buffer.role != "scratch" or name in plan.outputs or buffer.indices:
             continue
-        kernel = next(itertools.islice(walk(plan.body), places[0], None))
+        kernel = kernels[0]
         nest = kernel if isinstance(kernel, Nest) else kernel.epilogue if isinstance(kernel, Gemm) else None
         if nest is None or nest.axis is None or (isinstance(kernel, Gemm) and _operand(kernel, name)):
             continue
-        if not _per_step(nest, name, buffer.shape):
-            continue
-        axis = nest.axis ^ _turned(nest, kernel, name)
-        shape = (sp.S.One, buffer.cols) if axis == 0 else (buffer.rows, sp.S.One)
         if isinstance(kernel, Gemm) and kernel.out.buffer == name:
             continue  # the product's own block: the target says how many rows it makes at once
-        plan = plan.with_buffers(replace(buffer, rows=shape[0], cols=shape[1]))
-        plan = _replaced(plan, kernel, name, axis)
-    return plan
+        if _per_step(nest, name, buffer.shape):
+            axes[name] = nest.axis ^ _turned(nest, name)
+
+    def change(view: View) -> View:
+        if view.buffer not in axes:
+            return view
+        seen = axes[view.buffer] ^ view.turned
+        return replace(view, rows=sp.S.One) if seen == 0 else replace(view, cols=sp.S.One)
+
+    small = [
+        replace(b, rows=sp.S.One) if axes[n] == 0 else replace(b, cols=sp.S.One)
+        for n, b in plan.buffers.items() if n in axes
+    ]
+    return plan.with_buffers(*small).with_body(tuple(map_views(k, change) for k in plan.body))
 
 
 def _operand(kernel: Gemm, name: str) -> bool:
     return name in (kernel.left.buffer, kernel.right.buffer) or (kernel.accumulate and kernel.out.buffer == name)
 
 
-def _turned(nest: Nest, kernel: Kernel, name: str) -> bool:
+def _turned(nest: Nest, name: str) -> bool:
     every = [v for p in nest.puts for v in (p.target, *views(p.value))]
     return next(v.turned for v in every if v.buffer == name)
 
@@ -208,27 +232,3 @@ def _per_step(nest: Nest, name: str, shape: tuple[Size, Size]) -> bool:
 def _whole(view: View, shape: tuple[Size, Size]) -> bool:
     rows, cols = (view.cols, view.rows) if view.turned else view.shape
     return view.row == 0 and view.col == 0 and same_size(rows, shape[0]) and same_size(cols, shape[1])
-
-
-def _replaced(plan: Plan, home: Kernel, name: str, axis: int) -> Plan:
-    def change(view: View) -> View:
-        if view.buffer != name:
-            return view
-        seen = axis ^ view.turned
-        return replace(view, rows=sp.S.One) if seen == 0 else replace(view, cols=sp.S.One)
-
-    def put(p: Put) -> Put:
-        return replace(p, target=change(p.target), value=map_reads(p.value, change))
-
-    def visit(kernel: Kernel) -> Kernel:
-        if isinstance(kernel, Loop):
-            return replace(kernel, body=tuple(map(visit, kernel.body)))
-        if kernel is not home:
-            return kernel
-        if isinstance(kernel, Nest):
-            return replace(kernel, puts=tuple(map(put, kernel.puts)))
-        if isinstance(kernel, Gemm) and kernel.epilogue is not None:
-            return replace(kernel, epilogue=replace(kernel.epilogue, puts=tuple(map(put, kernel.epilogue.puts))))
-        return kernel
-
-    return plan.with_body(tuple(map(visit, plan.body)))

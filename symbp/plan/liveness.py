@@ -125,13 +125,17 @@ def in_place(plan: Plan, known: Mapping[str, Life]) -> dict[str, str]:
     found: dict[str, str] = {}
     taken: set[str] = set()
     kernels = list(_linear(plan.body))
+    ending: dict[int, list[str]] = {}
+    for name, life in known.items():
+        ending.setdefault(life.last, []).append(name)
     for heir, life in known.items():
         kernel = kernels[life.first - 1]
         nest = kernel if isinstance(kernel, Nest) else None
         if nest is None or nest.axis is None:
             continue
-        for giver, other in known.items():
-            if giver == heir or giver in taken or other.last != life.first or other.first == other.last:
+        for giver in ending.get(life.first, ()):
+            other = known[giver]
+            if giver == heir or giver in taken or other.first == other.last:
                 continue
             if other.first == life.first or not _alike(plan, heir, giver):
                 continue

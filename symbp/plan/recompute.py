@@ -30,47 +30,70 @@ def recompute(plan: Plan) -> Plan:
     The value must be a function of operands that do not change until it is read; products read matrices, so what a
     product reads stays saved.
     """
-    for _ in range(len(plan.buffers)):
-        found = _candidate(plan)
-        if found is None:
-            return plan
-        put, kernel = found
-        plan = _inlined(plan, kernel, put)
-    return plan
+    inlining = _Inlining(plan)
+    return plan.with_body(inlining.body(plan.body)).used()
 
 
-def _candidate(plan: Plan) -> tuple[Put, Kernel] | None:
-    count = writers(plan)
-    changing = {n for n, c in count.items() if c > 1 or plan.buffers[n].role == "param"}
-    readers: dict[str, int] = {}
-    kept: set[str] = set(plan.outputs)
-    for kernel in walk(plan.body):
-        if isinstance(kernel, Gemm):
-            kept |= {kernel.left.buffer, kernel.right.buffer, kernel.out.buffer}
-        if not isinstance(kernel, (Gemm, Nest)):
-            kept |= {v.buffer for v in writes(kernel)}
-        for put in puts(kernel):
-            for name in _read_plainly(put.value, kept):
-                readers[name] = readers.get(name, 0) + 1
-    for kernel in walk(plan.body):
-        if not (isinstance(kernel, Nest) and len(kernel.puts) == 1):
-            continue
-        (put,) = kernel.puts
+class _Inlining:
+    """Replaces reads of cheap values by the values, in order, so that a value may be made of others."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.count = writers(plan)
+        self.changing = {n for n, c in self.count.items() if c > 1 or plan.buffers[n].role == "param"}
+        self.readers: dict[str, int] = {}
+        self.kept: set[str] = set(plan.outputs)
+        self.values: dict[str, tuple[View, Expr]] = {}
+        for kernel in walk(plan.body):
+            if isinstance(kernel, Gemm):
+                self.kept |= {kernel.left.buffer, kernel.right.buffer, kernel.out.buffer}
+            if not isinstance(kernel, (Gemm, Nest)):
+                self.kept |= {v.buffer for v in writes(kernel)}
+            for put in puts(kernel):
+                for name in _read_plainly(put.value, self.kept):
+                    self.readers[name] = self.readers.get(name, 0) + 1
+
+    def body(self, body: Sequence[Kernel]) -> tuple[Kernel, ...]:
+        """Return a body whose cheap values are written where they are read."""
+        out: list[Kernel] = []
+        for kernel in body:
+            if isinstance(kernel, Loop):
+                inner = self.body(kernel.body)
+                if inner:
+                    out.append(replace(kernel, body=inner))
+            elif isinstance(kernel, Nest):
+                nest = replace(kernel, puts=tuple(replace(p, value=map_leaves(p.value, self.leaf)) for p in kernel.puts))
+                if len(nest.puts) == 1 and self.cheap(nest.puts[0]):
+                    self.values[nest.puts[0].target.buffer] = (nest.puts[0].target, nest.puts[0].value)
+                else:
+                    out.append(nest)
+            else:
+                out.append(kernel)
+        return tuple(out)
+
+    def cheap(self, put: Put) -> bool:
+        """Tell whether a statement goes, because what it computes is written where it is read."""
         name = put.target.buffer
-        buffer = plan.buffers[name]
+        buffer, readers = self.plan.buffers[name], self.readers.get(name, 0)
         if (
-            name in kept or put.over or put.accumulate or count[name] != 1 or buffer.role != "scratch"
-            or buffer.indices or not put.target.same_place(buffer.whole()) or readers.get(name, 0) == 0
+            name in self.kept or put.over or put.accumulate or self.count[name] != 1 or buffer.role != "scratch"
+            or buffer.indices or not put.target.same_place(buffer.whole()) or readers == 0
             or not all(same_size(a, b) for a, b in zip(put.target.shape, put.value.shape, strict=True))
         ):
-            continue
+            return False
         cost = operations(put.value)
-        if cost > LIMIT or (readers[name] > 1 and cost > 1):
-            continue
-        if _operands(put.value) & changing or _placed(put.value):
-            continue
-        return put, kernel
-    return None
+        if cost > LIMIT or (readers > 1 and cost > 1):
+            return False
+        return not (_operands(put.value) & self.changing or _placed(put.value))
+
+    def leaf(self, e: Expr) -> Expr:
+        """Return a leaf, or the value that stands in its place."""
+        if not (isinstance(e, Read) and e.view.buffer in self.values):
+            return e
+        whole, value = self.values[e.view.buffer]
+        value = turned(value) if whole.turned else value
+        value = _block(value, e.view, (whole.cols, whole.rows) if whole.turned else whole.shape)
+        return turned(value) if e.view.turned else value
 
 
 def _operands(e: Expr) -> set[str]:
@@ -92,37 +115,6 @@ def _read_plainly(e: Expr, kept: set[str]) -> list[str]:
     for a in e.args:
         found += _read_plainly(a, kept)
     return found
-
-
-def _inlined(plan: Plan, gone: Kernel, put: Put) -> Plan:
-    name, whole = put.target.buffer, put.target
-
-    def leaf(e: Expr) -> Expr:
-        if not (isinstance(e, Read) and e.view.buffer == name):
-            return e
-        value = turned(put.value) if whole.turned else put.value
-        value = _block(value, e.view, (whole.cols, whole.rows) if whole.turned else whole.shape)
-        return turned(value) if e.view.turned else value
-
-    def change(kernel: Kernel) -> Sequence[Kernel]:
-        if kernel is gone:
-            return ()
-        if isinstance(kernel, Nest):
-            return (replace(kernel, puts=tuple(replace(p, value=map_leaves(p.value, leaf)) for p in kernel.puts)),)
-        return (kernel,)
-
-    def visit(body: Sequence[Kernel]) -> tuple[Kernel, ...]:
-        out: list[Kernel] = []
-        for kernel in body:
-            if isinstance(kernel, Loop):
-                inner = visit(kernel.body)
-                if inner:
-                    out.append(replace(kernel, body=inner))
-            else:
-                out.extend(change(kernel))
-        return tuple(out)
-
-    return plan.with_body(visit(plan.body)).used()
 
 
 def _block(e: Expr, view: View, shape: Shape) -> Expr:

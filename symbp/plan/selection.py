@@ -708,12 +708,14 @@ def _shapes_depend(body: Sequence[Statement], index: sp.Symbol) -> bool:
 
 def _disjoint(places: Sequence[tuple[sp.Expr, ...]], shape: tuple[sp.Expr, sp.Expr]) -> bool:
     """Tell whether blocks of full rows, or of full columns, are known not to overlap."""
+    if len(places) == 1:
+        return True
     for along, across in ((0, 1), (1, 0)):
         if not all(same_size(p[2 + across], shape[across]) and p[across] == 0 for p in places):
             continue
         ordered = sorted(places, key=lambda p: str(p[along]))
         for chain in (sorted(places, key=lambda p: _key(p[along])), ordered):
-            if all((b[along] - a[along] - a[2 + along]).expand().is_nonnegative for a, b in itertools.pairwise(chain)):
+            if all(sp.expand(b[along] - a[along] - a[2 + along]).is_nonnegative for a, b in itertools.pairwise(chain)):
                 return True
     return False
 

@@ -82,13 +82,13 @@ def common_subexpressions(plan: Plan) -> Plan:
         return replace(changed[view.buffer], turned=view.turned) if view.buffer in changed else view
 
     def visit(body: Sequence[Kernel]) -> list[Kernel]:
-        seen: dict[object, View] = {}
+        known = _Known()
         out: list[Kernel] = []
         for kernel in body:
             kernel = map_views(kernel, lambda v: _moved(v, changed)) if changed else kernel
             if isinstance(kernel, Loop):
                 out.append(replace(kernel, body=tuple(visit(kernel.body))))
-                seen = {k: v for k, v in seen.items() if not _touched(k, kernel)}
+                known.forget({v.buffer for v in writes(kernel)})
                 continue
             key, target = _key(kernel)
             buffer = plan.buffers.get(target.buffer) if target is not None else None
@@ -97,13 +97,14 @@ def common_subexpressions(plan: Plan) -> Plan:
                 and target.same_place(buffer.whole())
             )
             if key is not None and single and target is not None and buffer is not None:
-                known = seen.get(key)
-                if known is not None and buffer.role == "scratch" and buffer.name not in plan.outputs:
-                    changed[buffer.name] = known
+                earlier = known.values.get(key)
+                if earlier is not None and buffer.role == "scratch" and buffer.name not in plan.outputs:
+                    changed[buffer.name] = earlier
                     continue
-                seen.setdefault(key, target)
-            written = {v.buffer for v in writes(kernel)}
-            seen = {k: v for k, v in seen.items() if not _key_reads(k) & written or v is target}
+            known.forget({v.buffer for v in writes(kernel)})
+            if key is not None and single and target is not None:
+                known.values.setdefault(key, target)
+                known.reads(key)
             out.append(kernel)
         return out
 
@@ -143,8 +144,23 @@ def _key_reads(key: object) -> set[str]:
     return found
 
 
-def _touched(key: object, loop: Loop) -> bool:
-    return bool(_key_reads(key) & {v.buffer for v in writes(loop)})
+class _Known:
+    """Values that were computed already, by what they are; those whose operands change are forgotten."""
+
+    def __init__(self) -> None:
+        self.values: dict[object, View] = {}
+        self._readers: dict[str, set[object]] = {}
+
+    def reads(self, key: object) -> None:
+        """Remember what a value is computed from."""
+        for name in _key_reads(key):
+            self._readers.setdefault(name, set()).add(key)
+
+    def forget(self, written: set[str]) -> None:
+        """Forget the values that are computed from what is written."""
+        for name in written:
+            for key in self._readers.pop(name, ()):
+                self.values.pop(key, None)
 
 
 def dead_equations(plan: Plan) -> Plan:

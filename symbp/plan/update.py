@@ -4,8 +4,9 @@ from __future__ import annotations
 
 
 
-from symbp.plan.dependence import conflict
-from symbp.plan.ir import Gemm, Kernel, Loop, Nest, Plan, reads, views
+from collections.abc import Sequence
+
+from symbp.plan.ir import Gemm, Kernel, Loop, Nest, Plan, reads, views, writes
 
 
 def delay_gradients(plan: Plan) -> Plan:
@@ -17,23 +18,39 @@ def delay_gradients(plan: Plan) -> Plan:
     return plan.with_body(_delayed(list(plan.body), params, set(plan.outputs)))
 
 
-def _delayed(body: list[Kernel], params: set[str], outputs: set[str]) -> tuple[Kernel, ...]:
-    for update in [k for k in body if _updated(k, params) is not None]:
+def _delayed(body: Sequence[Kernel], params: set[str], outputs: set[str]) -> tuple[Kernel, ...]:
+    readers: dict[str, list[int]] = {}
+    writers: dict[str, list[int]] = {}
+    for k, kernel in enumerate(body):
+        for name in {v.buffer for v in reads(kernel)}:
+            readers.setdefault(name, []).append(k)
+        for name in {v.buffer for v in writes(kernel)}:
+            writers.setdefault(name, []).append(k)
+    late: dict[int, list[int]] = {}
+    moved: set[int] = set()
+    for k, update in enumerate(body):
         target = _updated(update, params)
-        gradients = {v.buffer for v in reads(update)} - {target} - outputs
-        places = [k for k, other in enumerate(body) if isinstance(other, Gemm) and other.out.buffer in gradients]
-        for place in reversed(places):
-            moved = body[place]
-            assert isinstance(moved, Gemm)
-            last = max(
-                (k for k, other in enumerate(body) if other is not update and any(v.buffer == target for v in reads(other))),
-                default=-1,
-            )
-            end = place
-            while end < last and not conflict(moved, body[end + 1]):
-                end += 1
-            body.insert(end, body.pop(place))
-    return tuple(body)
+        if target is None:
+            continue
+        last = max((r for r in readers.get(target, ()) if r != k), default=-1)
+        for name in {v.buffer for v in reads(update)} - {target} - outputs:
+            for place in writers.get(name, ()):
+                kernel = body[place]
+                if not (isinstance(kernel, Gemm) and kernel.out.buffer == name) or place in moved:
+                    continue
+                operands = {kernel.left.buffer, kernel.right.buffer}
+                near = {n for o in operands for n in writers.get(o, ())}
+                near |= {n for n in (*readers.get(name, ()), *writers.get(name, ()))}
+                end = min((n - 1 for n in near if place < n <= last), default=last)
+                if end > place:
+                    late.setdefault(end, []).append(place)
+                    moved.add(place)
+    out: list[Kernel] = []
+    for k, kernel in enumerate(body):
+        if k not in moved:
+            out.append(kernel)
+        out += [body[place] for place in late.get(k, ())]
+    return tuple(out)
 
 
 def _updated(kernel: Kernel, params: set[str]) -> str | None:

@@ -70,6 +70,11 @@ def reference_numbers(
     return Reference(recipes, (first, second), gradients, after, predictions, rate, differences)
 
 
+def _largest(*values: Any) -> float:
+    """Return the largest entry, without its sign."""
+    return max((float(np.max(np.abs(a), initial=0.0)) for v in values for a in arrays(v)), default=0.0)
+
+
 def _declared(bar: Any, value: Any) -> Any:
     # Of a family that is declared in part, the backward pass knows the computed members' adjoints too.
     return {k: v for k, v in bar.items() if k in value} if isinstance(bar, Mapping) else bar
@@ -79,7 +84,11 @@ def _declared(bar: Any, value: Any) -> Any:
 # Values
 
 
-def _values(derivation: Derivation, sizes: Mapping[str, Any]) -> tuple[dict[tuple[str, Member], Recipe], dict[str, Any]]:
+Made = tuple[dict[tuple[str, Member], Recipe], dict[str, Any]]
+"""Recipes by name and member, and the values that they make."""
+
+
+def _values(derivation: Derivation, sizes: Mapping[str, Any]) -> Made:
     program = derivation.source
     best: tuple[float, dict[tuple[str, Member], Recipe], dict[str, Any]] | None = None
     close = 0
@@ -101,9 +110,7 @@ def _values(derivation: Derivation, sizes: Mapping[str, Any]) -> tuple[dict[tupl
     return best[1], best[2]
 
 
-def _attempt(
-    program: Program, sizes: Mapping[str, Any], attempt: int
-) -> tuple[dict[tuple[str, Member], Recipe], dict[str, Any]]:
+def _attempt(program: Program, sizes: Mapping[str, Any], attempt: int) -> Made:
     recipes: dict[tuple[str, Member], Recipe] = {}
     values: dict[str, Any] = {}
     for number, var in enumerate(program.declared()):
@@ -127,7 +134,7 @@ def _recipe(var: Var, seed: int, rows: int, cols: int, style: int, below: int) -
     facts = var.facts
     for fact in ("one_hot_columns", "one_hot_rows", "signs", "columns_sum_to_one", "rows_sum_to_one"):
         if fact in facts:
-            return Recipe(fact, seed)  # type: ignore[arg-type]
+            return Recipe(fact, seed)
     if facts & {"binary", "mask"}:
         recipe = Recipe("bits", seed)
         # Both values occur, if there is room for them.
@@ -162,8 +169,7 @@ def _two_steps(
     moved = [n for n in derivation.gradients if program.variables[n].kind == "param"]
     truth = evaluate(program, values, sizes)
     first = float(truth[output][0, 0])
-    steepest = max((float(np.max(np.abs(a), initial=0.0)) for n in moved for a in arrays(truth[derivation.gradients[n]])),
-                   default=0.0)
+    steepest = _largest(*(truth[derivation.gradients[n]] for n in moved))
     power = -5 if optimizer == "adam" or not steepest else math.floor(math.log2(0.06 / steepest))
     for exponent in range(power, power - 30, -1):
         rate = 2.0**exponent
@@ -219,7 +225,7 @@ def _differences(
 ) -> Iterator[Difference]:
     """Yield some entries of every gradient, each with a step at which the difference quotient is precise."""
     found = 0
-    largest = max((float(np.max(np.abs(a), initial=0.0)) for g in gradients.values() for a in arrays(g)), default=0.0)
+    largest = _largest(*gradients.values())
     per_variable = max(min(3, MOST_DIFFERENCES // max(len(gradients), 1)), 1)
     for name, gradient in gradients.items():
         if program.variables[name].facts & (DISCRETE | {"symmetric", "columns_sum_to_one", "rows_sum_to_one"}):
@@ -229,8 +235,8 @@ def _differences(
             if own >= per_variable or found >= MOST_DIFFERENCES:
                 break
             matrix = gradient[member] if isinstance(gradient, Mapping) else gradient
-            scale = max(float(np.max(np.abs(matrix), initial=0.0)), 1e-2 * largest)
-            step = _step(program, output, values, sizes, (name, member, row, col), float(matrix[row, col]), scale, dtype)
+            scale, where = max(_largest(matrix), 1e-2 * largest), (name, member, row, col)
+            step = _step(program, output, values, sizes, where, float(matrix[row, col]), scale, dtype)
             if step is not None:
                 yield Difference(name, member, row, col, step)
                 own, found = own + 1, found + 1

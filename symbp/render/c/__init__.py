@@ -30,7 +30,8 @@ def write(
 
     passes:      the forward and the backward pass.
     name:        the name of the module, at most 11 characters: every name of it begins so.
-    sizes:       all sizes as numbers; a family of sizes as a list from index 0 on, or as a mapping from index to number.
+    sizes:       all sizes as numbers; a family of sizes as a list from index 0 on, or as a mapping from index to
+                 number.
     dtype:       ``float64`` or ``float32``.
     templates:   a folder whose templates take the place of symbp's own.
     declaration: the text of the declaration; its hash stands in the header.

@@ -95,13 +95,15 @@ def _usual(module: Module, var: Var) -> str:
 
 
 def _answers(module: Module, targets: list[tuple[Buffer, Layout]]) -> dict[str, object] | None:
-    """Return how answers are counted: by the largest entry, or on which side of a number; None if they are no choice."""
+    """Return how answers are counted: by the largest entry, or by the side of a number; None if they are no choice."""
     if "predict" not in module.plans:
         return None
     predicted = predicted_buffers(module)
     for buffer, target in targets:
         var = module.program.variables[buffer.of]
-        kind = "one_hot" if var.facts & {"one_hot_columns", "one_hot_rows"} else "binary" if "binary" in var.facts else ""
+        kind = "binary" if "binary" in var.facts else ""
+        if var.facts & {"one_hot_columns", "one_hot_rows"}:
+            kind = "one_hot"
         for own, part in reversed(list(zip(predicted, module.flat(predicted), strict=True))):
             if not kind or own.shape != buffer.shape or module.entries_of(own) < module.entries_of(buffer):
                 continue

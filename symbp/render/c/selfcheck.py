@@ -1,7 +1,7 @@
 """The self-check of a C module: values that a small generator makes, and reference numbers to compare with.
 
-The numbers come from outside (``symbp.verify.reference`` computes them without any of this package's code); here they are
-laid out as the module's flat arrays are.
+The numbers come from outside (``symbp.verify.reference`` computes them without any of this package's code); here they
+are laid out as the module's flat arrays are.
 """
 
 from __future__ import annotations
@@ -235,7 +235,11 @@ def calls(module: Module) -> dict[str, str]:
     return found
 
 
-def _number(value: float) -> str:
+def _largest(values: Array) -> float:
+    return float(np.max(np.abs(values), initial=0.0))
+
+
+def _number(value: Any) -> str:
     return f"{float(value):.17g}"
 
 
@@ -282,9 +286,10 @@ def selfcheck(module: Module, reference: Reference) -> dict[str, object]:
         "params": places(module, module.held("param")), "inputs": places(module, module.held("input")),
     }
     parts = gradient_parts(module, known)
-    everything = max((float(np.max(np.abs(p.values(reference.gradients[p.of])), initial=0.0)) for p in parts), default=0.0)
+    everything = max((_largest(p.values(reference.gradients[p.of])) for p in parts), default=0.0)
     room = max(LISTED_AT_MOST // max(len(parts), 1), 1)
-    shown, entries = [], []
+    shown: list[dict[str, object]] = []
+    entries: list[dict[str, object]] = []
     for part in parts:
         gradient = part.values(reference.gradients[part.of])
         after = part.values(reference.after[part.of]) if part.of in reference.after else None
@@ -292,11 +297,11 @@ def selfcheck(module: Module, reference: Reference) -> dict[str, object]:
         listed = _listed(gradient, room)
         if module.optimizer == "adam":
             # A gradient that is small against the largest one says little about its step: the sign decides.
-            clear = np.abs(gradient) >= 1e-3 * np.max(np.abs(gradient), initial=0.0)
+            clear = np.abs(gradient) >= 1e-3 * _largest(gradient)
             steady = [k for k in listed if clear[k]]
         else:
             steady = listed
-        scale = max(float(np.max(np.abs(gradient), initial=0.0)), 1e-2 * everything) or 1.0
+        scale = max(_largest(gradient), 1e-2 * everything) or 1.0
         whole = len(listed) < part.count
         shown.append({
             "label": part.label, "source": part.source, "at": part.at, "start": part.start, "count": part.count,
@@ -329,10 +334,11 @@ def selfcheck(module: Module, reference: Reference) -> dict[str, object]:
                 shown_predictions.append({
                     "label": place.label, "start": place.start, "count": place.count,
                     "inner": _number(direction(place.count) @ flat),
-                    "scale": f"{float(np.max(np.abs(flat), initial=0.0)) or 1.0:.6g}",
+                    "scale": f"{_largest(flat) or 1.0:.6g}",
                 })
     return {
-        "calls": calls(module), "fills": fills, "kinds": kinds, "parts": shown, "entries": entries, "differences": differences,
+        "calls": calls(module), "fills": fills, "kinds": kinds, "parts": shown, "entries": entries,
+        "differences": differences,
         "predictions": shown_predictions, "prediction_count": max(total, 1),
         "losses": [_number(v) for v in reference.losses], "rate": _number(reference.rate),
         "tolerance": "5e-5" if single else "1e-11", "difference_tolerance": "1e-2" if single else "1e-7",

@@ -7,12 +7,13 @@ as products with ones, numbers as arrays without axes, masks of relu by ``sign``
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy as sp
 
-from symbp.expr import Function, Size, expanded, is_one, same_size
+from symbp.expr import Function, Size, expanded, same_size
 from symbp.plan.arrays import COMPARISONS, MINUS, RECIP, masks, numbers
 from symbp.plan.entries import RATE
 from symbp.plan.ir import (
@@ -23,7 +24,7 @@ from symbp.program import Equation
 from symbp.render.numpy.expressions import ELEMENTWISE, Code, Printer
 from symbp.render.numpy.scalars import ATOM, CHOICE, PLUS, TIMES, GenerateError, wrap
 from symbp.render.numpy.scope import FunctionScope, bindings
-from symbp.render.numpy.statements import Line, laid_out
+from symbp.render.numpy.statements import MARGIN, Line, broken
 
 SMALL = 2000
 """Up to so many entries a mask of numbers by ``sign`` is quicker than one of truth values by ``greater``."""
@@ -58,13 +59,16 @@ class Straight:
     scope:  the names of the function.
     note:   gives the number and the text of an equation.
     rate:   the text of the learning rate.
+    output: the number that the function returns.
     """
 
     def __init__(
         self, plan: Plan, given: Mapping[str, Given], shared: Mapping[str, str], scope: FunctionScope,
         note: Callable[[Equation], str], rate: str,
+        output: str,
     ) -> None:
-        self.plan, self.given, self.shared, self.scope, self.note, self.rate = plan, given, shared, scope, note, rate
+        self.plan, self.given, self.shared, self.scope = plan, given, shared, scope
+        self.note, self.rate, self.output = note, rate, output
         self.numbers, self.masks = numbers(plan), masks(plan)
         self.names = scope.layout.identifiers
         scope.arguments[RATE] = rate
@@ -76,6 +80,7 @@ class Straight:
         self.constant_lines: list[str] = []
         self.rate_lines: list[str] = []
         self.late: set[str] = set()
+        self.assigned: set[str] = set(self.numbers) - {output}
         self.loops: list[Loop] = []
         self.lines: list[Line] = []
         self.never_negative = {
@@ -84,13 +89,19 @@ class Straight:
         }
 
     # -- the two parts -------------------------------------------------------------------------------------------
-    def write(self, output: str) -> tuple[list[str], list[str]]:
-        """Return the lines that bind, and those of the function that returns the number ``output``; not indented."""
+    def write(self) -> tuple[list[str], list[str]]:
+        """Return the lines that bind, and those of the function; not indented."""
         for name in self.plan.buffers:
             self.name(name)
         self.body(self.plan.body, 0)
-        result = self.name(output) if output in self.numbers else f"{self.name(output)}.item()"
-        run = [*self.rate_lines, *laid_out(self.lines, 0), f"return {result}"]
+        output = self.output
+        result = self.name(output) if output in self.numbers else f"float({self.name(output)}.item())"
+        lines = [
+            4 * line.depth * " " + text
+            for line in self.lines
+            for text in ([line.code] if line.code.startswith("#") else broken(line.code, MARGIN - 8 - 4 * line.depth))
+        ]
+        run = [*self.rate_lines, *lines, f"return {result}"]
         top = [*self.arrays(), *self.constant_lines, *self.bound]
         functions = bindings({name: f"np.{known}" for known, name in self.functions.items()})
         sizes = self.scope.sizes(self.scope.size_lines)
@@ -149,10 +160,8 @@ class Straight:
                 f"{local}: {_listed(depth)} = [list(a) for a in {text}]"
             ]
         # The shape depends on an index: arrays in lists.
-        steps, closing = [], 0
-        for index, low, high in list(zip(buffer.indices, buffer.lows, buffer.highs, strict=True))[: buffer.levels]:
-            steps.append(self.scope.steps(index, low, high))
-            closing += 1
+        ends = list(zip(buffer.indices, buffer.lows, buffer.highs, strict=True))
+        steps = [self.scope.steps(*end) for end in ends[: buffer.levels]]
         inner = ", ".join((*lengths[buffer.levels :], self.sides(buffer.shape)))
         text = f"np.empty(({inner}), DTYPE)"
         if buffer.levels < depth:
@@ -178,11 +187,11 @@ class Straight:
             self.functions[name] = self.names.fresh(name.split(".")[0] if "." not in name else name.replace(".", "_"))
         return self.functions[name]
 
-    def bind(self, key: object, wanted: str, text: str, annotation: str = "") -> str:
+    def bind(self, key: object, wanted: str, text: str) -> str:
         """Bind an expression to a name before the function runs, once."""
         if key not in self.views:
             self.views[key] = self.names.fresh(wanted)
-            self.bound.append(f"{self.views[key]}{annotation} = {text}")
+            self.bound.append(f"{self.views[key]} = {text}")
         return self.views[key]
 
     def size(self, value: Size, least: int = CHOICE) -> str:
@@ -217,7 +226,8 @@ class Straight:
         """Return the text of an array: a name, or a member of a list."""
         buffer = self.plan.buffers[view.buffer]
         if buffer.scalar:
-            return self.bind((buffer.name, "scalar"), f"{self.name(buffer.name)}_0", f"np.array({self.name(buffer.name)}, DTYPE)")
+            local = self.name(buffer.name)
+            return self.bind((buffer.name, "scalar"), f"{local}_0", f"np.array({local}, DTYPE)")
         if view.buffer in self.numbers:
             return self.name(view.buffer)
         member = buffer.whole(*view.where)
@@ -256,7 +266,9 @@ class Straight:
             name = given.text if given else self.names.fresh(f"{self.name(buffer.name)}_all")
             self.views["whole", buffer.name] = name
         whole = self.views["whole", buffer.name]
-        first, stop = (expanded(view.where[-1].xreplace({index: e}) - buffer.lows[-1] + k) for e, k in ((low, 0), (high, 1)))
+        first, stop = (
+            expanded(view.where[-1].xreplace({index: end}) - buffer.lows[-1] + k) for end, k in ((low, 0), (high, 1))
+        )
         at = "".join(f"{self.size(w - lo)}, " for w, lo in zip(view.where[:-1], buffer.lows, strict=False))
         along = inner ^ view.turned
         shape = f"(-1, {self.size(buffer.cols)})" if along == 0 else f"({self.size(buffer.rows)}, -1)"
@@ -325,9 +337,16 @@ class Straight:
             source = _source(kernel)
             if source is not None and source.equation is not last:
                 last = source.equation
-                self.lines.append(Line(depth, f"# {self.note(last)}"))
+                self.lines += [Line(depth, text) for text in self.comment(last, depth)]
             for text in self.statement(kernel):
                 self.lines.append(Line(depth, text))
+
+    def comment(self, equation: Equation, depth: int) -> list[str]:
+        """Return an equation as comments; the lines that follow are indented."""
+        return textwrap.wrap(
+            " ".join(self.note(equation).split()), MARGIN - 8 - 4 * depth, initial_indent="# ",
+            subsequent_indent="#     ", break_long_words=False, break_on_hyphens=False,
+        )
 
     def statement(self, kernel: Kernel) -> Iterator[str]:
         """Yield the lines of one operation."""
@@ -359,6 +378,9 @@ class Straight:
     def arithmetic(self, put: Put) -> str:
         """Return the line that computes a number."""
         target, sign = self.name(put.target.buffer), "+=" if put.accumulate else "="
+        if put.target.buffer not in self.assigned and not put.accumulate:
+            target += ": float"
+        self.assigned.add(put.target.buffer)
         if not put.over:
             return f"{target} {sign} {self.scalar(put.value)[0]}"
         return f"{target} {sign} float({self.total(put)})"
@@ -419,7 +441,7 @@ class Straight:
         ragged = any(s.has(loop.index) for s in value.view.shape for loop in self.loops)
         if put.op == "max" or len(axes) > 1 or value.view.buffer in self.masks or ragged:
             name = self.function("maximum.reduce" if put.op == "max" else "add.reduce")
-            return f"{name}({inside}, {axes[0] if len(axes) == 1 else '(0, 1)'}, None, {out}, True)"
+            return f"{name}({inside}, {axes[0] if len(axes) == 1 else '(0, 1)'}, None, {out}, keepdims=True)"
         if axes == (0,):
             return f"{self.ones(sp.S.One, value.view.rows)}.dot({inside}, {out})"
         return f"{inside}.dot({self.ones(value.view.cols, sp.S.One)}, {out})"
@@ -461,10 +483,10 @@ class Straight:
         small = f"{inside}.size <= {SMALL}"
         if put.target.buffer not in self.late:
             self.late.add(put.target.buffer)
-            self.bound.append(f"{mask} = np.empty({inside}.shape, DTYPE if {small} else np.bool_)")
+            self.bound.append(f"{mask}: NDArray[Any] = np.empty({inside}.shape, DTYPE if {small} else np.bool_)")
         sign, greater, zero = self.function("sign"), self.function("greater"), self.number(sp.S.Zero)
         text = f"partial({sign}, {inside}, {mask}) if {small} else partial({greater}, {inside}, {zero}, {mask})"
-        return self.bind((mask, "step"), f"step_{inside}", text, ": Callable[[], Any]")
+        return self.bind((mask, "step"), f"step_{inside}", text)
 
     def call(self, out: str, e: Apply) -> str:
         """Return the call of NumPy's function for an operation."""

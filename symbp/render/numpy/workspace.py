@@ -14,7 +14,7 @@ from symbp.expr import same_size
 from symbp.plan.arrays import MINUS, places, stages, with_members
 from symbp.plan.entries import Entries, entries
 from symbp.plan.fields import PlanError
-from symbp.plan.ir import Apply, Buffer, Kernel, Loop, Nest, Plan, Put, Read, View, map_kernels, walk, writes
+from symbp.plan.ir import Apply, Buffer, Kernel, Loop, Nest, Plan, Put, Read, View, map_kernels, walk
 from symbp.program import Equation, Program, fresh_name
 from symbp.render.numpy import training
 from symbp.render.numpy.layout import Field
@@ -40,6 +40,7 @@ class Workspace:
             *_, (_, plan) = stages(self.entries)
         except PlanError as error:
             raise GenerateError(str(error)) from error
+        self.plan = plan
         self.given: dict[str, Given] = {}
         self.slopes: dict[str, Buffer] = {}
         self._declared()
@@ -61,8 +62,10 @@ class Workspace:
                 self._slope(field, buffer)
 
     def _slope(self, field: Field, buffer: Buffer) -> None:
-        self.slopes[buffer.name] = replace(buffer, name=f"{field.name} slope", role="gradient", of="", scalar=False)
-        self.given[f"{field.name} slope"] = Given(f"gradients.{field.name}")
+        taken = {*self.plan.buffers, *self.entries.fields.program.variables, *self.given}
+        name = fresh_name(f"{field.name}_slope", taken)
+        self.slopes[buffer.name] = replace(buffer, name=name, role="gradient", of="", scalar=False)
+        self.given[name] = Given(f"gradients.{field.name}")
 
     def _without_updates(self, plan: Plan) -> Plan:
         """Return the plan that leaves each gradient in its field: an update is one subtraction for all parameters."""
@@ -88,7 +91,8 @@ class Workspace:
             slope, buffer = self.slopes[name], plan.buffers[gradient]
             if len(slope.indices) != len(buffer.indices):
                 raise GenerateError(f"the gradient of {name} is a part of a family, which a workspace does not return")
-            kernels: Sequence[Kernel] = self._kept(plan, slope.whole(*slope.indices), buffer.whole(*slope.indices), name)
+            whole = slope.whole(*slope.indices)
+            kernels: Sequence[Kernel] = self._kept(plan, whole, buffer.whole(*slope.indices), name)
             for index, low, high in reversed(list(zip(slope.indices, slope.lows, slope.highs, strict=True))):
                 kernels = (Loop(index, low, high, tuple(kernels)),) if kernels else ()
             extra += kernels
@@ -113,8 +117,9 @@ class Workspace:
         own = [b.name for b in self.plan.buffers.values() if b.role != "scratch"]
         straight = Straight(
             self.plan, self.given, places(self.plan, own), scope, self._note, "learning_rate",
+            self.module.output,
         )
-        bound, run = straight.write(self.module.output)
+        bound, run = straight.write()
         if any(_selects(put) for k in walk(self.plan.body) if isinstance(k, Nest) for put in k.puts):
             run = ['with np.errstate(all="ignore"):  # branches that are not selected are computed too', *indented(run)]
         return FunctionText(
@@ -140,7 +145,8 @@ class Workspace:
             "trained_arrays": training.arrays(trained, "params"),
             "params_parts": [self._part(f, "params", f in trained) for f in layout.params],
             "gradient_parts": [
-                self._part(f, "params", True) if f in trained else f"{f.name}={_like(f)}," for f in self.module.gradients
+                self._part(f, "params", True) if f in trained else f"{f.name}={_like(f)},"
+                for f in self.module.gradients
             ],
             "given": [f"{f.name}={_converted(f.access, f)}," for f in layout.inputs] + [
                 f"{size}=inputs.{size}," for size in layout.loose

@@ -1,4 +1,4 @@
-"""What the tests of built C modules share: cases, compilers, and one build of module, self-check and a dump of results."""
+"""What the tests of built C modules share: cases, compilers, builds of a module with its self-check."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def generated(case: Case) -> Mapping[str, str]:
 
 
 def tool(name: str) -> str:
-    """Return the path of a program; skip the test if it is missing, fail it if SYMBP_TOOLS says that it must be there."""
+    """Return the path of a program; skip the test if it is missing, fail it if SYMBP_TOOLS names it."""
     found = shutil.which(name)
     if found is None and name in os.environ.get("SYMBP_TOOLS", "").split():
         pytest.fail(f"{name} is missing")
@@ -87,7 +87,8 @@ def run(command: Sequence[str | Path], folder: Path | None = None, status: int |
     """Run a program and return what it prints; fail unless it ends with the given status."""
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True, cwd=folder, timeout=300)
     if status is not None and done.returncode != status:
-        pytest.fail(f"{' '.join(map(str, command))} ended with {done.returncode}\n{done.stdout[-6000:]}{done.stderr[-6000:]}")
+        said = done.stdout[-6000:] + done.stderr[-6000:]
+        pytest.fail(f"{' '.join(map(str, command))} ended with {done.returncode}\n{said}")
     return done.stdout + done.stderr
 
 

@@ -1,6 +1,6 @@
 """Generated C on a small machine: Cortex-M4 compiles it without a warning, and computes what it should.
 
-The self-check is cross-compiled for Cortex-M4 and run by qemu's user mode, on a machine that understands its instructions.
+The self-check is cross-compiled for Cortex-M4 and run by qemu's user mode, as a machine that has its instructions.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def test_cortex_m4(case: Any, tmp_path: Path) -> None:
     largest = max(frames, key=lambda f: int(f[1]))
     assert int(largest[1]) <= MOST_STACK, largest
     # Nothing is asked of the system, and of the libraries only mathematics and memory.
-    needed = set(re.findall(r" U (\w+)", b.run([b.tool("arm-none-eabi-nm"), module])))
-    assert needed <= {"memcpy", "memset"} | {n for n in needed if re.fullmatch(r"(fma|sqrt|exp|log|pow|expm1|log1p)f", n)}
+    needed = re.findall(r" U (\w+)", b.run([b.tool("arm-none-eabi-nm"), module]))
+    assert [n for n in needed if not re.fullmatch(r"memcpy|memset|(fma|sqrt|exp|log|pow|expm1|log1p)f", n)] == []
     check, host = place / f"{case.name}_test.c", Path(__file__).with_name("arm_host.c")
     b.run([compiler, *MACHINE, "-std=gnu99", "-nostartfiles", module, check, host, "-lm", "-o", place / "check"])
     said = b.run([b.tool("qemu-arm"), "-cpu", "cortex-a15", place / "check"])
