@@ -3,8 +3,8 @@
     python .ci/misra.py
 
 The table in docs/c.md is the list: ``| 8.14 | where | why |``.  What occurs and is not listed ends the run with 1, and
-so does everything that cppcheck itself calls an error, a warning or not portable.  What is listed and does not occur any
-more is said.  The text of the rules is not needed: findings have the number of their rule.
+so does everything that cppcheck itself calls an error, a warning or not portable.  What is listed and does not occur
+any more is said.  The text of the rules is not needed: findings have the number of their rule.
 """
 
 from __future__ import annotations

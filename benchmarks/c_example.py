@@ -108,7 +108,7 @@ def main() -> int:
             c_loss, c_share, c_params = by_c(run, folder / "c", X, Y, start)
             loss, share, after = by_numpy(run, module, X, Y, params)
         steps = run.epochs * (X.shape[1] // run.samples)
-        print(f"{run.name}: {X.shape[1]} samples, {run.epochs} epochs, {steps:,} steps of {run.samples}, rate {run.rate}")
+        print(f"{run.name}: {X.shape[1]} samples, {run.epochs} epochs, {steps:,} steps of {run.samples}")
         print(f"  C example      loss {c_loss:.10f}   right {100 * c_share:6.2f} %")
         print(f"  NumPy module   loss {loss:.10f}   right {100 * share:6.2f} %")
         apart = np.max(np.abs(c_params - after))

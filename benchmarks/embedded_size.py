@@ -154,7 +154,8 @@ def main() -> int:
         fine &= f.ram <= machine.most
         print(
             f"{machine.label:28} {f.parameters:7,} {f.inputs:7,} {f.scratch:8,} {f.stack:6,} {f.ram:7,}   "
-            f"{f.gradients:11,} {f.text:7,} {f.flash:7,}{'' if f.ram <= machine.most else f'   more than {machine.most:,}'}"
+            f"{f.gradients:11,} {f.text:7,} {f.flash:7,}"
+            + (f"   RAM is more than {machine.most:,}" if f.ram > machine.most else "")
         )
     print("RAM: params + inputs + scratch of a step + stack; gradients only where they are asked for")
     print("text: the whole module; flash: what training and prediction need, with libm")

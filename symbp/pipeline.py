@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from symbp.calculus import convert, sample_size
 from symbp.calculus import derive as derive_program
@@ -31,6 +31,9 @@ TARGETS = {"numpy": "symbp.render.numpy", "c": "symbp.render.c"}
 
 OPTIONS: Mapping[str, tuple[str, ...]] = {"numpy": ("workspace",), "c": ("memory", "optimizer", "largest")}
 """What can be chosen for some targets only."""
+
+CHECKED = ("c",)
+"""Targets whose files hold a check of their own, with numbers that the reference evaluator computes."""
 
 
 def program_of(source: Source, samples: Samples | None = None, weights: Weights | None = None) -> Program:
@@ -104,7 +107,7 @@ def generate(
     if target not in TARGETS:
         raise KeyError(target)
     given = {"memory": memory, "optimizer": optimizer, "largest": dict(largest or {}), "workspace": workspace}
-    options = {option: value for option, value in given.items() if value}
+    options: dict[str, Any] = {option: value for option, value in given.items() if value}
     for option in options:
         if option not in OPTIONS[target]:
             able = [t for t, known in OPTIONS.items() if option in known]
@@ -115,10 +118,17 @@ def generate(
         named = with_functions(derivation.source, functions)
         derivation = derive_program(named, list(derivation.gradients), derivation.output)
     numbers = plain_sizes(derivation.source, sizes or {}) if target == "numpy" else sizes
-    files = import_module(TARGETS[target]).write(
-        passes(derivation), name=name, sizes=numbers, dtype=dtype, templates=templates, declaration=declaration,
-        **options,
-    )
+    write = import_module(TARGETS[target]).write
+    made = passes(derivation)
+    common = {"name": name, "sizes": numbers, "dtype": dtype, "templates": templates, "declaration": declaration}
+    if target in CHECKED:
+        reference = import_module("symbp.verify.reference").reference_of
+        try:
+            checked: Files = write(made, **common, **options, reference=reference)
+            return checked
+        except import_module("symbp.verify.draws").NoDraw:
+            pass  # no values are known at which the loss is finite: the module has no check of its own
+    files = write(made, **common, **options)
     return files if isinstance(files, Files) else Files(files)
 
 

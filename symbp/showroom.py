@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from symbp.choices import Dtype, Memory
 from symbp.language import read_text
 from symbp.networks import network
 from symbp.pipeline import derive, generate
@@ -20,39 +21,67 @@ from symbp.render.notation import Adjoints, Notation
 
 
 @dataclass(frozen=True)
+class InC:
+    """How a network of the showroom is written in C.
+
+    sizes:   its sizes.
+    name:    its name, if that of the network is too long.
+    dtype:   the type of its numbers.
+    memory:  where temporaries lie.
+    largest: sizes that are known at run time only.
+    """
+
+    sizes: Mapping[str, int | tuple[int, ...]]
+    name: str = ""
+    dtype: Dtype = "float64"
+    memory: Memory = "static"
+    largest: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Exhibit:
     """One network of the showroom.
 
     name:      the bundled network.
+    c:         how it is written in C.
     adjoints:  how the document writes gradients.
-    functions: what the functions are that the declaration leaves open, for the module.
+    functions: what the functions are that the declaration leaves open, for the modules.
     """
 
     name: str
+    c: InC
     adjoints: Adjoints = "bar"
     functions: Mapping[str, str] = field(default_factory=dict)
 
 
+STEPS_IN_TIME = {"T": 6, "m": 4, "n": 3, "h": 8, "p": 2}
+
 EXHIBITS: tuple[Exhibit, ...] = (
-    Exhibit("xor"),
-    Exhibit("iris"),
-    Exhibit("digits"),
-    Exhibit("deep", "delta", {"sigma": "tanh"}),
-    Exhibit("rnn"),
-    Exhibit("delayed"),
-    Exhibit("bidirectional"),
+    Exhibit("xor", InC({"m": 4}, dtype="float32")),
+    Exhibit("iris", InC({"m": 25})),
+    Exhibit("digits", InC({}, dtype="float32", largest={"m": 50})),
+    Exhibit("deep", InC({"L": 3, "n": (5, 8, 6, 3), "m": 16}), "delta", {"sigma": "tanh"}),
+    Exhibit("rnn", InC(STEPS_IN_TIME)),
+    Exhibit("delayed", InC(STEPS_IN_TIME, memory="block")),
+    Exhibit("bidirectional", InC(STEPS_IN_TIME, name="bidir")),
 )
 
 
 def files(exhibit: Exhibit) -> dict[str, str]:
-    """Return the files of one exhibit: a document in LaTeX and a NumPy module."""
+    """Return the files of one exhibit: a document in LaTeX, a NumPy module and a C module."""
     text = network(exhibit.name).text
     derivation = derive(read_text(text, f"{exhibit.name}.net", name=exhibit.name))
     document = latex_document(derivation, Notation(exhibit.adjoints), text=text, title=f"{exhibit.name}.net")
     module = generate(derivation, name=exhibit.name, declaration=text, functions=exhibit.functions)
+    c = exhibit.c
+    in_c = generate(
+        derivation, "c", name=c.name or exhibit.name, sizes=c.sizes, dtype=c.dtype, memory=c.memory, largest=c.largest,
+        declaration=text, functions=exhibit.functions,
+    )
     return {
         f"{exhibit.name}/latex/{exhibit.name}.tex": document,
         **{f"{exhibit.name}/numpy/{name}": content for name, content in module.items()},
+        **{f"{exhibit.name}/c/{name}": content for name, content in in_c.items()},
     }
 
 

@@ -294,38 +294,52 @@ class _Lowering:
             self.emit(target, self.operand(put.value), put.over, put.op)
             return
         terms = self.terms(put.value, put.domain)
-        if len(terms) == 1 and terms[0][0] == 1 and not put.accumulate:
+        if len(terms) == 1 and terms[0][0] == 1 and terms[0][1] and not put.accumulate:
             self.emit(target, self.summed(terms[0][1]), put.over)
             return
-        parts = []
-        for coefficient, value in terms:
+        parts: list[Expr] = []
+        for coefficient, factors in terms:
+            if not factors:
+                parts.append(Number(coefficient))
+                continue
             made = self.temporary(target.shape, number=True)
-            self.emit(made, self.summed(value), put.over)
+            self.emit(made, self.summed(factors), (0, 1))
             parts.append(product(Number(coefficient), Read(made)))
         self.emit(target, total(*parts), add=put.accumulate)
 
-    def summed(self, value: Expr) -> Expr:
+    def summed(self, factors: tuple[Expr, ...]) -> Expr:
         """Return what is summed in one operation: an array, or a product of two whole ones."""
-        if isinstance(value, Apply) and value.op == "*" and len(value.args) == 2:
-            return Apply("*", tuple(self.operand(a) for a in value.args))
-        return self.operand(value)
+        operands = tuple(map(self.operand, factors))
+        return operands[0] if len(operands) == 1 else Apply("*", operands)
 
-    def terms(self, value: Expr, domain: tuple[Size, Size]) -> list[tuple[sp.Expr, Expr]]:
-        """Return the terms of a sum over all entries, each with its coefficient, in the form that costs least."""
+    def terms(self, value: Expr, domain: tuple[Size, Size]) -> list[tuple[sp.Expr, tuple[Expr, ...]]]:
+        """Return the terms of a sum over all entries in the form that costs least.
+
+        Each is a coefficient and one array, or two of which it is the inner product, or none for a number.
+        """
         forms = [_terms(value), _terms(_multiplied_out(value))]
-        prepared = [[(c, self.paired(t, domain)) for c, t in form] for form in forms]
-        return min(prepared, key=lambda form: sum(self.cost(t) for _, t in form))
+        prepared = [[self.counted(c, t, domain) for c, t in form] for form in forms]
+        return min(prepared, key=lambda form: sum(self.cost(factors) for _, factors in form))
 
-    def paired(self, term: Expr, domain: tuple[Size, Size]) -> Expr:
-        """Return a term as a product of two whole arrays if it is one, or as one value."""
+    def counted(
+        self, coefficient: sp.Expr, term: Expr, domain: tuple[Size, Size]
+    ) -> tuple[sp.Expr, tuple[Expr, ...]]:
+        """Return a term with its coefficient times the number of entries over which it is spread."""
+        for own, side in zip(term.shape, domain, strict=True):
+            if is_one(own) and not is_one(side):
+                coefficient = coefficient * side
+        return coefficient, () if term == ONE else self.paired(term)
+
+    def paired(self, term: Expr) -> tuple[Expr, ...]:
+        """Return the two whole arrays of which a term is the product, or its one value."""
         if isinstance(term, Apply) and isinstance(term.op, Function) and term.op == Function("power", (sp.Integer(2),)):
             term = Apply("*", (term.args[0], term.args[0]))
         if isinstance(term, Apply) and term.op == "*" and len(term.args) > 1:
             first, rest = term.args[0], term.args[1:]
             pair = (first, rest[0] if len(rest) == 1 else Apply("*", rest))
-            if all(self.pairs_up(a, domain) for a in pair) and len({self.is_turned(a) for a in pair} - {None}) < 2:
-                return Apply("*", pair)
-        return term
+            if all(self.pairs_up(a, term.shape) for a in pair) and len({self.is_turned(a) for a in pair} - {None}) < 2:
+                return pair
+        return (term,)
 
     def pairs_up(self, e: Expr, domain: tuple[Size, Size]) -> bool:
         """Tell whether an expression is a whole array of numbers of the given shape, or will be one."""
@@ -342,12 +356,9 @@ class _Lowering:
             return None if is_one(e.view.rows) or is_one(e.view.cols) else e.view.turned
         return False
 
-    def cost(self, e: Expr) -> int:
+    def cost(self, factors: tuple[Expr, ...]) -> int:
         """Return the number of operations of a sum over all entries of a term."""
-        own = 1
-        if isinstance(e, Apply) and e.op == "*" and len(e.args) == 2:
-            return own + sum(self.operations(a) for a in e.args)
-        return own + self.operations(e)
+        return (1 if factors else 0) + sum(self.operations(a) for a in factors)
 
     def operations(self, e: Expr) -> int:
         if not isinstance(e, Apply) or self.recall(e) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -107,10 +108,11 @@ def bound(plan: Plan, ignored: frozenset[str] = frozenset()) -> int:
     known = {n: life for n, life in lives(plan).items() if n not in ignored}
     inplace = in_place(plan, known)
     last = max((life.last for life in known.values()), default=0)
-    sums = [0] * (last + 2)
+    changes = [0] * (last + 2)
     for name, life in known.items():
-        for k in range(life.first, life.last + 1):
-            sums[k] += entries_of(plan, name)
+        changes[life.first] += entries_of(plan, name)
+        changes[life.last + 1] -= entries_of(plan, name)
+    sums = list(itertools.accumulate(changes))
     for heir, giver in inplace.items():
         sums[known[heir].first] -= min(entries_of(plan, heir), entries_of(plan, giver))
     return max(sums)
@@ -198,20 +200,24 @@ def share(plan: Plan, ignored: frozenset[str] = frozenset()) -> Plan:
     known = {n: life for n, life in lives(plan).items() if n not in ignored}
     heirs = in_place(plan, known)
     places: dict[str, int] = {}
-    order = sorted(known, key=lambda n: (-entries_of(plan, n), known[n].first, n))
-    for name in order:
-        size = entries_of(plan, name)
-        taken = sorted(
-            (places[o], places[o] + entries_of(plan, o)) for o in places if _together(known, heirs, name, o)
-        )
+    sizes = {n: entries_of(plan, n) for n in known}
+    for name in sorted(known, key=lambda n: (-sizes[n], known[n].first, n)):
+        size = sizes[name]
+        taken = [(places[o], places[o] + sizes[o]) for o in places if _together(known, heirs, name, o)]
+        # Heir and giver lie at one place or apart: with a shift, a step would write what the next one reads.
+        kin = [(places[o], places[o] + sizes[o]) for o in places if heirs.get(name) == o or heirs.get(o) == name]
+        inherited = [
+            p for p, _ in kin
+            if all(p + size <= a or b <= p for a, b in taken) and all(p + size <= a or b <= p or a == p for a, b in kin)
+        ]
         step = LINE if size >= ALIGNED else 1
         place = 0
-        for start, end in taken:
+        for start, end in sorted([*taken, *kin]):
             if place + size <= start:
                 break
             place = max(place, -(-end // step) * step)
-        places[name] = place
-    block = max((places[n] + entries_of(plan, n) for n in places), default=0)
+        places[name] = min(inherited, default=place)
+    block = max((places[n] + sizes[n] for n in places), default=0)
     return replace(plan, storage=places, block=block)
 
 

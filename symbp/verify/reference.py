@@ -224,7 +224,7 @@ def _differences(
     dtype: str,
 ) -> Iterator[Difference]:
     """Yield some entries of every gradient, each with a step at which the difference quotient is precise."""
-    found = 0
+    found, first = 0, STEPS[dtype][0]
     largest = _largest(*gradients.values())
     per_variable = max(min(3, MOST_DIFFERENCES // max(len(gradients), 1)), 1)
     for name, gradient in gradients.items():
@@ -236,8 +236,10 @@ def _differences(
                 break
             matrix = gradient[member] if isinstance(gradient, Mapping) else gradient
             scale, where = max(_largest(matrix), 1e-2 * largest), (name, member, row, col)
-            step = _step(program, output, values, sizes, where, float(matrix[row, col]), scale, dtype)
+            step = _step(program, output, values, sizes, where, float(matrix[row, col]), scale, dtype, first)
             if step is not None:
+                # What suits one entry suits others, too, or a shorter one does.
+                first = max(first, round(-math.log2(step)) - 1)
                 yield Difference(name, member, row, col, step)
                 own, found = own + 1, found + 1
 
@@ -263,9 +265,12 @@ def _candidates(gradient: Any) -> list[tuple[Member, int, int]]:
 
 def _step(
     program: Program, output: str, values: Mapping[str, Any], sizes: Mapping[str, Any],
-    where: tuple[str, Member, int, int], slope: float, scale: float, dtype: str,
+    where: tuple[str, Member, int, int], slope: float, scale: float, dtype: str, first: int,
 ) -> float | None:
-    """Return the largest step at which the difference quotient of the evaluator is precise; None if there is none."""
+    """Return the largest step at which the difference quotient of the evaluator is precise; None if there is none.
+
+    first: the power of two with which the search begins.
+    """
     name, member, row, col = where
 
     def loss(move: float) -> float:
@@ -275,7 +280,7 @@ def _step(
         changed = {**value, member: matrix} if isinstance(value, Mapping) else matrix
         return float(evaluate(program, {**values, name: changed}, sizes)[output][0, 0])
 
-    for power in STEPS[dtype]:
+    for power in range(first, STEPS[dtype][-1] + 1):
         h = 2.0**-power
         with np.errstate(all="ignore"):
             quotient = sum(weight * (loss(k * h) - loss(-k * h)) for k, weight in STENCIL) / h

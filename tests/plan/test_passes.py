@@ -113,44 +113,57 @@ def optimized(optimizer: Optimizer, plan: Plan, found: Any, values: Any, sizes: 
     """Return by how much parameters and moments are off after some steps of a plan."""
     rng = np.random.default_rng(5)
     numbers = {MOMENTUM: 0.9, DECAY: 0.99, EPSILON: 1e-3, RATE: 0.1}
-    given = {n: packed(found, b, values) for n, b in plan.buffers.items() if b.role in ("param", "input", "const")}
-    state = {n: np.abs(rng.normal(size=given[b.of].shape)) for n, b in plan.buffers.items() if b.role == "state"}
-    mine = {n: np.array(a) for n, a in (given | state).items()}
-    truth = {n: np.array(a) for n, a in mine.items()}
+    arrays = {n: packed(found, b, values) for n, b in plan.buffers.items() if b.role in ("param", "input", "const")}
+    arrays |= {n: np.abs(rng.normal(size=arrays[b.of].shape)) for n, b in plan.buffers.items() if b.role == "state"}
+    mine, truth = ({n: np.array(a) for n, a in arrays.items()} for _ in range(2))
     worst = 0.0
     for k in range(1, steps + 1):
         known = numbers | {FIRST: 1 - 0.9**k, SECOND: 1 - 0.99**k}
         Interpreter(plan, mine, entrywise, {str(s): v for s, v in known.items()}).run()
-        now = {n: truth[n] for n in given}
-        gradients = evaluate(found.derivation.program, now, sizes)
-        for name, bar in found.derivation.gradients.items():
-            g = gradients[bar]
-            mean = truth[f"{name}_mean"]
-            if optimizer == "momentum":
+        gradients = evaluate(found.derivation.program, {**values, **_values(found, plan, truth)}, sizes)
+        for name, buffer in plan.buffers.items():
+            if buffer.role != "param":
+                continue
+            g = packed(found, buffer, {buffer.of: gradients[found.derivation.gradients[buffer.of]]})
+            mean, square = truth[f"{name}_mean"], truth.get(f"{name}_square")
+            if square is None:
                 mean = 0.9 * mean + g
                 moved = 0.1 * mean
             else:
                 mean = mean + (1 - 0.9) * (g - mean)
-                square = truth[f"{name}_square"]
                 square = square + (1 - 0.99) * (g * g - square)
                 truth[f"{name}_square"] = square
                 moved = 0.1 * mean / known[FIRST] / (np.sqrt(square / known[SECOND]) + 1e-3)
-            truth[f"{name}_mean"] = mean
-            truth[name] = truth[name] - moved
+            truth[f"{name}_mean"], truth[name] = mean, truth[name] - moved
         worst = max(worst, *(float(np.abs(mine[n] - truth[n]).max()) for n in truth))
     return worst
 
 
+def _values(found: Any, plan: Plan, arrays: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters as variables: a family by its members."""
+    values: dict[str, Any] = {}
+    for name, buffer in plan.buffers.items():
+        if buffer.role == "param":
+            for place, member in found.fields.members(buffer):
+                at = tuple(p - int(low) for p, low in zip(place, buffer.lows, strict=True))
+                if member:
+                    values.setdefault(buffer.of, {})[member] = arrays[name][at]
+                else:
+                    values[buffer.of] = arrays[name]
+    return values
+
+
 @pytest.mark.parametrize("optimizer", ["momentum", "adam"])
-@pytest.mark.parametrize("name", ["mlp", "digits", "residual"])
+@pytest.mark.parametrize("name", ["digits", "residual", "deep"])
 def test_optimizers(name: str, optimizer: Optimizer) -> None:
     derivation = derivation_of(name)
     sizes = choose_sizes(derivation.source)[0]
     given = case(derivation, sizes, optimizer=optimizer)
     plan = given.found.plans["train_step"]
     words = {"momentum": {"mean"}, "adam": {"mean", "square"}}[optimizer]
-    states = {n for n, b in plan.buffers.items() if b.role == "state"}
-    assert states == {f"{p}_{w}" for p in derivation.gradients for w in words}
+    buffers = plan.buffers.values()
+    parameters = [b.name for b in buffers if b.role == "param"]
+    assert {b.name for b in buffers if b.role == "state"} == {f"{p}_{w}" for p in parameters for w in words}
     for _, new in (("selection", plan), *after_each(plan)):
         assert optimized(optimizer, new, given.found, given.values, sizes, 2) < 1e-11
 

@@ -72,7 +72,8 @@ def files(module: Module, reference: Callable[[Module], Reference] | None = None
     bytes_in_all = sum(needs[f"{name}_bytes"] for name in held)
     if bytes_in_all > MOST_BYTES:
         raise GenerateError(
-            f"at these sizes the module takes {bytes_in_all:,} bytes, and {MOST_BYTES:,} is the most: give smaller sizes"
+            f"at these sizes the module takes {bytes_in_all:,} bytes, and {MOST_BYTES:,} is the most: "
+            "give smaller sizes"
         )
     values = module.values()
     names = {f"{module.p}.h": "module.h.jinja", f"{module.p}.c": "module.c.jinja"}

@@ -29,7 +29,7 @@ NEXT_MEMBER = 0x9E3779B9
 
 DIRECTION_SEED = 977
 
-LISTED_ALL, LISTED_SOME, LISTED_AT_MOST = 12, 6, 240
+LISTED_ALL, LISTED_SOME, LISTED_AT_MOST = 12, 6, 150
 """Entries that stand in the file: all of a small variable, some of a large one, so many in all."""
 
 
@@ -240,7 +240,7 @@ def _largest(values: Array) -> float:
 
 
 def _number(value: Any) -> str:
-    return f"{float(value):.17g}"
+    return f"{float(value):.15g}"
 
 
 def _fills(module: Module, reference: Reference, kind: str) -> Iterator[dict[str, object]]:
@@ -277,6 +277,23 @@ def _listed(values: Array, room: int) -> list[int]:
     some = max(min(room, LISTED_SOME), 1)
     spread = [int(k) for k in np.linspace(0, count - 1, max(some - 1, 1)).round()] if some > 1 else []
     return sorted({int(np.argmax(np.abs(values))), *spread})
+
+
+def _predictions(module: Module, reference: Reference) -> Iterator[dict[str, object]]:
+    """Yield for each buffer of the predictions the weighed sum of its entries."""
+    buffers = predicted_buffers(module)
+    where = places(module, buffers)
+    for buffer, part in zip(buffers, module.flat(buffers), strict=True):
+        members = [m for _, m in module.entries.fields.members(buffer)]
+        value = reference.predictions.get(buffer.of)
+        found = [value.get(m) if isinstance(value, Mapping) else value for m in members]
+        known = [np.asarray(m, dtype=float).ravel() for m in found if m is not None]
+        flat = np.concatenate(known) if known else np.zeros(1)
+        yield {
+            "label": part["label"], "start": where[buffer.of, members[0]].start, "count": part["entries"],
+            "known": len(known) == len(members), "inner": _number(direction(len(flat)) @ flat),
+            "scale": f"{_largest(flat) or 1.0:.6g}",
+        }
 
 
 def selfcheck(module: Module, reference: Reference) -> dict[str, object]:
@@ -322,24 +339,12 @@ def selfcheck(module: Module, reference: Reference) -> dict[str, object]:
                 differences.append({"part": number, "at": at, "step": _number(wanted.step)})
     fills = {kind: list(_fills(module, reference, kind)) for kind in known}
     kinds = {f["recipe"].kind for calls in fills.values() for f in calls}  # type: ignore[attr-defined]
-    shown_predictions: list[dict[str, object]] = []
-    total = 0
-    if "predict" in module.plans:
-        for (name, member), place in places(module, predicted_buffers(module)).items():
-            value = reference.predictions.get(name)
-            matrix = value.get(member) if isinstance(value, Mapping) else value
-            total = max(total, place.start + place.count)
-            if matrix is not None and len(shown_predictions) < LISTED_AT_MOST // 4:
-                flat = np.asarray(matrix, dtype=float).ravel()
-                shown_predictions.append({
-                    "label": place.label, "start": place.start, "count": place.count,
-                    "inner": _number(direction(place.count) @ flat),
-                    "scale": f"{_largest(flat) or 1.0:.6g}",
-                })
+    predictions = list(_predictions(module, reference)) if "predict" in module.plans else []
     return {
         "calls": calls(module), "fills": fills, "kinds": kinds, "parts": shown, "entries": entries,
         "differences": differences,
-        "predictions": shown_predictions, "prediction_count": max(total, 1),
+        "predictions": [x for x in predictions if x["known"]],
+        "prediction_count": max(sum(int(str(x["count"])) for x in predictions), 1),
         "losses": [_number(v) for v in reference.losses], "rate": _number(reference.rate),
         "tolerance": "5e-5" if single else "1e-11", "difference_tolerance": "1e-2" if single else "1e-7",
         "epsilon": "1.2e-7" if single else "2.3e-16", "direction_seed": DIRECTION_SEED, "next_member": NEXT_MEMBER,

@@ -141,11 +141,11 @@ class Writer:
         places = list(dict.fromkeys(v.buffer for v in (*writes(kernel), *reads(kernel))))
         if isinstance(kernel, Gemm) and kernel.form is not None and kernel.form.panel:
             places.append(kernel.form.panel)
-        text = "\n".join(inner)
+        words = set(re.findall(r"(?<![\w>])\w+", "\n".join(inner)))
         shared = self._shared(places)
         for name in places:
             buffer, local = self.plan.buffers[name], self.names(name)
-            if name in self.numbers | self.inside or buffer.scalar or not _mentions(text, local) or buffer.window:
+            if name in self.numbers | self.inside or buffer.scalar or local not in words or buffer.window:
                 continue
             const = "" if name in written else "const "
             alone = "" if name in shared else "restrict "
@@ -613,14 +613,6 @@ def _sign(e: Expr) -> tuple[bool, Expr]:
 def _indented(lines: Sequence[str]) -> list[str]:
     """Return lines a step further in; lines of the preprocessor stay where they are."""
     return [line if line.startswith("#") else f"    {line}" for line in lines]
-
-
-def _mentions(text: str, name: str) -> bool:
-    return re.search(rf"(?<![\w>]){re.escape(name)}(?!\w)", text) is not None
-
-
-def _number(size: Size, capacity: Mapping[sp.Symbol, int]) -> int:
-    return int(sp.expand(size).xreplace(dict(capacity)))
 
 
 __all__ = ["Names", "Writer"]

@@ -42,7 +42,8 @@ Case = b.Case
 FEW = (Case("mlp", "float32"), Case("rnn"))
 VARIANTS = (
     Case("iris", "float64", "momentum", "block"), Case("iris", "float32", "adam"),
-    Case("dropout", "float32", "momentum"), Case("rnn", "float64", "adam", "block"), Case("mlp", "float64", largest=(("m", 7),)),
+    Case("dropout", "float32", "momentum"), Case("rnn", "float64", "adam", "block"),
+    Case("mlp", "float64", largest=(("m", 7),)), Case("xor", "float32", largest=(("m", 6),)),
     Case("rnn", "float32", largest=(("m", 5),)), Case("digits", "float32", sizes=(("m", 32),)),
     Case("mlp", "float32", sizes=(("m", 1),)), Case("rnn", "float64", sizes=(("T", 1),)),
 )
