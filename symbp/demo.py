@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from ctypes import CDLL
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +18,22 @@ from rich.rule import Rule
 from rich.text import Text
 
 from symbp import pipeline
+from symbp.calculus.passes import passes
 from symbp.cli.outcome import ToolMissing, shown
+from symbp.derivation import Derivation
 from symbp.language import read_text
 from symbp.networks import network
+from symbp.render import c
 from symbp.render.document import latex_document
 from symbp.render.files import write_files
 from symbp.render.notation import Notation
 from symbp.pipeline import generate
 from symbp.render.terminal import derive_summary
+from symbp.verify.compiled import FLAGS, Compiled, compile_modules, compiler
 from symbp.verify.module import load_module
+from symbp.verify.reference import reference_of
 from symbp.verify.report import all_ok, summary
+from symbp.verify.witnesses import difference
 
 Array = NDArray[np.float64]
 
@@ -51,17 +59,19 @@ class Course:
     name:    the bundled network and its data set.
     title:   what is shown above it.
     options: what ``fit`` is given.
+    in_c:    whether the same course is taken by a compiled C module.
     """
 
     name: str
     title: str
     options: dict[str, Any]
+    in_c: bool = False
 
 
 COURSES: tuple[Course, ...] = (
     Course(
         "iris", "Iris: 150 flowers, four lengths each, three kinds",
-        {"epochs": 200, "batch_size": 25, "learning_rate": 0.01, "optimizer": "adam"},
+        {"epochs": 200, "batch_size": 25, "learning_rate": 0.01, "optimizer": "adam"}, in_c=True,
     ),
     Course(
         "digits", "Digits: 1,797 handwritten digits of 8 by 8 pixels",
@@ -117,6 +127,80 @@ def train(module: Any, course: Course, samples: Data, seed: int = 0) -> tuple[An
     inputs = module.Inputs(X=samples.X, Y=samples.Y)
     params, losses = module.fit(module.init_params(rng), inputs, rng=rng, **course.options)
     return params, losses
+
+
+@dataclass(frozen=True)
+class InC:
+    """What a C module made of a course.
+
+    written: its files.
+    bytes:   the size of its parameters, gradients, inputs and temporaries.
+    params:  the trained parameters, by name; None where there is no compiler.
+    steps:   how many steps were taken.
+    seconds: how long they took.
+    """
+
+    written: list[Path]
+    bytes: int
+    params: dict[str, Array] | None = None
+    steps: int = 0
+    seconds: float = 0.0
+
+
+def train_in_c(
+    course: Course, derivation: Derivation, module: Any, samples: Data, folder: Path, seed: int, text: str
+) -> InC:
+    """Write the C module of a course into ``folder``, compile it, and take the course with it.
+
+    First parameters and the order of samples are those of the NumPy module, so that both end at the same parameters.
+    """
+    options = course.options
+    rows, batch, count = samples.X.shape[0], options["batch_size"], samples.X.shape[1]
+    planned = c.planned(
+        passes(derivation), name=course.name, sizes={"m": batch}, optimizer=options["optimizer"], declaration=text
+    )
+    texts = c.files(planned, reference_of)
+    figures = planned.figures()
+    needs = sum(figures[f"{part}_bytes"] for part in ("parameter", "gradient", "optimizer", "input", "scratch"))
+    written = write_files(folder, texts)
+    if compiler() is None:
+        return InC(written, needs)
+    rng = np.random.default_rng(seed)
+    first = module.init_params(rng)._asdict()
+    with tempfile.TemporaryDirectory(prefix="symbp-", ignore_cleanup_errors=True) as place:
+        network_in_c = Compiled(CDLL(str(compile_modules([(planned, texts)], Path(place), (*FLAGS, "-O2")))), planned)
+        network_in_c.give({**first, "X": np.zeros((rows, batch)), "Y": np.zeros((samples.Y.shape[0], batch))})
+        steps, seconds = 0, 0.0
+        for _ in range(options["epochs"]):
+            order = rng.permutation(count)
+            for start in range(0, count, batch):
+                part = order[start : start + batch]
+                network_in_c.give_inputs({"X": samples.X[:, part], "Y": samples.Y[:, part]})
+                began = time.perf_counter()
+                network_in_c.call("train_step", options["learning_rate"])
+                seconds += time.perf_counter() - began
+                steps += 1
+        trained = {name: members[()] for name, members in network_in_c.params().items()}
+    return InC(written, needs, trained, steps, seconds)
+
+
+def _told(result: InC, module: Any, params: Any, samples: Data) -> tuple[list[str], bool]:
+    """Return what is said of a C module, and whether it agrees with the NumPy module."""
+    size = f"C, {result.bytes:,} bytes in all with inputs, no heap:"
+    if result.params is None:
+        return [f"{size} written, not run, because there is no C compiler here"], True
+    ours = params._asdict()
+    apart = max(difference(ours[name], result.params[name]) for name in ours)
+    reached = accuracy(module, type(params)(**result.params), samples.X, samples.Y)
+    lines = [
+        f"{size} {result.steps:,} steps, {1e6 * result.seconds / result.steps:.0f} microseconds each",
+        "accuracy in C".ljust(18) + f" {reached:.4f}   parameters differ from NumPy's by {apart:.0e}",
+    ]
+    return lines, apart < AGREES
+
+
+AGREES = 1e-6
+"""How far the parameters of two trained modules may be apart: rounding, after so many steps."""
 
 
 def curve(values: Sequence[float], width: int = 60, height: int = 6, blocks: str = " ▁▂▃▄▅▆▇█") -> list[str]:
@@ -187,5 +271,11 @@ def _present(course: Course, samples: Data, folder: Path, seed: int, console: Co
     for words, X, Y in (("training", samples.X, samples.Y), ("test", samples.X_test, samples.Y_test)):
         if X.size:
             console.print(f"{words} accuracy".ljust(18), f"{accuracy(module, params, X, Y):.4f}   {X.shape[1]} samples")
+    agrees = True
+    if course.in_c:
+        result = train_in_c(course, derivation, module, samples, folder / "c", seed, text)
+        lines, agrees = _told(result, module, params, samples)
+        _say(console, "\n".join(lines))
+        paths += result.written
     console.print()
-    return paths, all_ok(verdicts)
+    return paths, all_ok(verdicts) and agrees

@@ -13,6 +13,7 @@ import pytest
 from symbp import demo, showroom
 from symbp.cli import main
 from symbp.render.files import compare_files
+from symbp.verify.compiled import compiler
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -23,14 +24,33 @@ def test_the_demo_from_declaration_to_accuracy(tmp_path: Path, capsys: pytest.Ca
     shown = capsys.readouterr().out
     assert ended.value.code in (0, None), shown
     written = {p.name for p in (tmp_path / "out").iterdir()}
-    assert written == {"iris.net", "iris.tex", "iris.py", "digits.net", "digits.tex", "digits.py"}
+    assert written == {"iris.net", "iris.tex", "iris.py", "digits.net", "digits.tex", "digits.py", "c"}
+    assert {"iris.c", "iris.h", "CMakeLists.txt"} <= {p.name for p in (tmp_path / "out" / "c").iterdir()}
     for part in ("(P - Y)/m", "proved for all sizes", "mean loss of an epoch", "Written, and yours:", "Next:"):
         assert part in shown
-    accuracies = [float(line.split()[2]) for line in shown.splitlines() if "accuracy" in line]
+    accuracies = [float(line.split()[2]) for line in shown.splitlines() if " accuracy" in line]
     assert len(accuracies) == 3
     assert accuracies[0] >= 0.97, "iris"
     assert accuracies[2] >= 0.95, "digits that it has not seen"
+    if compiler() is None:
+        assert "there is no C compiler" in shown
+    else:
+        (line,) = [line for line in shown.splitlines() if "accuracy in C" in line]
+        assert float(line.split()[3]) == accuracies[0]
+        assert float(line.split()[-1]) < 1e-9, "both took the same course"
     assert len(shown[shown.index("Next:") :].strip().splitlines()) == 4
+
+
+def test_the_demo_without_a_compiler_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "compiler", lambda: None)
+    (course,) = [course for course in demo.COURSES if course.in_c]
+    derivation = demo.pipeline.derive(demo.network(course.name).text)
+    result = demo.train_in_c(course, derivation, None, demo.data(course.name), tmp_path / "c", 0, "")
+    assert result.params is None
+    lines, agrees = demo._told(result, None, None, demo.data(course.name))
+    assert agrees
+    assert "no C compiler" in lines[0]
+    assert (tmp_path / "c" / "iris.c").exists()
 
 
 def test_the_split_is_stratified_and_depends_on_the_seed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -195,13 +196,52 @@ def share(plan: Plan, ignored: frozenset[str] = frozenset()) -> Plan:
     """Give each temporary its place in one block, so that two share memory only if they are never alive together.
 
     ignored: temporaries that need no memory (values in registers).
-    The largest first, each at the lowest place that is free during its life.
     """
     known = {n: life for n, life in lives(plan).items() if n not in ignored}
     heirs = in_place(plan, known)
-    places: dict[str, int] = {}
     sizes = {n: entries_of(plan, n) for n in known}
-    for name in sorted(known, key=lambda n: (-sizes[n], known[n].first, n)):
+    by_size = sorted(known, key=lambda n: (-sizes[n], known[n].first, n))
+    least, best, block = bound(plan, ignored), {}, -1
+    for order in _orders(known, sizes, by_size):
+        places = _placed(order, known, heirs, sizes)
+        end = max((places[n] + sizes[n] for n in places), default=0)
+        if block < 0 or end < block:
+            best, block = places, end
+        if block <= least * CLOSE:
+            break
+    return replace(plan, storage=best, block=max(block, 0))
+
+
+CLOSE = 1.02
+"""A block that exceeds the bound by no more is good enough."""
+
+TRIES = 200
+"""How many orders are tried for few temporaries; for many only the plain ones."""
+
+
+def _orders(known: Mapping[str, Life], sizes: Mapping[str, int], by_size: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield orders in which temporaries get their places: the largest first, and variations of that."""
+    yield by_size
+    yield sorted(known, key=lambda n: (known[n].first - known[n].last, -sizes[n], n))
+    yield sorted(known, key=lambda n: (-sizes[n] * (known[n].last - known[n].first + 1), n))
+    yield sorted(known, key=lambda n: (known[n].first, -sizes[n], n))
+    if len(known) > 60:
+        return
+    draw = random.Random(0)
+    for _ in range(TRIES):
+        order = list(by_size)
+        for _ in range(3):
+            a, b = draw.randrange(len(order)), draw.randrange(len(order))
+            order.insert(b, order.pop(a))
+        yield order
+
+
+def _placed(
+    order: Sequence[str], known: Mapping[str, Life], heirs: Mapping[str, str], sizes: Mapping[str, int]
+) -> dict[str, int]:
+    """Return a place for each temporary, one after the other at the lowest place that is free during its life."""
+    places: dict[str, int] = {}
+    for name in order:
         size = sizes[name]
         taken = [(places[o], places[o] + sizes[o]) for o in places if _together(known, heirs, name, o)]
         # Heir and giver lie at one place or apart: with a shift, a step would write what the next one reads.
@@ -217,8 +257,7 @@ def share(plan: Plan, ignored: frozenset[str] = frozenset()) -> Plan:
                 break
             place = max(place, -(-end // step) * step)
         places[name] = min(inherited, default=place)
-    block = max((places[n] + sizes[n] for n in places), default=0)
-    return replace(plan, storage=places, block=block)
+    return places
 
 
 def _together(known: Mapping[str, Life], heirs: Mapping[str, str], a: str, b: str) -> bool:

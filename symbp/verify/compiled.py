@@ -225,6 +225,10 @@ class Compiled:
     def give(self, values: Mapping[str, Any]) -> None:
         """Set parameters and inputs."""
         self.give_params(values)
+        self.give_inputs(values)
+
+    def give_inputs(self, values: Mapping[str, Any]) -> None:
+        """Set the inputs."""
         self._call("inputs_from_flat", self.structs["inputs"], self.flat("inputs", values))
         sizes = np.array([*self.run_time.values(), 0], dtype=np.uintp)
         self._call("set_sizes", self.structs["inputs"], sizes)

@@ -7,7 +7,7 @@ that a module of either type is given the same ones.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from symbp.derivation import Derivation
 from symbp.expr import evaluate_scalar, evaluate_size
 from symbp.plan.entries import MOMENTS, Optimizer
-from symbp.program import Program, Var
+from symbp.program import Loop, Program, Statement, Var
 from symbp.render.c.module import Module
 from symbp.render.c.selfcheck import NEXT_MEMBER, WORD, Difference, Member, Recipe, Reference
 from symbp.verify.draws import DISCRETE, NoDraw, arrays, members, shape_of
@@ -37,7 +37,8 @@ STEPS = {"float64": range(7, 19), "float32": range(3, 11)}
 """Steps of difference quotients, as negative powers of two, the first that is precise enough is taken."""
 
 PRECISE = {"float64": 1e-8, "float32": 1e-3}
-MOST_DIFFERENCES = 48
+MOST_DIFFERENCES, MOST_STATEMENTS = 48, 12_000
+"""How many difference quotients there are, and how many statements are run to look for them, more or less."""
 
 
 def reference_of(module: Module) -> Reference:
@@ -226,7 +227,8 @@ def _differences(
     """Yield some entries of every gradient, each with a step at which the difference quotient is precise."""
     found, first = 0, STEPS[dtype][0]
     largest = _largest(*gradients.values())
-    per_variable = max(min(3, MOST_DIFFERENCES // max(len(gradients), 1)), 1)
+    most = min(MOST_DIFFERENCES, MOST_STATEMENTS // (2 * len(STENCIL) * _statements(program.body, sizes)))
+    per_variable = max(min(3, most // max(len(gradients), 1)), 1)
     for name, gradient in gradients.items():
         if program.variables[name].facts & (DISCRETE | {"symmetric", "columns_sum_to_one", "rows_sum_to_one"}):
             continue
@@ -242,6 +244,18 @@ def _differences(
                 first = max(first, round(-math.log2(step)) - 1)
                 yield Difference(name, member, row, col, step)
                 own, found = own + 1, found + 1
+
+
+def _statements(body: Sequence[Statement], sizes: Mapping[str, Any]) -> int:
+    """Return how many statements an evaluation runs."""
+    count = 0
+    for statement in body:
+        if isinstance(statement, Loop):
+            steps = evaluate_size(statement.hi, sizes) - evaluate_size(statement.lo, sizes) + 1
+            count += max(steps, 0) * _statements(statement.body, sizes)
+        else:
+            count += 1
+    return max(count, 1)
 
 
 def _candidates(gradient: Any) -> list[tuple[Member, int, int]]:

@@ -383,7 +383,8 @@ class Module:
             lines += [
                 f"const {real} decay = {literal(sp.Rational(999, 1000))};",
                 f"const {real} epsilon = {literal(sp.Float('1e-8'))};",
-                f"const {real} step = ({real})(optimizer->step + 1u);",
+                "const unsigned long next = optimizer->step + 1u;",
+                f"const {real} step = ({real})next;",
                 f"const {real} mean_weight = {literal(sp.S.One)} - {power}(momentum, step);",
                 f"const {real} square_weight = {literal(sp.S.One)} - {power}(decay, step);",
             ]
@@ -491,7 +492,7 @@ class Module:
             "largest": {str(s): n for s, n in self.capacity.items()},
             "memory": self.memory, "block": self.block, "constants": self.constants(),
             "prelude": self.products.prelude(), "elementwise": list(self.functions.texts.values()),
-            "products": list(self.products.texts.values()), "initial": self.initial(), "output": self.output,
+            "products": list(self.products.texts.values()), "initial": self.initial(), "output": self.output, "zero": self.real.literal(sp.S.Zero),
             "optimizer": self.optimizer if MOMENTS[self.optimizer] else "", "trained": self.trained,
             "optimizer_text": self._optimizer_text(),
             "train_head": self._train(head=True), "train_call": self._train(head=False), "loss": self._loss_name(),

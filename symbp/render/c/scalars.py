@@ -82,10 +82,10 @@ def place_text(place: Linear) -> str:
     """Return a place as C text: the largest steps first, the constant last."""
     terms = sorted(((n, c) for n, c in place.items() if n and c), key=lambda item: -abs(item[1]))
     constant = place.get("", 0)
-    parts = [(c < 0, n if abs(c) == 1 else f"{abs(c)} * {n}") for n, c in terms if c > 0]
+    parts = [(c < 0, n if abs(c) == 1 else f"{abs(c)}u * {n}") for n, c in terms if c > 0]
     if constant or not terms:
-        parts.append((constant < 0, str(abs(constant))))
-    parts += [(True, n if abs(c) == 1 else f"{abs(c)} * {n}") for n, c in terms if c < 0]
+        parts.append((constant < 0, f"{abs(constant)}u"))
+    parts += [(True, n if abs(c) == 1 else f"{abs(c)}u * {n}") for n, c in terms if c < 0]
     out = ""
     for negative, text in parts:
         out += (" - " if negative else " + ") + text if out else ("-" if negative else "") + text

@@ -106,7 +106,9 @@ class Writer:
         # A family's index may be negative: it counts from 0 here, and places in memory are set off accordingly.
         count = high - low + 1
         if loop.down:
-            yield f"for (size_t {index} = {count}u; {index}-- > 0u;) {{   /* {loop.index} = {high}, ..., {low} */"
+            back = self.names(f"{loop.index}_back")
+            yield f"for (size_t {back} = 0u; {back} < {count}u; ++{back}) {{   /* {loop.index} = {high}, ..., {low} */"
+            yield f"    const size_t {index} = {count - 1}u - {back};"
         else:
             yield f"for (size_t {index} = 0u; {index} < {count}u; ++{index}) {{   /* {loop.index} = {low}, ..., {high} */"
         self.lows[str(loop.index)] = low
@@ -588,12 +590,12 @@ class Writer:
         if view.buffer in self.numbers:
             return self.names(view.buffer)
         start = place_text(self.origin(view))
-        parts = [] if start == "0" else [start]
+        parts = [] if start == "0u" else [start]
         if not is_one(view.rows):
             parts.append(f"({row}) * {down}u")
         if not is_one(view.cols):
             parts.append(f"({col}) * {right}u")
-        return f"{self.names(view.buffer)}[{' + '.join(parts) or '0'}]"
+        return f"{self.names(view.buffer)}[{' + '.join(parts) or '0u'}]"
 
 
 def _sign(e: Expr) -> tuple[bool, Expr]:
