@@ -98,6 +98,17 @@ class GenerateSettings(Settings):
     largest: Annotated[dict[str, PositiveInt], BeforeValidator(_sizes)] = {}
 
 
+class PlanSettings(Settings):
+    """What a plan is made for.
+
+    sizes:     sizes as numbers; without them the passes that need numbers are left out.
+    functions: what the functions are that the declaration leaves unspecified.
+    """
+
+    sizes: Annotated[dict[str, int | tuple[int, ...]], BeforeValidator(_sizes)] = {}
+    functions: Annotated[dict[Name, Name], BeforeValidator(_functions)] = {}
+
+
 class VerifySettings(Settings):
     """How much is checked: the number of draws and the seed of the first one."""
 

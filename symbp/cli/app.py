@@ -107,20 +107,27 @@ def derive(
     file: opt.OptionalFile = None, output: opt.Document = None, steps: opt.Steps = False, why: opt.Why = None,
     notation: opt.Notation = "bar", products: opt.Products = "hadamard", samples: opt.Samples = None,
     weights: opt.Weights = None, wrt: opt.Wrt = None, expr: opt.Expr = None, shapes: opt.Shapes = None,
-    verified: opt.Verified = True, ascii: opt.Ascii = False, templates: opt.Templates = None,
-    as_json: opt.Json = False, quiet: opt.Quiet = False, seed: opt.Seed = 0,
+    verified: opt.Verified = True, plan: opt.Plan = False, size: opt.Size = None, function: opt.Function = None,
+    ascii: opt.Ascii = False, templates: opt.Templates = None, as_json: opt.Json = False, quiet: opt.Quiet = False,
+    seed: opt.Seed = 0,
 ) -> None:
     """Derive the backward pass, with reasons."""
     with settled(as_json):
         from symbp.cli import deriving
         from symbp.render.notation import Notation
-        from symbp.settings import DeriveSettings, VerifySettings
+        from symbp.settings import DeriveSettings, PlanSettings, VerifySettings
 
         settings = DeriveSettings.model_validate({"wrt": wrt, "samples": samples, "weights": weights})
         title, text, program = _declared(file) if expr is None else _expression(expr, shapes, settings.wrt, file)
         chosen = Notation(notation, products, "ascii" if ascii or not _unicode() else "unicode")
         found = deriving.derivation(program, settings)
-        if why is not None:
+        if not plan and (size or function):
+            raise BadInput("--size and --function go with --plan: equations are derived for all sizes and functions")
+        if plan:
+            deriving.need_number(found.source)
+            settings_of_plan = PlanSettings.model_validate({"sizes": size or [], "functions": function or []})
+            say(deriving.plan(found, settings_of_plan, as_json))
+        elif why is not None:
             say(deriving.reason(found, why, chosen, as_json))
         elif output is not None:
             path = deriving.write(found, output, chosen, title=title, text=text, detail=steps, templates=templates)

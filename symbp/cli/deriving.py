@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from symbp import pipeline
+from symbp.calculus.passes import with_functions
 from symbp.cli.outcome import BadInput
 from symbp.derivation import Derivation
 from symbp.expr import is_one
@@ -19,7 +20,8 @@ from symbp.render.markdown import markdown
 from symbp.render.notation import Notation
 from symbp.render.terminal import derive_summary, steps_text
 from symbp.render.why import why
-from symbp.settings import DeriveSettings, GenerateSettings, VerifySettings
+from symbp.render.sizes import fixed_sizes
+from symbp.settings import DeriveSettings, GenerateSettings, PlanSettings, VerifySettings
 from symbp.verify.report import Verdict, summary
 
 
@@ -91,6 +93,22 @@ def reason(found: Derivation, name: str, notation: Notation, as_json: bool) -> s
     """Return why an adjoint is what it is, as text or as JSON."""
     told = why(found, name, notation)
     return json.dumps({"name": name, "why": told.splitlines()}, indent=2, ensure_ascii=False) if as_json else told
+
+
+def plan(found: Derivation, settings: PlanSettings, as_json: bool) -> str:
+    """Return the plan of a training step after each pass that changes it, as text or as JSON."""
+    from symbp.plan.module import history
+    from symbp.plan.text import history_text, plan_text
+
+    if settings.functions:
+        program = with_functions(found.source, settings.functions)
+        found = pipeline.derive(program, list(found.gradients))
+    sizes = fixed_sizes(found.source, settings.sizes, {}) if settings.sizes else {}
+    plans = history(found, sizes)
+    if not as_json:
+        return history_text(plans)
+    passes = [{"pass": p.history[-1], "plan": plan_text(p).splitlines()} for p in plans]
+    return json.dumps({"function": plans[-1].name, "passes": passes}, indent=2, ensure_ascii=False)
 
 
 def data(found: Derivation, notation: Notation, *, title: str) -> dict[str, Any]:

@@ -88,6 +88,7 @@ def _bad_input(error: Exception) -> tuple[str, list[Any]] | None:
     from symbp.calculus.passes import UnspecifiedFunction
     from symbp.language import DeclarationError
     from symbp.pipeline import OptionError
+    from symbp.plan.fields import PlanError
     from symbp.render import c, numpy
     from symbp.render.files import OutputError
     from symbp.render.sizes import SizeError
@@ -100,7 +101,7 @@ def _bad_input(error: Exception) -> tuple[str, list[Any]] | None:
         messages = [_told(item["loc"], item["msg"]) for item in error.errors()]
         return "\n".join(f"error: {m}" for m in messages), [{"message": m} for m in messages]
     refused = (
-        BadInput, ConversionError, c.GenerateError, numpy.GenerateError, OptionError, OutputError, SizeError,
+        BadInput, ConversionError, c.GenerateError, numpy.GenerateError, OptionError, OutputError, PlanError, SizeError,
         TemplateError, UnknownName, UnspecifiedFunction,
     )
     if isinstance(error, refused):
