@@ -291,6 +291,52 @@ def test_generate_needs_to_know_open_functions(run: Run) -> None:
     assert run("generate", "deep.net", "-o", "out", "--function", "sigma=tanh").code == 0
 
 
+MLP_SIZES = ("--size", "n0=3", "n1=8", "n2=2", "m=4")
+
+
+def test_generate_writes_a_c_module_and_says_what_it_takes(run: Run) -> None:
+    ran = run("generate", "mlp.net", "--target", "c", "-o", "out", "--dtype", "float32", *MLP_SIZES)
+    assert ran.code == 0, ran.err
+    for name in ("mlp.h", "mlp.c", "mlp_test.c", "CMakeLists.txt"):
+        assert f"out/{name}" in ran.out
+        assert Path("out", name).exists()
+    summary = ran.out.splitlines()[-1]
+    # 3*8 + 8 + 8*2 + 2 numbers of 4 bytes, and the inputs: (3 + 2) * 4.
+    assert summary.startswith("RAM ")
+    assert "parameters 200, gradients 200, inputs 80, scratch" in summary
+    assert "heap 0   recursion 0   libm: " in summary
+    assert summary.endswith("a step")
+    figures = [int(word.strip(",")) for word in summary.split("    ")[0].split() if word.strip(",").isdigit()]
+    assert figures[0] == sum(figures[1:])
+    data = json.loads(run("generate", "mlp.net", "--target", "c", "-o", "out", "--json", *MLP_SIZES).out)
+    assert data["summary"].startswith("RAM ")
+    assert run("generate", "mlp.net", "--target", "c", "-o", "out", "--check", *MLP_SIZES).code == 0
+    assert run("generate", "mlp.net", "--target", "c", "-o", "out", "--check", "--memory", "block", *MLP_SIZES).code == 1
+
+
+def test_generate_in_c_for_every_choice(run: Run) -> None:
+    words = ["generate", "mlp.net", "--target", "c", "-o", "out", "--size", "n0=3,n1=8 n2=2"]
+    ran = run(*words, "--largest", "m=16", "--memory", "block", "--optimizer", "adam", "--name", "late")
+    assert ran.code == 0, ran.err
+    header = Path("out/late.h").read_text()
+    assert "size_t m;" in header
+    assert "late_scratch *memory" in header
+    assert "late_optimizer_reset" in header
+    assert "optimizer 800" in ran.out
+
+
+@pytest.mark.parametrize(("numbers", "layers"), [("n=4,16,3", 2), ("n=4,16,8,3", 3)])
+def test_families_of_sizes_are_lists(run: Run, numbers: str, layers: int) -> None:
+    Path("deep.net").write_text(networks.network("deep").text)
+    words = ["generate", "deep.net", "--target", "c", "-o", "out", "--function", "sigma=tanh"]
+    ran = run(*words, "--size", numbers, f"L={layers}", "m=5")
+    assert ran.code == 0, ran.err
+    assert f"W_{layers}[" in Path("out/deep.h").read_text()
+    ran = run(*words, "--size", numbers, f"L={layers + 1}", "m=5")
+    assert ran.code == 2
+    assert f"with L = {layers + 1} there are n[0] to n[{layers + 1}]" in ran.err
+
+
 def test_verify_holds_and_reports(run: Run) -> None:
     ran = run("verify", "mlp.net", "--junit", "report.xml", "--draws", "1")
     assert ran.code == 0, ran.out
@@ -299,6 +345,16 @@ def test_verify_holds_and_reports(run: Run) -> None:
     assert [s.get("failures") for s in suites] == ["0"]
     data = json.loads(run("verify", "mlp.net", "--json", "--draws", "1").out)
     assert {v["verdict"] for v in data["mlp.net"]} == {"holds"}
+
+
+def test_verify_without_a_compiler_says_so_and_is_well(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("symbp.verify.compiled.compiler", lambda: None)
+    ran = run("verify", "mlp.net", "--draws", "1", "--junit", "report.xml")
+    assert ran.code == 0, ran.out
+    assert "skipped" in ran.out
+    assert "there is no C compiler" in ran.out
+    suites = ElementTree.parse("report.xml").getroot()
+    assert [(s.get("failures"), s.get("skipped")) for s in suites] == [("0", "1")]
 
 
 def test_verify_fails_with_exit_code_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -354,6 +410,23 @@ def test_bad_declarations_in_json(run: Run) -> None:
         ["generate", "mlp.net", "-o", "out", "--templates", "nowhere"],
         ["generate", "mlp.net", "-o", "mlp.net"],
         ["generate", "wrong.net", "-o", "out"],
+        ["generate", "mlp.net", "-o", "out", "--memory", "block"],
+        ["generate", "mlp.net", "-o", "out", "--optimizer", "adam"],
+        ["generate", "mlp.net", "-o", "out", "--largest", "m=4"],
+        ["generate", "mlp.net", "-o", "out", "--size", "n0=4,3"],
+        ["generate", "mlp.net", "--target", "c", "-o", "out"],
+        ["generate", "mlp.net", "--target", "c", "-o", "out", "--size", "n0=3", "n1=8", "n2=2"],
+        ["generate", "mlp.net", "--target", "c", "-o", "out", *MLP_SIZES, "--size", "q=3"],
+        ["generate", "mlp.net", "--target", "c", "-o", "out", *MLP_SIZES, "--largest", "q=3"],
+        ["generate", "mlp.net", "--target", "c", "-o", "out", *MLP_SIZES, "--largest", "m=8"],
+        ["generate", "mlp.net", "--target", "c", "-o", "out", "--size", "n0=3", "n1=8", "n2=2", "m=4,5"],
+        ["generate", "mlp.net", "--target", "c", "-o", "out", "--size", "n0=3", "n1=8", "n2=2", "m=4.5"],
+        ["generate", "mlp.net", "--target", "c", "-o", "out", "--size", "n0=3", "n1=8", "n2=2", "m=900000000"],
+        ["generate", "mlp.net", "--target", "c", "-o", "out", "--size", "n0=3", "n1=8", "n2=2", "m=9999999999"],
+        ["generate", "mlp.net", "--target", "c", "-o", "out", *MLP_SIZES, "--name", "longer_than_it_may_be"],
+        ["generate", "mlp.net", "--target", "c", "-o", "out", *MLP_SIZES, "--name", "double"],
+        ["generate", "mlp.net", "--target", "c", "-o", "out", *MLP_SIZES, "--memory", "heap"],
+        ["generate", "mlp.net", "--target", "c", "-o", "out", *MLP_SIZES, "--optimizer", "lion"],
         ["verify", "mlp.net", "wrong.net"],
         ["verify", "mlp.net", "--draws", "0"],
         ["verify"],

@@ -76,14 +76,16 @@ def can_follow(first: Sequence[Put], put: Put, axis: int, extent: Size, out: Vie
                 continue
             if reduced or not aligned(target, view, axis, extent) or _crosses(put, view):
                 return False
-        if put.target.buffer == target.buffer and not apart(put.target, target):
-            if reduced or axis in put.over or not aligned(target, put.target, axis, extent):
-                return False
+        if put.target.buffer != target.buffer or apart(put.target, target):
+            continue
+        if reduced or axis in put.over or not aligned(target, put.target, axis, extent):
+            return False
     for other in first:
         for view in views(other.value):
-            if view.buffer == put.target.buffer and not apart(view, put.target):
-                if axis in put.over or not aligned(view, put.target, axis, extent):
-                    return False
+            if view.buffer != put.target.buffer or apart(view, put.target):
+                continue
+            if axis in put.over or not aligned(view, put.target, axis, extent):
+                return False
     return True
 
 

@@ -89,7 +89,8 @@ def entries(
 def _own(plan: Plan, given: Sequence[str]) -> Plan:
     """Return the plan with what its caller neither brings nor gets as temporaries."""
     def role(buffer: Buffer) -> Buffer:
-        outside = buffer.role in ("param", "input", "const", "state") or buffer.name in plan.outputs or buffer.of in given
+        declared = buffer.role in ("param", "input", "const", "state")
+        outside = declared or buffer.name in plan.outputs or buffer.of in given
         return buffer if outside else replace(buffer, role="scratch")
 
     return replace(plan, buffers={n: role(b) for n, b in plan.buffers.items()})
@@ -226,7 +227,8 @@ def predictions(derivation: Derivation) -> tuple[str, ...]:
     def dependent(names: set[str]) -> set[str]:
         found = set(names)
         while True:
-            more = {s.target.name for s in program.sites if any(r.name in found for r in refs(s.equation.value))} - found
+            readers = [s for s in program.sites if any(r.name in found for r in refs(s.equation.value))]
+            more = {s.target.name for s in readers} - found
             if not more:
                 return found
             found |= more

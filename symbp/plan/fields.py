@@ -78,7 +78,8 @@ class Sizes:
         key = tuple(int(i) for i in where)
         found = family.get(key, family.get(key[0]) if len(key) == 1 else None)
         if found is None:
-            raise PlanError(f"no number is given for {member}: give {member.name} as a list, --size {member.name}=4,8,3")
+            way = f"--size {member.name}=4,8,3"
+            raise PlanError(f"no number is given for {member}: give {member.name} as a list, {way}")
         return sp.Integer(found)
 
     @property
@@ -124,7 +125,8 @@ class Fields:
         known = [v for k in order for v in self.program.declared(k)]  # type: ignore[arg-type]
         inputs = [v for v in known if v.kind in ("input", "const")]
         ordered = [v for v in known if v.kind == "param"]
-        ordered += [v for v in self.program.variables.values() if v in inputs] + [v for v in known if v.kind == "target"]
+        ordered += [v for v in self.program.variables.values() if v in inputs]
+        ordered += [v for v in known if v.kind == "target"]
         taken: set[str] = set()
         found: list[Field] = []
         for var in ordered:
@@ -268,7 +270,8 @@ class Fields:
             free = [k for k in range(len(var.indices)) if k in field_.free]
             depth = self._levels(var, free) if self.sizes.given else 0
             buffer = field_.buffers[tuple(where[k] for k in free[:depth])]
-            fixed = {i: lo for k, (i, (lo, _)) in enumerate(zip(var.indices, field_.ends, strict=True)) if k not in free}
+            ends = enumerate(zip(var.indices, field_.ends, strict=True))
+            fixed = {i: lo for k, (i, (lo, _)) in ends if k not in free}
             at = {**fixed, **dict(zip(var.indices, where, strict=True))}
             rest = tuple(where[k] for k in free[depth:])
             shape = (self.sizes.value(var.rows, at), self.sizes.value(var.cols, at))

@@ -217,7 +217,8 @@ def _per_step(nest: Nest, name: str, shape: tuple[Size, Size]) -> bool:
     written = False
     for put in nest.puts:
         for view in views(put.value):
-            if view.buffer == name and not (written and _whole(view, shape) and same_size(view.shape[axis], nest.extent)):
+            whole = _whole(view, shape) and same_size(view.shape[axis], nest.extent)
+            if view.buffer == name and not (written and whole):
                 return False
         if put.target.buffer == name:
             if put.accumulate or axis in put.over or not _whole(put.target, shape):

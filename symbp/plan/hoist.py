@@ -1,4 +1,4 @@
-"""Hoisting: a function of a row or a column is computed once for it, not again for each entry that it is spread over."""
+"""Hoisting: a function of a row or a column is computed once for it, not for each entry that it is spread over."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ class _Hoisting:
         if not isinstance(e, Apply):
             return e
         if _calls(e) and _lacks(e.shape, domain):
-            name = fresh_name(f"{_root(e) or put.target.buffer}_part", [*self.plan.buffers, *(b.name for b in self.buffers)])
+            taken = [*self.plan.buffers, *(b.name for b in self.buffers)]
+            name = fresh_name(f"{_root(e) or put.target.buffer}_part", taken)
             buffer = Buffer(name, *e.shape)
             self.buffers.append(buffer)
             before.append(Put(buffer.whole(), e, source=put.source))

@@ -10,7 +10,8 @@ import sympy as sp
 from symbp.expr import Size, same_size
 from symbp.plan.dependence import conflict
 from symbp.plan.ir import (
-    ZERO, Buffer, Gemm, Kernel, Loop, Nest, Plan, Put, View, map_kernels, map_views, puts, reads, views, walk, writes,
+    ZERO, Buffer, Expr, Gemm, Kernel, Loop, Nest, Number, Plan, Put, View, map_kernels, map_leaves, map_views, puts,
+    reads, views, walk, writes,
 )
 from symbp.plan.storage import neighbours
 
@@ -113,7 +114,7 @@ def _join(first: Loop, second: Loop) -> Loop | None:
     if second.index != first.index:
         mapping: dict[sp.Expr, sp.Expr] = {second.index: first.index}
         renamed = replace(
-            second, index=first.index, body=tuple(map_views(k, lambda v: v.at(mapping)) for k in second.body)
+            second, index=first.index, body=tuple(_renamed(k, mapping) for k in second.body)
         )
     for turn_first, turn_second in ((False, False), (False, True), (True, False)):
         if (turn_first and not free_of_order(first)) or (turn_second and not free_of_order(second)):
@@ -124,6 +125,23 @@ def _join(first: Loop, second: Loop) -> Loop | None:
         if _may_follow(first, renamed, down):
             return replace(first, body=(*first.body, *renamed.body), down=down)
     return None
+
+
+def _renamed(kernel: Kernel, mapping: dict[sp.Expr, sp.Expr]) -> Kernel:
+    """Return a kernel with an index renamed: in members and in numbers."""
+    def leaf(e: Expr) -> Expr:
+        return Number(e.value.xreplace(mapping)) if isinstance(e, Number) else e
+
+    def nest(n: Nest) -> Nest:
+        return replace(n, puts=tuple(replace(p, value=map_leaves(p.value, leaf)) for p in n.puts))
+
+    if isinstance(kernel, Loop):
+        return replace(kernel, body=tuple(_renamed(k, mapping) for k in kernel.body))
+    kernel = map_views(kernel, lambda v: v.at(mapping))
+    if isinstance(kernel, Gemm):
+        epilogue = kernel.epilogue and nest(kernel.epilogue)
+        return replace(kernel, alpha=kernel.alpha.xreplace(mapping), epilogue=epilogue)
+    return nest(kernel) if isinstance(kernel, Nest) else kernel
 
 
 def free_of_order(loop: Loop) -> bool:

@@ -46,7 +46,8 @@ def module_plans(
     Raises ``PlanError`` where a program cannot be planned.
     """
     found = entries(derivation, numbers, predicted, optimizer)
-    limits = {s: (capacity or {})[s.name] for s in derivation.program.sizes if s.is_Symbol and s.name in (capacity or {})}
+    most = capacity or {}
+    limits = {s: most[s.name] for s in derivation.program.sizes if s.is_Symbol and s.name in most}
     plans = {name: replace(plan, capacity=limits) for name, plan in found.plans.items()}
     if abilities.orders:
         orders = _orders(derivation, found, list(plans.values()))
@@ -57,7 +58,8 @@ def module_plans(
 
 
 def history(
-    derivation: Derivation, numbers: Mapping[str, Any] | None = None, entry: str = "train_step", abilities: Abilities = C,
+    derivation: Derivation, numbers: Mapping[str, Any] | None = None, entry: str = "train_step",
+    abilities: Abilities = C,
 ) -> list[Plan]:
     """Return the plan of a function after each pass, the first one before any; without numbers, only those passes that
     need none.

@@ -123,7 +123,9 @@ class _Packing:
         self.plan = plan
         self.buffers: list[Buffer] = []
 
-    def body(self, body: Sequence[Kernel], inside: bool = False) -> tuple[tuple[Kernel, ...], list[tuple[View, Buffer]]]:
+    def body(
+        self, body: Sequence[Kernel], inside: bool = False
+    ) -> tuple[tuple[Kernel, ...], list[tuple[View, Buffer]]]:
         """Return a body with forms, and the packings that may come before it (inside a loop)."""
         changed = {v.buffer for k in body for v in writes(k)}
         known: dict[View, Buffer] = {}

@@ -8,7 +8,8 @@ from dataclasses import replace
 from symbp.expr import same_size
 from symbp.plan.dependence import writers
 from symbp.plan.ir import (
-    Apply, Expr, Gemm, Kernel, Loop, Nest, Pick, Plan, Position, Put, Read, Shape, View, map_leaves, puts, turned, views, walk,
+    Apply, Expr, Gemm, Kernel, Loop, Nest, Pick, Plan, Position, Put, Read, Shape, View, map_leaves, puts, turned,
+    views, walk,
     writes,
 )
 
@@ -25,7 +26,7 @@ def operations(e: Expr) -> int:
 
 
 def recompute(plan: Plan) -> Plan:
-    """Write cheap values into the one statement that reads them, or into all of them if the value costs next to nothing.
+    """Write cheap values into the one statement that reads them, or into all of them if they cost next to nothing.
 
     The value must be a function of operands that do not change until it is read; products read matrices, so what a
     product reads stays saved.
@@ -62,7 +63,8 @@ class _Inlining:
                 if inner:
                     out.append(replace(kernel, body=inner))
             elif isinstance(kernel, Nest):
-                nest = replace(kernel, puts=tuple(replace(p, value=map_leaves(p.value, self.leaf)) for p in kernel.puts))
+                changed = tuple(replace(p, value=map_leaves(p.value, self.leaf)) for p in kernel.puts)
+                nest = replace(kernel, puts=changed)
                 if len(nest.puts) == 1 and self.cheap(nest.puts[0]):
                     self.values[nest.puts[0].target.buffer] = (nest.puts[0].target, nest.puts[0].value)
                 else:

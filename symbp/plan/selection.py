@@ -14,7 +14,8 @@ from typing import Any
 import sympy as sp
 
 from symbp.expr import (
-    Add, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map, Mask,
+    Add, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map,
+    Mask,
     MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, SizeMember, Slice, SMul, Softmax, StaticMap, SumOver,
     Transpose, Where, Zero, is_one, refs, same_size, walk,
 )
@@ -212,9 +213,8 @@ class _Selection:
         if isinstance(inner, SumOver):
             self._sum_over(target, inner, c, add)
             return
-        if isinstance(inner, MatMul):
-            if self._product_into(target, inner, c, add):
-                return
+        if isinstance(inner, MatMul) and self._product_into(target, inner, c, add):
+            return
         if isinstance(inner, (Add, Embed)) and not add and coefficient == 1 and self._blocks(target, inner):
             return
         free = not add and not self._touches(target, node)
@@ -506,8 +506,7 @@ class _Selection:
                     parts.append(self.expression(_chain(factors[:k])))
                 if k + 1 < len(factors):
                     tail = _chain(factors[k + 1 :])
-                    inner = self.expression(tail)
-                    scaled = product(value, inner)
+                    scaled = product(value, self.expression(tail))
                     if not parts:
                         return scaled
                     return self._product_of(_chain(factors[:k]), Hadamard(_spread(f.operands[0], tail), tail), node)
@@ -604,7 +603,8 @@ class _Selection:
             return ZERO if written is None else self.expression(written)
         if function.is_free:
             raise PlanError(
-                f"the function {function.name} is left open: say what it is, for example --function {function.name}=tanh"
+                f"the function {function.name} is left open: say what it is, "
+                f"for example --function {function.name}=tanh"
             )
         before, self.spare = self.spare, None
         args = tuple(self.expression(o) for o in node.operands)

@@ -42,7 +42,8 @@ def storage(
             touching[name].append(kernel)
     orders.update({a: orders[b] for a, b in follows.items()})
     free = [
-        n for n, b in buffers.items() if n not in settled and n not in follows and not (is_one(b.rows) or is_one(b.cols))
+        n for n, b in buffers.items()
+        if n not in settled and n not in follows and not (is_one(b.rows) or is_one(b.cols))
     ]
     for _ in range(4):
         moved = False
@@ -127,7 +128,9 @@ def ordered(plan: Plan, orders: Mapping[str, Order]) -> Plan:
     return replace(plan, buffers=changed)
 
 
-def sample_axes(buffers: Iterable[Buffer], shapes: Mapping[str, tuple[Size, Size]], samples: Size | None) -> dict[str, int]:
+def sample_axes(
+    buffers: Iterable[Buffer], shapes: Mapping[str, tuple[Size, Size]], samples: Size | None
+) -> dict[str, int]:
     """Return the axis that counts samples of each buffer that has one.
 
     shapes:  the shapes of variables as declared, by name.

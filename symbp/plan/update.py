@@ -40,7 +40,7 @@ def _delayed(body: Sequence[Kernel], params: set[str], outputs: set[str]) -> tup
                     continue
                 operands = {kernel.left.buffer, kernel.right.buffer}
                 near = {n for o in operands for n in writers.get(o, ())}
-                near |= {n for n in (*readers.get(name, ()), *writers.get(name, ()))}
+                near |= {*readers.get(name, ()), *writers.get(name, ())}
                 end = min((n - 1 for n in near if place < n <= last), default=last)
                 if end > place:
                     late.setdefault(end, []).append(place)

@@ -1,4 +1,4 @@
-"""Verifying a whole network: every printed equation, every step, and the generated modules, by independent witnesses."""
+"""Verifying a whole network by independent witnesses: every printed equation, every step, the generated modules."""
 
 from __future__ import annotations
 

@@ -147,9 +147,8 @@ def summary(verdicts: Sequence[Verdict]) -> str:
         parts.append(f"{proved} of {len(tried)} equations proved for all sizes")
     if any("exact" in w for v in verdicts for w in v.witnesses):
         parts.append("exact at sampled sizes")
-    parts.append(f"measured {worst:.0e}")
-    return "; ".join([*parts, *dict.fromkeys(f"not checked: {v.checked} ({v.detail})" for v in verdicts
-                                             if v.verdict == "skipped")])
+    left = dict.fromkeys(f"not checked: {v.checked} ({v.detail})" for v in verdicts if v.verdict == "skipped")
+    return "; ".join([*parts, f"measured {worst:.0e}", *left])
 
 
 def as_json(reports: Mapping[str, Sequence[Verdict]]) -> str:
@@ -175,7 +174,10 @@ def as_junit(reports: Mapping[str, Sequence[Verdict]], seconds: Mapping[str, flo
         took = {"time": f"{seconds[name]:.3f}"} if seconds and name in seconds else {}
         suite = ElementTree.SubElement(
             root, "testsuite",
-            {"name": name, "tests": str(len(verdicts)), "failures": str(bad), "errors": "0", "skipped": str(left), **took},
+            {
+                "name": name, "tests": str(len(verdicts)), "failures": str(bad), "errors": "0", "skipped": str(left),
+                **took,
+            },
         )
         for v in verdicts:
             case = ElementTree.SubElement(suite, "testcase", {"classname": name, "name": f"{v.subject}: {v.checked}"})

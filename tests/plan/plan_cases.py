@@ -229,11 +229,12 @@ def outcome(plan: Plan, seed: int = 0) -> dict[str, Any]:
     from symbp.plan.interpret import Interpreter
     from symbp.verify.plans import entrywise
 
-    rng = np.random.default_rng(seed)
-    given = {
-        n: rng.normal(size=tuple(int(x) for x in (*b.extents, b.rows, b.cols)))
-        for n, b in sorted(plan.buffers.items()) if b.role in ("param", "input", "const", "value", "state")
-    }
+    given = {}
+    for name, b in plan.buffers.items():
+        if b.role in ("param", "input", "const", "value", "state"):
+            # Each buffer has values of its own, whatever others there are.
+            rng = np.random.default_rng([seed, *name.encode()])
+            given[name] = rng.normal(size=tuple(int(x) for x in (*b.extents, b.rows, b.cols)))
     found = Interpreter(plan, given, entrywise).run()
     return {n: found[n] for n in plan.outputs}
 

@@ -50,7 +50,8 @@ class Products:
             name = f"{self.prefix}_{word}_{sum(k[0] == template for k in self._known) + 1}"
             self._known[key] = name
             own = {"name": name, "p": self.prefix, "real": self.real.name, "suffix": self.real.suffix}
-            self.texts[name] = rendered("c", f"kernels/{template}.c.jinja", {**own, **values}, self.templates).strip("\n")
+            text = rendered("c", f"kernels/{template}.c.jinja", {**own, **values}, self.templates)
+            self.texts[name] = text.strip("\n")
         return self._known[key]
 
     def prelude(self) -> str:

@@ -110,7 +110,8 @@ class Writer:
             yield f"for (size_t {back} = 0u; {back} < {count}u; ++{back}) {{   /* {loop.index} = {high}, ..., {low} */"
             yield f"    const size_t {index} = {count - 1}u - {back};"
         else:
-            yield f"for (size_t {index} = 0u; {index} < {count}u; ++{index}) {{   /* {loop.index} = {low}, ..., {high} */"
+            head = f"for (size_t {index} = 0u; {index} < {count}u; ++{index}) {{"
+            yield f"{head}   /* {loop.index} = {low}, ..., {high} */"
         self.lows[str(loop.index)] = low
         yield from _indented(list(self._body(loop.body)))
         yield "}"
@@ -499,7 +500,8 @@ class Writer:
         if e.op == "where":
             zero = self.real.literal(sp.S.Zero)
             mask, a, b = e.args
-            return f"{self._test(mask, i, j, zero)} ? {self.expression(a, i, j, COMPARE)} : {self.expression(b, i, j, COMPARE)}", CHOICE
+            texts = [self.expression(x, i, j, COMPARE) for x in (a, b)]
+            return f"{self._test(mask, i, j, zero)} ? {' : '.join(texts)}", CHOICE
         if isinstance(e.op, Function):
             args = ", ".join(self.expression(a, i, j) for a in e.args)
             return f"{self.functions(e.op)}({args})", ATOM
