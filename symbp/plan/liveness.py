@@ -7,7 +7,9 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from symbp.plan.dependence import aligned
+import sympy as sp
+
+from symbp.plan.dependence import aligned, apart
 from symbp.plan.ir import Gemm, Kernel, Loop, Nest, Plan, Put, View, reads, views, writes
 
 ALIGNED = 1024
@@ -39,7 +41,7 @@ def lives(plan: Plan) -> dict[str, Life]:
             if isinstance(kernel, Loop):
                 start = position
                 visit(kernel.body)
-                private = _private(kernel)
+                private = _private(plan, kernel)
                 for name in touched(kernel) - private:
                     extend(name, start + 1, position)
                 continue
@@ -61,25 +63,36 @@ def touched(kernel: Kernel) -> set[str]:
     return found
 
 
-def _private(loop: Loop) -> set[str]:
+def _private(plan: Plan, loop: Loop) -> set[str]:
     """Return the buffers without members that each iteration writes wholly before it reads them."""
     seen: set[str] = set()
     private: set[str] = set()
+    written: dict[str, list[View]] = {}
 
     def visit(body: Sequence[Kernel]) -> None:
         for kernel in body:
             if isinstance(kernel, Loop):
                 visit(kernel.body)
                 continue
-            for view in reads(kernel) if not isinstance(kernel, (Nest, Gemm)) else _first_reads(kernel):
-                seen.add(view.buffer)
+            seen.update(v.buffer for v in (_first_reads(kernel) if isinstance(kernel, (Nest, Gemm)) else reads(kernel)))
             for view in writes(kernel):
-                if view.buffer not in seen and not view.where:
-                    private.add(view.buffer)
-                seen.add(view.buffer)
+                name = view.buffer
+                if name not in seen and name not in private and not view.where:
+                    written.setdefault(name, []).append(view)
+                    if _whole(plan, written[name]):
+                        private.add(name)
+                        seen.add(name)
 
     visit(loop.body)
     return private
+
+
+def _whole(plan: Plan, blocks: Sequence[View]) -> bool:
+    """Tell whether blocks of one buffer make up all of it: they are apart, and as many entries."""
+    buffer = plan.buffers[blocks[0].buffer]
+    if any(not apart(a, b) for a, b in itertools.combinations(blocks, 2)):
+        return _whole(plan, blocks[-1:]) if len(blocks) > 1 else False
+    return sp.expand(sum(v.rows * v.cols for v in blocks) - buffer.rows * buffer.cols) == 0
 
 
 def _first_reads(kernel: Kernel) -> Iterator[View]:

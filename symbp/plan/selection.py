@@ -252,7 +252,8 @@ class _Selection:
                     self.assign(target, Scale(body, c) if c != 1 else body, add=True)
             return
         inner_c, inner = _coefficient(body)
-        found = self._pair(inner) if isinstance(inner, MatMul) else None
+        plain = isinstance(inner, MatMul) and not inner_c.has(node.bound)
+        found = self._pair(inner) if plain else None
         if found is not None and not (hi - lo).is_negative:
             left, right = found
             alpha = self.size(inner_c) * c

@@ -548,7 +548,7 @@ class Comparison:
     # -- training -------------------------------------------------------------------------------------------------
     def training(self, loss: float, scale: float) -> Iterator[Finding]:
         """Compare steps one by one, each from where the module stands, and then the same steps in one call."""
-        rate = float(np.float32(self._rate()))
+        rate = self.rate()
         c, moves = self.c, Optimization(self.module.optimizer)
         worst, culprit, lost = 0.0, "", 0.0
         values, truth = dict(self.values), self.truth
@@ -584,7 +584,7 @@ class Comparison:
         c.give_params(self.values)
         c.call("train", rate, STEPS)
         again = c.params()
-        same = max((error_of(again[n], {m: v for m, v in _members(values[n])}) for n in self.params()), default=0.0)
+        same = max((error_of(again[n], dict(_members(values[n]))) for n in self.params()), default=0.0)
         yield self.measure("train", same, f"{STEPS} steps in one call are not {STEPS} calls of one step")
 
     def params(self) -> list[str]:
@@ -598,9 +598,9 @@ class Comparison:
         found = truth[bar]
         return np.asarray(found[member] if isinstance(found, Mapping) else found)
 
-    def _rate(self) -> float:
-        """Return a rate at which parameters move by about a tenth."""
-        return 0.01 if self.module.optimizer == "adam" else min(0.25, 0.1 / max(self.most, 1e-6))
+    def rate(self) -> float:
+        """Return a rate at which parameters move by about a tenth, exact in both precisions."""
+        return float(np.float32(0.01 if self.module.optimizer == "adam" else min(0.25, 0.1 / max(self.most, 1e-6))))
 
     def like_numpy(self, after: Mapping[str, Mapping[tuple[int, ...], Array]], rate: float) -> Finding:
         """Compare the parameters after a step with those of the NumPy module."""

@@ -94,7 +94,7 @@ def test_the_gradients_of_a_recurrence_are_single_products() -> None:
 
 
 RNN = (
-    "H[0]: input[h, m]\nW: param[h, h]; U: param[h, n]\nfor t in range(1, T+1):\n    X[t]: input[n, m]\n"
+    "samples: m\nH[0]: input[h, m]\nW: param[h, h]; U: param[h, n]\nfor t in range(1, T+1):\n    X[t]: input[n, m]\n"
     "    H[t] = tanh(W @ H[t-1] + U @ X[t])\nloss = sum(H[T]**2)\n"
 )
 SIZES = {"h": 5, "n": 3, "m": 17, "T": 6}
@@ -245,7 +245,7 @@ def test_both_directions_of_a_network_stay_and_others_join_them() -> None:
 
 def test_an_index_may_be_a_number() -> None:
     """A weight that grows with the step: the loops over t and k run together, and k is t."""
-    text = RNN.replace("X[t])", "t * X[t])").replace(
+    text = RNN.replace("U @ X[t])", "t * (U @ X[t]))").replace(
         "loss = sum(H[T]**2)", "for k in range(1, T+1):\n    G[k] = k * H[k]\nloss = sum(G[T]**2) + sum(G[1]**2)"
     )
     derivation = declared(text)

@@ -15,6 +15,7 @@ from symbp.language import read_text
 from symbp.expr import Function, Map, scaled, size, total
 from symbp.program import Equation, Program, Var
 from symbp.verify import all_ok, check_derivation, verify_program
+from symbp.verify.compiled import compiler
 from symbp.verify.rules import check_closure
 
 NETWORKS = sorted(p.name for p in files("symbp.networks").iterdir() if p.name.endswith(".net"))
@@ -28,7 +29,9 @@ def test_every_bundled_network_is_verified(name: str) -> None:
     assert equations
     assert all({"complex step", "exact"} <= set(v.witnesses) for v in equations)
     assert all(v.proved for v in equations)
-    assert {v.checked for v in verdicts} >= {"NumPy module, float64", "NumPy module, float32"}
+    checked = {v.checked for v in verdicts}
+    assert checked >= {"NumPy module, float64", "NumPy module, float32"}
+    assert compiler() is None or checked >= {"C module, float64", "C module, float32"}
     assert max(v.error for v in verdicts if 0 < v.tolerance < 1e-6) < 1e-13
 
 

@@ -351,11 +351,12 @@ class Straight:
     def statement(self, kernel: Kernel) -> Iterator[str]:
         """Yield the lines of one operation."""
         if isinstance(kernel, Gemm):
-            left, right = self.view(kernel.left), self.view(kernel.right)
             if kernel.stacked:
                 ((index, low, high),) = kernel.stacked
                 left = self.stacked(kernel.left, index, low, high, 1)
                 right = self.stacked(kernel.right, index, low, high, 0)
+            else:
+                left, right = self.view(kernel.left), self.view(kernel.right)
             yield f"{left}.dot({right}, {self.view(kernel.out)})"
             return
         assert isinstance(kernel, Nest)
