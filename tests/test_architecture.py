@@ -70,7 +70,7 @@ MAY_IMPORT: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("symbp.layers", "symbp.losses"), (*CORE, "symbp.ops", "symbp.layers", "symbp.losses", "symbp.language")),
     (("symbp.language",), (*CORE, "symbp.ops", "symbp.layers", "symbp.losses", "symbp.language")),
     (("symbp.plan",), (*DATA, "symbp.ops", "symbp.plan")),
-    (("symbp.render",), (*DATA, "symbp.ops", "symbp.calculus", "symbp.plan", "symbp.render")),
+    (("symbp.render",), (*DATA, "symbp.ops", "symbp.calculus", "symbp.plan", "symbp.render", "symbp.version")),
     (("symbp.verify.evaluate", "symbp.verify.normal_form", "symbp.verify.scalars"), (*CORE, "symbp.verify")),
     (("symbp.networks", "symbp.choices"), ("symbp.networks", "symbp.choices")),
     (("symbp.settings",), ("symbp.choices",)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import subprocess
 import sys
 import tracemalloc
@@ -96,7 +95,7 @@ loss = sum(sum((H[t] @ V - Y[t])**2) for t in range(1, T+1)) / m
         "def f(x): return x*log(x)\nX: input[n, m]\nW: param[n, m] & positive\nV: param[n, n] & symmetric\n"
         "loss = sum(f(W)*gelu(X)) + sum(elu(V @ X)*softsign(W)) + max(W)",
         # Names of the module's own.
-        "X: input[n, m]\nsubtract: param[n, n]\ntrain: param[n, 1]\nrun = tanh(subtract @ X + train)\n"
+        "X: input[n, m]\nlogaddexp: param[n, n]\ntrain: param[n, 1]\nrun = softplus(logaddexp @ X + train)\n"
         "partial = run*run\nloss = sum(partial*X)",
     ],
     ids=["stacked", "numbers", "laws", "names"],
@@ -318,20 +317,21 @@ def test_a_module_without_parameters_to_train_has_no_workspace() -> None:
 
 
 def test_the_text_is_the_same_in_every_process() -> None:
-    program = (
-        "from symbp.networks import network; from symbp.pipeline import generate; from symbp.language import read_text;"
-        "from symbp.calculus import derive\n"
-        "for name in ('lstm', 'digits'):\n"
-        "    print(generate(derive(read_text(network(name).text, name=name)), workspace=True)['network.py'])"
+    code = (
+        "from symbp.calculus import derive\nfrom symbp.language import read_text\nfrom symbp.networks import network\n"
+        "from symbp.pipeline import generate\n"
+        "for n in ('lstm', 'digits'):\n"
+        "    print(generate(derive(read_text(network(n).text)), workspace=True)['network.py'])"
     )
-    texts = {
+    root = Path(__file__).parents[3]
+    found = {
         subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=True,
-            env={**os.environ, "PYTHONHASHSEED": seed},
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root,
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(root)},
         ).stdout
         for seed in ("1", "2")
     }
-    assert len(texts) == 1
+    assert len(found) == 1
 
 
 @pytest.fixture(scope="module")

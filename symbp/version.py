@@ -1,0 +1,3 @@
+"""The version, which headers of generated files name."""
+
+VERSION = "0.1.0"
