@@ -278,11 +278,10 @@ def report(results: Iterable[tuple[int, int, Outcome]], start: int) -> int:
         ]
         worst = max(compared, key=lambda o: o.worst, default=Outcome(0, dtype))
         sys.stdout.write(f"{dtype}: {len(compared)} modules hold, worst error {worst.worst:.1e} ({worst.tight})\n")
-    magnified = [o.conditioned for _, _, o in known if o.conditioned]
-    if magnified:
+    for number, k, outcome in (r for r in known if r[2].conditioned):
         sys.stdout.write(
-            f"{len(magnified)} programs magnify rounding in single precision, in NumPy as well: up to "
-            f"{max(magnified):.1e}\n"
+            f"--- batch {number} program {k} magnifies rounding in single precision, in NumPy as well: "
+            f"{outcome.conditioned:.1e} ({outcome.tight})\n{text_of(batch(number, start=start)[k])}\n"
         )
     sys.stdout.write(f"{len(failed)} modules fail\n")
     return len(failed)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import sympy as sp
 
 from symbp.expr import Size
-from symbp.plan.ir import Apply, Expr, Gemm, Kernel, Loop, Plan, Put, Source, View, puts, reads, sources, writes
+from symbp.plan.ir import Apply, Expr, Gemm, Kernel, Loop, Number, Plan, Put, Source, View, puts, reads, sources, writes
+
+MINUS = Number(sp.S.NegativeOne)
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ def operations(e: Expr) -> int:
     if not isinstance(e, Apply):
         return 0
     own = len(e.args) - 1 if e.op in ("+", "*") else 1
+    if e.op == "*" and e.args[0] == MINUS:
+        own -= 1  # a sign: the sum that it stands in subtracts
     return own + sum(operations(a) for a in e.args)
 
 

@@ -456,6 +456,7 @@ class Module:
                 self.entries_of(b) for b in self.plans["train_step"].buffers.values() if b.role == "state"
             ) * size,
             "input_bytes": sum(self.entries_of(b) for b in self.held("input")) * size,
+            "flash_bytes": sum(self.entries_of(b) for b in self.buffers.values() if b.role == "const") * size,
             "step_flop": int(sp.expand(flop).xreplace(known)),
             "step_bytes": int(sp.expand(moved).xreplace(known)) * size,
         }

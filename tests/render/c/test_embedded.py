@@ -36,7 +36,7 @@ MOST_STACK = 512
 
 CASES = (
     Case("xor", "float32", sizes=(("m", 1),)), Case("mlp", "float32", "adam", sizes=(("m", 1),)),
-    Case("iris", "float32", "momentum", "block"), Case("rnn", "float32", sizes=(("m", 1),)), Case("lstm", "float32"),
+    Case("iris", "float32", "momentum", "block"), Case("rnn", "float32"), Case("lstm", "float32"),
     Case("digits", "float32", sizes=(("m", 1),)), Case("logistic", "float32"), Case("dropout", "float32"),
 )
 

@@ -37,7 +37,9 @@ random_programs: Any = sys.modules["random_programs"]
 
 
 @cache
-def workspace(text: str, wrt: tuple[str, ...] | None = None, dtype: str = "float64", name: str = "network") -> Generated:
+def workspace(
+    text: str, wrt: tuple[str, ...] | None = None, dtype: str = "float64", name: str = "network"
+) -> Generated:
     """Return the workspace variant of a declaration; functions that it leaves open are tanh."""
     program = read_text(text, name=name)
     free = {f.name: "tanh" for f in elementwise_functions(program) if f.is_free}
@@ -90,12 +92,13 @@ loss = sum(sum((H[t] @ V - Y[t])**2) for t in range(1, T+1)) / m
     [
         STACKED,
         # Numbers that are no sums, a parameter that is a number, a scalar input.
-        "lam: input\nX: input[n, m]\nw: param[n, 1]\ns: param[1, 1]\nloss = sqrt(sum((w.T @ X)**2) + 1)*s + lam*sum(w**2)",
+        "lam: input\nX: input[n, m]\nw: param[n, 1]\ns: param[1, 1]\n"
+        "loss = sqrt(sum((w.T @ X)**2) + 1)*s + lam*sum(w**2)",
         # A law of the user, functions without a ufunc, the largest entry.
         "def f(x): return x*log(x)\nX: input[n, m]\nW: param[n, m] & positive\nV: param[n, n] & symmetric\n"
         "loss = sum(f(W)*gelu(X)) + sum(elu(V @ X)*softsign(W)) + max(W)",
         # Names of the module's own.
-        "X: input[n, m]\nlogaddexp: param[n, n]\ntrain: param[n, 1]\nrun = softplus(logaddexp @ X + train)\n"
+        "X: input[n, m]\nhalf: param[n, n]\ntrain: param[n, 1]\nrun = sigmoid(half @ X + train)\n"
         "partial = run*run\nloss = sum(partial*X)",
     ],
     ids=["stacked", "numbers", "laws", "names"],
@@ -226,7 +229,7 @@ def test_fit_without_batches_and_an_unknown_optimizer() -> None:
     rng = np.random.default_rng(0)
     n = 4
     params = given.Params(rng.standard_normal((n, n)))
-    fields = {f: np.tril(np.ones((n, n)), -1) if f == "M" else rng.standard_normal((n, 1)) for f in given.Inputs._fields}
+    fields = {f: rng.standard_normal((n, 1)) for f in given.Inputs._fields} | {"M": np.tril(np.ones((n, n)), -1)}
     _, losses = given.fit(params, given.Inputs(**fields), epochs=3)
     assert len(losses) == 3
     with pytest.raises(ValueError, match="sgd, momentum or adam, not lbfgs"):

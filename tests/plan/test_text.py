@@ -1,0 +1,65 @@
+"""Plans as text: one line per statement."""
+
+from __future__ import annotations
+
+import pytest
+import sympy as sp
+from plan_cases import PASSES, bundled, finished, matrix, until
+from syrupy.assertion import SnapshotAssertion
+
+from symbp.expr import Function
+from symbp.networks import names
+from symbp.plan.ir import Apply, Number, Pick, Position, Read, product, total, walk
+from symbp.plan.passes import run
+from symbp.plan.text import expression_text, plan_text
+
+a, b = Read(matrix("A", 5, 7).whole()), Read(matrix("B", 5, 7).whole())
+
+
+@pytest.mark.parametrize("name", ["xor", "digits", "rnn"])
+def test_a_training_step_after_all_passes(name: str, snapshot: SnapshotAssertion) -> None:
+    assert plan_text(finished(name).plans["train_step"]) == snapshot
+
+
+def test_the_first_plan(snapshot: SnapshotAssertion) -> None:
+    assert plan_text(bundled("xor").found.plans["train_step"]) == snapshot
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_plan_between_can_be_printed(name: str) -> None:
+    plan = bundled(name).found.plans["train_step"]
+    for last in (None, *PASSES):
+        text = plan_text(plan if last is None else run(plan, until(last)))
+        assert text.startswith("plan train_step   after ")
+        assert "<" not in text.replace("<=", "").replace(" < ", ""), "an object without a text"
+
+
+def test_every_statement_and_every_buffer_has_a_line() -> None:
+    plan = finished("rnn").plans["train_step"]
+    lines = plan_text(plan).splitlines()
+    assert sum(line.strip().startswith("gemm ") for line in lines) == sum(type(k).__name__ == "Gemm" for k in walk(plan.body))
+    assert all(any(line.strip().startswith(f"{n} ") for line in lines) for n in plan.buffers)
+
+
+@pytest.mark.parametrize(
+    ("expression", "text"),
+    [
+        (total(a, b), "A + B"),
+        (product(total(a, b), b), "(A + B) * B"),
+        (product(Number(sp.Rational(1, 3)), a), "(1/3) * A"),
+        (total(Number(sp.S.One), a), "1 + A"),
+        (Apply(Function("tanh"), (total(a, b),)), "tanh(A + B)"),
+        (Apply("where", (Apply(">=", (a, b)), a, b)), "where([A >= B], A, B)"),
+        (Position(0, sp.Integer(5)), "row"),
+        (Position(1, sp.Integer(5)), "column"),
+        (Pick(a.view, "diagonal", (), (sp.Integer(5), sp.S.One)), "diagonal(A)"),
+        (Read(a.view.T), "A^T"),
+        (Read(a.view.block(sp.S.One, sp.Integer(2), sp.S.One, sp.S.One)), "A(from 1, 2)"),
+    ],
+)
+def test_expressions(expression: object, text: str) -> None:
+    assert expression_text(expression) == text  # type: ignore[arg-type]
+
+
+def test_a_difference_is_written_as_one() -> None:
+    assert expression_text(total(a, product(Number(sp.S.NegativeOne), b))) in ("A - B", "A + (-1) * B")
