@@ -18,6 +18,12 @@ from symbp.plan.update import delay_gradients
 
 Pass = Callable[[Plan], Plan]
 
+
+def share_memory(plan: Plan) -> Plan:
+    """Give each temporary its place in one block: two share memory only if they are never alive together."""
+    return share(plan, registers(plan))
+
+
 PASSES: dict[str, Pass] = {
     "copy propagation": copy_propagation,
     "common subexpressions": common_subexpressions,
@@ -33,7 +39,7 @@ PASSES: dict[str, Pass] = {
     "contract": contract,
     "choose forms": choose_forms,
     "keep blocks": keep_blocks,
-    "share memory": lambda plan: share(plan, registers(plan)),
+    "share memory": share_memory,
 }
 """The passes that every target shares, in order."""
 

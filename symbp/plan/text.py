@@ -113,7 +113,7 @@ def expression_text(e: Expr, inside: bool = False) -> str:
         for k, a in enumerate(e.args):
             negative, term = _sign(a)
             sign = (" - " if negative else " + ") if k else ("-" if negative else "")
-            text += sign + expression_text(term)
+            text += sign + expression_text(term, negative and isinstance(term, Apply) and term.op == "+")
         return f"({text})" if inside else text
     if e.op == "*":
         return " * ".join(expression_text(a, True) for a in e.args)

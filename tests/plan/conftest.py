@@ -1,4 +1,4 @@
-"""Makes ``plan_cases`` and the lists of other rooms (random programs, expressions) importable for the tests of plans."""
+"""Makes ``plan_cases``, random programs and the printers' expressions importable for the tests of plans."""
 
 from __future__ import annotations
 

@@ -247,7 +247,8 @@ def test_a_number_that_an_array_operation_makes_is_an_array() -> None:
 
 
 def test_temporaries_take_the_place_of_what_they_are_made_of() -> None:
-    plan = lowered("W: param[2, 3]; X: input[3, m]; Y: target[2, m]\nA = tanh(W @ X)\nloss = sum((A - Y)**2)/m", {"m": 5})
+    text = "W: param[2, 3]; X: input[3, m]; Y: target[2, m]\nA = tanh(W @ X)\nloss = sum((A - Y)**2)/m"
+    plan = lowered(text, {"m": 5})
     shared = places(plan)
     assert shared
     assert all(plan.buffers[a].shape == plan.buffers[b].shape for a, b in shared.items())

@@ -73,7 +73,7 @@ def test_the_first_of_equals_wins() -> None:
 def test_statements_of_a_nest_run_step_by_step() -> None:
     """A value with a side of 1 along the axis is that of the present step."""
     out, now = matrix("out", 5, 7, "value"), matrix("now", 1, 7)
-    first = Put(now.whole(), product(Number(two), Read(A.whole().block(sp.S.Zero, sp.S.Zero, sp.Integer(5), sp.Integer(7)))))
+    first = Put(now.whole(), product(Number(two), Read(A.whole())))
     second = Put(out.whole(), total(Read(now.whole()), Number(one)))
     nest = Nest((first, second), 0, sp.Integer(5))
     assert np.allclose(value(nest, out=out, more=(now,)), 2 * X + 1)

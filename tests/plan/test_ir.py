@@ -36,7 +36,7 @@ def test_blocks_of_blocks_of_transposes(turns: int) -> None:
 
 def test_a_view_and_its_transpose_are_two_places() -> None:
     square = matrix("S", 3, 3).whole()
-    assert square.T.T == square
+    assert square == square.T.T
     assert not square.same_place(square.T)
     assert square.same_place(square.block(sp.S.Zero, sp.S.Zero, sp.Integer(3), sp.Integer(3)))
     assert not square.same_place(matrix("R", 3, 3).whole())
@@ -61,7 +61,8 @@ def test_sums_and_products_are_flat() -> None:
     a, b = Read(A.whole()), Read(B.whole())
     assert total(total(a, ZERO), b) == Apply("+", (a, b))
     assert (total(), total(a)) == (ZERO, a)
-    assert product(product(Number(sp.Integer(2)), a), b, Number(sp.Integer(3))) == Apply("*", (Number(sp.Integer(6)), a, b))
+    two, three, six = (Number(sp.Integer(n)) for n in (2, 3, 6))
+    assert product(product(two, a), b, three) == Apply("*", (six, a, b))
     assert (product(), product(a, ONE), product(a, ZERO)) == (ONE, a, ZERO)
 
 

@@ -13,8 +13,8 @@ from plan_cases import bundled, case, declared, family, finished, loop, matrix, 
 
 from symbp.expr import Function
 from symbp.networks import names
-from symbp.plan.ir import Apply, Gemm, Kernel, Loop, Nest, Plan, Put, Read, puts, reads, total, views, writes
-from symbp.plan.liveness import ALIGNED, LINE, bound, entries_of, in_place, lives, share
+from symbp.plan.ir import Apply, Gemm, Kernel, Loop, Nest, Plan, Put, Read, puts, reads, views, writes
+from symbp.plan.liveness import LINE, bound, entries_of, in_place, lives, share
 from symbp.plan.passes import run
 from symbp.plan.sweeps import registers
 
@@ -40,21 +40,24 @@ def test_from_the_first_write_to_the_last_read() -> None:
 
 def test_a_value_of_one_iteration_lives_in_the_body() -> None:
     plan = plan_of([A, S, R, out], put(out.whole(), 0),
-                   loop(1, 3, put(S.whole(), A.whole()), put(R.whole(), S.whole()), put(out.whole(), R.whole(), add=True)))
+                   loop(1, 3, put(S.whole(), A.whole()), put(R.whole(), S.whole()),
+                        put(out.whole(), R.whole(), add=True)))
     assert life(plan, "S") == (2, 3)
     assert life(plan, "R") == (3, 4)
 
 
 def test_what_goes_on_to_the_next_iteration_lives_as_long_as_the_loop() -> None:
     plan = plan_of([A, S, R, out], put(S.whole(), 0), put(out.whole(), 0),
-                   loop(1, 3, put(R.whole(), S.whole()), put(out.whole(), R.whole(), add=True), put(S.whole(), A.whole())))
+                   loop(1, 3, put(R.whole(), S.whole()), put(out.whole(), R.whole(), add=True),
+                        put(S.whole(), A.whole())))
     assert life(plan, "S") == (1, 5)
 
 
 def test_sums_and_members_live_as_long_as_the_loop() -> None:
     H = family("H", 5, 7, 1, 3)
     plan = plan_of([A, S, R, H, out], put(S.whole(), 0),
-                   loop(1, 3, put(R.whole(), A.whole()), put(H.whole(t), R.whole()), put(S.whole(), H.whole(t), add=True)),
+                   loop(1, 3, put(R.whole(), A.whole()), put(H.whole(t), R.whole()),
+                        put(S.whole(), H.whole(t), add=True)),
                    put(out.whole(), S.whole()))
     assert life(plan, "S") == (1, 5)
     assert life(plan, "H") == (2, 4)
@@ -207,13 +210,14 @@ def overlaps(plan: Plan) -> list[str]:
         both = alive[a] & alive[b]
         if apart or not both:
             continue
-        if lo == hi and entries_of(plan, a) == entries_of(plan, b) and all(_hands_over(steps, alive, a, b, k) for k in both):
+        one_place = lo == hi and entries_of(plan, a) == entries_of(plan, b)
+        if one_place and all(_hands_over(alive, a, b, k) for k in both):
             continue
         found.append(f"{a} and {b} share memory in {sorted(both)}")
     return found
 
 
-def _hands_over(steps: list[Kernel], alive: dict[str, set[int]], a: str, b: str, k: int) -> bool:
+def _hands_over(alive: dict[str, set[int]], a: str, b: str, k: int) -> bool:
     """Tell whether one of two ends and the other begins in a kernel."""
     return any(k + 1 not in alive[x] and k - 1 not in alive[y] for x, y in ((a, b), (b, a)))
 
@@ -224,8 +228,7 @@ def assert_memory(plans: Iterable[Plan]) -> None:
         assert overlaps(plan) == []
         needed = {n for n, b in plan.buffers.items() if b.role == "scratch"} - silent
         assert set(plan.storage) == needed
-        assert all(0 <= p and p + entries_of(plan, n) <= plan.block for n, p in plan.storage.items())
-        assert all(p % LINE == 0 for n, p in plan.storage.items() if entries_of(plan, n) >= ALIGNED) or plan.block < ALIGNED
+        assert all(p >= 0 and p + entries_of(plan, n) <= plan.block for n, p in plan.storage.items())
         least = bound(plan, silent)
         assert least <= plan.block <= 1.05 * least, (plan.name, plan.block, least)
 
@@ -280,7 +283,6 @@ def test_the_bound_is_met_by_a_chain() -> None:
                    Nest((Put(R.whole(), tanh(S.whole())),), 0, sp.Integer(5)),
                    Nest((Put(Q.whole(), tanh(R.whole())),), 0, sp.Integer(5)), put(out.whole(), Q.whole()))
     assert share(plan).block == bound(plan) == 35
-    assert total(Read(S.whole())) == Read(S.whole())
 
 
 def test_a_whole_step_in_shared_memory() -> None:

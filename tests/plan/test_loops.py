@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import sympy as sp
 from plan_cases import (
-    before, bundled, case, declared, family, gemms, loop, loops_of, matrix, plan_of, planned, put, same_outcome, t, wrong,
+    before, bundled, case, declared, family, gemms, loop, loops_of, matrix, plan_of, planned, put, same_outcome, t,
+    wrong,
 )
 
 from symbp.expr import size

@@ -71,7 +71,8 @@ def test_sums_apart(turned: bool) -> None:
 
 
 def form(rows: int, depth: int, cols: int, order_left: Any = "C", order_right: Any = "C", order_out: Any = "C") -> Form:
-    left, right = matrix("A", rows, depth, "input", order=order_left), matrix("B", depth, cols, "input", order=order_right)
+    left = matrix("A", rows, depth, "input", order=order_left)
+    right = matrix("B", depth, cols, "input", order=order_right)
     target = matrix("out", rows, cols, "value", order=order_out)
     new = lowered(Gemm(target.whole(), left.whole(), right.whole()), buffers=(left, right, target))
     (found,) = gemms(new)
@@ -211,7 +212,8 @@ def test_a_product_that_only_its_epilogue_reads_is_never_whole() -> None:
 
 def test_what_others_read_is_whole() -> None:
     G = matrix("G", 30, 30, "value")
-    assert kept(into, behind, Gemm(G.whole(), Z.whole().T, Z.whole()), more=(G,), outputs=("out", "G")).buffers["Z"].window == 0
+    later = Gemm(G.whole(), Z.whole().T, Z.whole())
+    assert kept(into, behind, later, more=(G,), outputs=("out", "G")).buffers["Z"].window == 0
     wanted = matrix("Z", TALL, 30, "value")
     assert kept(into, behind, more=(wanted,), outputs=("out", "Z")).buffers["Z"].window == 0
 

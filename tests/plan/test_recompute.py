@@ -24,7 +24,8 @@ def gone(plan: Plan, name: str = "V") -> bool:
 
 
 def reading(value: object, *readers: object) -> Plan:
-    return plan_of([A, B, V, out], put(V.whole(), value), *(readers or (put(out.whole(), product(Read(V.whole()), b)),)))
+    plain = put(out.whole(), product(Read(V.whole()), b))
+    return plan_of([A, B, V, out], put(V.whole(), value), *(readers or (plain,)))
 
 
 def test_a_cheap_value_is_written_into_its_reader() -> None:
@@ -47,7 +48,8 @@ def test_a_value_that_two_read_must_cost_next_to_nothing() -> None:
 
 def test_what_a_product_reads_stays() -> None:
     G = matrix("G", 5, 5, "value")
-    plan = plan_of([A, B, V, G], put(V.whole(), A.whole(), B.whole()), Gemm(G.whole(), V.whole(), A.whole().T), outputs=("G",))
+    gemm = Gemm(G.whole(), V.whole(), A.whole().T)
+    plan = plan_of([A, B, V, G], put(V.whole(), A.whole(), B.whole()), gemm, outputs=("G",))
     assert not gone(plan)
 
 
@@ -72,7 +74,8 @@ def test_reductions_sums_and_places_stay() -> None:
     r = matrix("V", 5, 1)
     assert not gone(plan_of([A, r, out], put(r.whole(), A.whole(), over=(1,)), put(out.whole(), r.whole(), A.whole())))
     assert not gone(reading(Position(0, sp.Integer(5))))
-    added = plan_of([A, V, out], put(V.whole(), A.whole()), put(V.whole(), A.whole(), add=True), put(out.whole(), V.whole()))
+    twice = put(V.whole(), A.whole()), put(V.whole(), A.whole(), add=True)
+    added = plan_of([A, V, out], *twice, put(out.whole(), V.whole()))
     assert not gone(added)
 
 

@@ -85,7 +85,8 @@ v, w, S = Ref("v", n, 1), Ref("w", 1, m), Ref("S", n, n)
     [
         MatMul(A, B, C), MatMul(A, B, C, A), T(MatMul(A, B)), MatMul(T(B), T(A)), MatMul(Transpose(A), v),
         MatMul(Ones(1, n), A, Ones(k, 1)), MatMul(A, Ones(k, m)), MatMul(Ones(m, n), A), MatMul(Ones(1, n), A, B),
-        MatMul(A, Ones(k, 1)) @ w, MatMul(A, Ones(k, n), A), v @ w, MatMul(T(v), v), MatMul(v, T(v), A), MatMul(T(v), A, B),
+        MatMul(A, Ones(k, 1)) @ w, MatMul(A, Ones(k, n), A), v @ w, MatMul(T(v), v), MatMul(v, T(v), A),
+        MatMul(T(v), A, B),
         MatMul(Diag(v), A), MatMul(C, Diag(v)), MatMul(C, Diag(v), A), MatMul(Diag(v), Diag(v)), MatMul(A, Eye(k)),
         MatMul(Eye(n), A, Eye(k)), A @ B + A @ B, A @ B - v @ w, A + A @ B @ C @ A, Zero(n, k) + A, T(T(A)) + A,
         Slice(A @ B, 1, 3, 2, 4), T(Slice(A, 1, n, 0, 2)), Embed(A, 0, 1, n, k + 1), Embed(A, 2, 1, n + 3, k + 4) + 1,

@@ -10,7 +10,7 @@ from plan_cases import finished, matrix, plan_of, workload, workloads
 
 from symbp.expr import Function
 from symbp.networks import names
-from symbp.plan.ir import Apply, Expr, Gemm, Nest, Plan, Put, Read, product, puts, total, views, walk
+from symbp.plan.ir import Apply, Expr, Gemm, Nest, Plan, Put, Read, product, puts, reads, total, views, walk, writes
 from symbp.plan.sweeps import Steps, registers, steps_of, used_in
 
 A, out = matrix("A", 5, 7, "input"), matrix("out", 5, 7, "value")
@@ -111,7 +111,7 @@ def assert_registers(plans: Any) -> None:
         for name in registers(plan):
             assert plan.buffers[name].role == "scratch"
             assert name not in plan.outputs
-            homes = [k for k in walk(plan.body) if any(v.buffer == name for p in puts(k) for v in (p.target, *views(p.value)))]
+            homes = [k for k in walk(plan.body) if any(v.buffer == name for v in (*reads(k), *writes(k)))]
             assert len(homes) == 1
             written = False
             for p in puts(homes[0]):

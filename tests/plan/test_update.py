@@ -73,7 +73,8 @@ def test_no_weight_is_read_after_its_update_and_updates_are_fused(name: str) -> 
 
 def test_the_gradient_of_the_last_layer_waits() -> None:
     text = (
-        "X: input[6, m]\nY: target[3, m] & one_hot_columns\nW: param[5, 6]; V: param[3, 5]\nA = tanh(W @ X)\nZ = V @ A\n"
+        "X: input[6, m]\nY: target[3, m] & one_hot_columns\nW: param[5, 6]; V: param[3, 5]\n"
+        "A = tanh(W @ X)\nZ = V @ A\n"
         "loss = softmax_cross_entropy(Z, Y)\n"
     )
     plan = planned(text, {"m": 7}, before("choose forms"))

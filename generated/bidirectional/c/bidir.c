@@ -19,7 +19,7 @@
 #define BIDIR_SHORT
 #endif
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(__arm__)
 #define BIDIR_ALIGNED __attribute__((aligned(64)))
 #else
 #define BIDIR_ALIGNED
@@ -281,7 +281,7 @@ double bidir_forward(const bidir_params *params, const bidir_inputs *inputs, bid
         const double *restrict const F_0 = inputs->F_0;
         for (size_t j = 0u; j < 4u; ++j) {
             BIDIR_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { F[8 * j + i] = F_0[8 * j + i]; }
+            for (size_t i = 0u; i < 8u; ++i) { F[8u * j + i] = F_0[8u * j + i]; }
         }
     }
     for (size_t t = 0u; t < 6u; ++t) {   /* t = 1, ..., 6 */
@@ -290,7 +290,7 @@ double bidir_forward(const bidir_params *params, const bidir_inputs *inputs, bid
             double *restrict const Z_F = bidir_memory;
             const double *restrict const Wf = params->Wf;
             const double *restrict const F = cache->F;
-            bidir_small_1(4u, &F[32 * t], Wf, Z_F);
+            bidir_small_1(4u, &F[32u * t], Wf, Z_F);
         }
         /* (F1) Z_F[t] = Wf F[t-1] + Uf X[t] + bf 1^T
            (F2) F[t] = tanh(Z_F[t]) */
@@ -300,12 +300,12 @@ double bidir_forward(const bidir_params *params, const bidir_inputs *inputs, bid
             const double *restrict const Uf = params->Uf;
             const double *restrict const X = inputs->X;
             const double *restrict const bf = params->bf;
-            bidir_small_2(4u, &X[12 * t], Uf, Z_F);
+            bidir_small_2(4u, &X[12u * t], Uf, Z_F);
             for (size_t j = 0u; j < 4u; ++j) {
                 BIDIR_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z_F[8 * j + i] = Z_F[8 * j + i] + bf[i];
-                    F[32 * t + 8 * j + i + 32] = bidir_tanh(Z_F[8 * j + i]);
+                    Z_F[8u * j + i] = Z_F[8u * j + i] + bf[i];
+                    F[32u * t + 8u * j + i + 32u] = bidir_tanh(Z_F[8u * j + i]);
                 }
             }
         }
@@ -316,16 +316,17 @@ double bidir_forward(const bidir_params *params, const bidir_inputs *inputs, bid
         const double *restrict const G_Tp1 = inputs->G_Tp1;
         for (size_t j = 0u; j < 4u; ++j) {
             BIDIR_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { G[8 * j + i + 192] = G_Tp1[8 * j + i]; }
+            for (size_t i = 0u; i < 8u; ++i) { G[8u * j + i + 192u] = G_Tp1[8u * j + i]; }
         }
     }
-    for (size_t t = 6u; t-- > 0u;) {   /* t = 6, ..., 1 */
+    for (size_t t_back = 0u; t_back < 6u; ++t_back) {   /* t = 6, ..., 1 */
+        const size_t t = 5u - t_back;
         /* (F3) Z_G[t] = Wg G[t+1] + Ug X[t] + bg 1^T */
         {
             double *restrict const Z_G = bidir_memory;
             const double *restrict const Wg = params->Wg;
             const double *restrict const G = cache->G;
-            bidir_small_1(4u, &G[32 * t + 32], Wg, Z_G);
+            bidir_small_1(4u, &G[32u * t + 32u], Wg, Z_G);
         }
         /* (F3) Z_G[t] = Wg G[t+1] + Ug X[t] + bg 1^T
            (F4) G[t] = tanh(Z_G[t]) */
@@ -335,12 +336,12 @@ double bidir_forward(const bidir_params *params, const bidir_inputs *inputs, bid
             const double *restrict const Ug = params->Ug;
             const double *restrict const X = inputs->X;
             const double *restrict const bg = params->bg;
-            bidir_small_2(4u, &X[12 * t], Ug, Z_G);
+            bidir_small_2(4u, &X[12u * t], Ug, Z_G);
             for (size_t j = 0u; j < 4u; ++j) {
                 BIDIR_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z_G[8 * j + i] = Z_G[8 * j + i] + bg[i];
-                    G[32 * t + 8 * j + i] = bidir_tanh(Z_G[8 * j + i]);
+                    Z_G[8u * j + i] = Z_G[8u * j + i] + bg[i];
+                    G[32u * t + 8u * j + i] = bidir_tanh(Z_G[8u * j + i]);
                 }
             }
         }
@@ -349,7 +350,7 @@ double bidir_forward(const bidir_params *params, const bidir_inputs *inputs, bid
             double *restrict const O = cache->O;
             const double *restrict const Vf = params->Vf;
             const double *restrict const F = cache->F;
-            bidir_small_3(4u, &F[32 * t + 32], Vf, &O[8 * t]);
+            bidir_small_3(4u, &F[32u * t + 32u], Vf, &O[8u * t]);
         }
         /* (F5) O[t] = Vf F[t] + Vg G[t] + c 1^T
            (F6) loss = (1/(2m)) sum(t=1..T) sum((O[t] - Y[t])^2) */
@@ -359,12 +360,12 @@ double bidir_forward(const bidir_params *params, const bidir_inputs *inputs, bid
             const double *restrict const G = cache->G;
             const double *restrict const c = params->c;
             const double *restrict const Y = inputs->Y;
-            bidir_small_4(4u, &G[32 * t], Vg, &O[8 * t]);
+            bidir_small_4(4u, &G[32u * t], Vg, &O[8u * t]);
             for (size_t j = 0u; j < 4u; ++j) {
-                for (size_t i = 0u; i < 2u; ++i) { O[8 * t + 2 * j + i] = O[8 * t + 2 * j + i] + c[i]; }
+                for (size_t i = 0u; i < 2u; ++i) { O[8u * t + 2u * j + i] = O[8u * t + 2u * j + i] + c[i]; }
                 double sum_1 = 0.0;
                 for (size_t i = 0u; i < 2u; ++i) {
-                    sum_1 += bidir_power_2(O[8 * t + 2 * j + i] - Y[8 * t + 2 * j + i]);
+                    sum_1 += bidir_power_2(O[8u * t + 2u * j + i] - Y[8u * t + 2u * j + i]);
                 }
                 loss += sum_1;
             }
@@ -400,7 +401,8 @@ void bidir_backward(const bidir_params *params, const bidir_inputs *inputs, cons
             c_bar[i] = 0.0;
         }
     }
-    for (size_t t = 6u; t-- > 0u;) {   /* t = 6, ..., 1 */
+    for (size_t t_back = 0u; t_back < 6u; ++t_back) {   /* t = 6, ..., 1 */
+        const size_t t = 5u - t_back;
         /* (1) Obar[t] = (O[t] - Y[t])/m
            (4) cbar = sum(t=1..T) Obar[t] 1 */
         {
@@ -410,8 +412,8 @@ void bidir_backward(const bidir_params *params, const bidir_inputs *inputs, cons
             const double *restrict const Y = inputs->Y;
             for (size_t j = 0u; j < 4u; ++j) {
                 for (size_t i = 0u; i < 2u; ++i) {
-                    O_bar[8 * t + 2 * j + i] = 0.25 * (O[8 * t + 2 * j + i] - Y[8 * t + 2 * j + i]);
-                    c_bar[i] += O_bar[8 * t + 2 * j + i];
+                    O_bar[8u * t + 2u * j + i] = 0.25 * (O[8u * t + 2u * j + i] - Y[8u * t + 2u * j + i]);
+                    c_bar[i] += O_bar[8u * t + 2u * j + i];
                 }
             }
         }
@@ -421,7 +423,7 @@ void bidir_backward(const bidir_params *params, const bidir_inputs *inputs, cons
         double *restrict const Vf_bar = gradients->Vf;
         const double *restrict const O_bar = &bidir_memory[192];
         const double *restrict const F = cache->F;
-        bidir_small_5(2u, O_bar, &F[32], Vf_bar);
+        bidir_small_5(2u, O_bar, &F[32u], Vf_bar);
     }
     /* (3) Vgbar = sum(t=1..T) Obar[t] G[t]^T */
     {
@@ -435,7 +437,7 @@ void bidir_backward(const bidir_params *params, const bidir_inputs *inputs, cons
         double *restrict const M_G = &bidir_memory[240];
         for (size_t j = 0u; j < 4u; ++j) {
             BIDIR_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { M_G[8 * j + i] = 0.0; }
+            for (size_t i = 0u; i < 8u; ++i) { M_G[8u * j + i] = 0.0; }
         }
     }
     for (size_t t = 0u; t < 6u; ++t) {   /* t = 1, ..., 6 */
@@ -448,12 +450,12 @@ void bidir_backward(const bidir_params *params, const bidir_inputs *inputs, cons
             const double *restrict const O_bar = &bidir_memory[192];
             const double *restrict const M_G = &bidir_memory[240];
             const double *restrict const G = cache->G;
-            bidir_small_6(4u, &O_bar[8 * t], Vg, &Z_G_bar[32 * t]);
+            bidir_small_6(4u, &O_bar[8u * t], Vg, &Z_G_bar[32u * t]);
             for (size_t j = 0u; j < 4u; ++j) {
                 BIDIR_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z_G_bar[32 * t + 8 * j + i] = (Z_G_bar[32 * t + 8 * j + i] + M_G[8 * j + i]) * (1.0 - bidir_power_2(G[32 * t + 8 * j + i]));
-                    bg_bar[i] += Z_G_bar[32 * t + 8 * j + i];
+                    Z_G_bar[32u * t + 8u * j + i] = (Z_G_bar[32u * t + 8u * j + i] + M_G[8u * j + i]) * (1.0 - bidir_power_2(G[32u * t + 8u * j + i]));
+                    bg_bar[i] += Z_G_bar[32u * t + 8u * j + i];
                 }
             }
         }
@@ -462,7 +464,7 @@ void bidir_backward(const bidir_params *params, const bidir_inputs *inputs, cons
             double *restrict const M_G = &bidir_memory[240];
             const double *restrict const Wg = params->Wg;
             const double *restrict const Z_G_bar = bidir_memory;
-            bidir_small_7(4u, &Z_G_bar[32 * t], Wg, M_G);
+            bidir_small_7(4u, &Z_G_bar[32u * t], Wg, M_G);
         }
     }
     /* (6) Wgbar = sum(t=1..T) Zbar_G[t] G[t+1]^T */
@@ -470,7 +472,7 @@ void bidir_backward(const bidir_params *params, const bidir_inputs *inputs, cons
         double *restrict const Wg_bar = gradients->Wg;
         const double *restrict const Z_G_bar = bidir_memory;
         const double *restrict const G = cache->G;
-        bidir_small_8(8u, Z_G_bar, &G[32], Wg_bar);
+        bidir_small_8(8u, Z_G_bar, &G[32u], Wg_bar);
     }
     /* (7) Ugbar = sum(t=1..T) Zbar_G[t] X[t]^T */
     {
@@ -484,10 +486,11 @@ void bidir_backward(const bidir_params *params, const bidir_inputs *inputs, cons
         double *restrict const M_F = &bidir_memory[240];
         for (size_t j = 0u; j < 4u; ++j) {
             BIDIR_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { M_F[8 * j + i] = 0.0; }
+            for (size_t i = 0u; i < 8u; ++i) { M_F[8u * j + i] = 0.0; }
         }
     }
-    for (size_t t = 6u; t-- > 0u;) {   /* t = 6, ..., 1 */
+    for (size_t t_back = 0u; t_back < 6u; ++t_back) {   /* t = 6, ..., 1 */
+        const size_t t = 5u - t_back;
         /* (9) Zbar_F[t] = (Vf^T Obar[t] + M_F[t]) o (1 - F[t]^2)
            (12) bfbar = sum(t=1..T) Zbar_F[t] 1 */
         {
@@ -497,12 +500,12 @@ void bidir_backward(const bidir_params *params, const bidir_inputs *inputs, cons
             const double *restrict const O_bar = &bidir_memory[192];
             const double *restrict const M_F = &bidir_memory[240];
             const double *restrict const F = cache->F;
-            bidir_small_6(4u, &O_bar[8 * t], Vf, &Z_F_bar[32 * t]);
+            bidir_small_6(4u, &O_bar[8u * t], Vf, &Z_F_bar[32u * t]);
             for (size_t j = 0u; j < 4u; ++j) {
                 BIDIR_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z_F_bar[32 * t + 8 * j + i] = (Z_F_bar[32 * t + 8 * j + i] + M_F[8 * j + i]) * (1.0 - bidir_power_2(F[32 * t + 8 * j + i + 32]));
-                    bf_bar[i] += Z_F_bar[32 * t + 8 * j + i];
+                    Z_F_bar[32u * t + 8u * j + i] = (Z_F_bar[32u * t + 8u * j + i] + M_F[8u * j + i]) * (1.0 - bidir_power_2(F[32u * t + 8u * j + i + 32u]));
+                    bf_bar[i] += Z_F_bar[32u * t + 8u * j + i];
                 }
             }
         }
@@ -511,7 +514,7 @@ void bidir_backward(const bidir_params *params, const bidir_inputs *inputs, cons
             double *restrict const M_F = &bidir_memory[240];
             const double *restrict const Wf = params->Wf;
             const double *restrict const Z_F_bar = bidir_memory;
-            bidir_small_7(4u, &Z_F_bar[32 * t], Wf, M_F);
+            bidir_small_7(4u, &Z_F_bar[32u * t], Wf, M_F);
         }
     }
     /* (10) Wfbar = sum(t=1..T) Zbar_F[t] F[t-1]^T */
@@ -564,7 +567,7 @@ double bidir_loss_and_gradients(const bidir_params *params, const bidir_inputs *
         const double *restrict const F_0 = inputs->F_0;
         for (size_t j = 0u; j < 4u; ++j) {
             BIDIR_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { F[8 * j + i] = F_0[8 * j + i]; }
+            for (size_t i = 0u; i < 8u; ++i) { F[8u * j + i] = F_0[8u * j + i]; }
         }
     }
     for (size_t t = 0u; t < 6u; ++t) {   /* t = 1, ..., 6 */
@@ -573,7 +576,7 @@ double bidir_loss_and_gradients(const bidir_params *params, const bidir_inputs *
             double *restrict const Z_F = &bidir_memory[224];
             const double *restrict const Wf = params->Wf;
             const double *restrict const F = bidir_memory;
-            bidir_small_1(4u, &F[32 * t], Wf, Z_F);
+            bidir_small_1(4u, &F[32u * t], Wf, Z_F);
         }
         /* (F1) Z_F[t] = Wf F[t-1] + Uf X[t] + bf 1^T
            (F2) F[t] = tanh(Z_F[t]) */
@@ -583,12 +586,12 @@ double bidir_loss_and_gradients(const bidir_params *params, const bidir_inputs *
             const double *restrict const Uf = params->Uf;
             const double *restrict const X = inputs->X;
             const double *restrict const bf = params->bf;
-            bidir_small_2(4u, &X[12 * t], Uf, Z_F);
+            bidir_small_2(4u, &X[12u * t], Uf, Z_F);
             for (size_t j = 0u; j < 4u; ++j) {
                 BIDIR_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z_F[8 * j + i] = Z_F[8 * j + i] + bf[i];
-                    F[32 * t + 8 * j + i + 32] = bidir_tanh(Z_F[8 * j + i]);
+                    Z_F[8u * j + i] = Z_F[8u * j + i] + bf[i];
+                    F[32u * t + 8u * j + i + 32u] = bidir_tanh(Z_F[8u * j + i]);
                 }
             }
         }
@@ -599,16 +602,17 @@ double bidir_loss_and_gradients(const bidir_params *params, const bidir_inputs *
         const double *restrict const G_Tp1 = inputs->G_Tp1;
         for (size_t j = 0u; j < 4u; ++j) {
             BIDIR_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { G[8 * j + i + 192] = G_Tp1[8 * j + i]; }
+            for (size_t i = 0u; i < 8u; ++i) { G[8u * j + i + 192u] = G_Tp1[8u * j + i]; }
         }
     }
-    for (size_t t = 6u; t-- > 0u;) {   /* t = 6, ..., 1 */
+    for (size_t t_back = 0u; t_back < 6u; ++t_back) {   /* t = 6, ..., 1 */
+        const size_t t = 5u - t_back;
         /* (F3) Z_G[t] = Wg G[t+1] + Ug X[t] + bg 1^T */
         {
             double *restrict const Z_G = &bidir_memory[448];
             const double *restrict const Wg = params->Wg;
             const double *restrict const G = &bidir_memory[224];
-            bidir_small_1(4u, &G[32 * t + 32], Wg, Z_G);
+            bidir_small_1(4u, &G[32u * t + 32u], Wg, Z_G);
         }
         /* (F3) Z_G[t] = Wg G[t+1] + Ug X[t] + bg 1^T
            (F4) G[t] = tanh(Z_G[t]) */
@@ -618,12 +622,12 @@ double bidir_loss_and_gradients(const bidir_params *params, const bidir_inputs *
             const double *restrict const Ug = params->Ug;
             const double *restrict const X = inputs->X;
             const double *restrict const bg = params->bg;
-            bidir_small_2(4u, &X[12 * t], Ug, Z_G);
+            bidir_small_2(4u, &X[12u * t], Ug, Z_G);
             for (size_t j = 0u; j < 4u; ++j) {
                 BIDIR_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z_G[8 * j + i] = Z_G[8 * j + i] + bg[i];
-                    G[32 * t + 8 * j + i] = bidir_tanh(Z_G[8 * j + i]);
+                    Z_G[8u * j + i] = Z_G[8u * j + i] + bg[i];
+                    G[32u * t + 8u * j + i] = bidir_tanh(Z_G[8u * j + i]);
                 }
             }
         }
@@ -632,7 +636,7 @@ double bidir_loss_and_gradients(const bidir_params *params, const bidir_inputs *
             double *restrict const O = &bidir_memory[448];
             const double *restrict const Vf = params->Vf;
             const double *restrict const F = bidir_memory;
-            bidir_small_3(4u, &F[32 * t + 32], Vf, O);
+            bidir_small_3(4u, &F[32u * t + 32u], Vf, O);
         }
         /* (F5) O[t] = Vf F[t] + Vg G[t] + c 1^T
            (F6) loss = (1/(2m)) sum(t=1..T) sum((O[t] - Y[t])^2)
@@ -646,15 +650,15 @@ double bidir_loss_and_gradients(const bidir_params *params, const bidir_inputs *
             const double *restrict const G = &bidir_memory[224];
             const double *restrict const c = params->c;
             const double *restrict const Y = inputs->Y;
-            bidir_small_4(4u, &G[32 * t], Vg, O);
+            bidir_small_4(4u, &G[32u * t], Vg, O);
             for (size_t j = 0u; j < 4u; ++j) {
-                for (size_t i = 0u; i < 2u; ++i) { O[2 * j + i] = O[2 * j + i] + c[i]; }
+                for (size_t i = 0u; i < 2u; ++i) { O[2u * j + i] = O[2u * j + i] + c[i]; }
                 double sum_1 = 0.0;
-                for (size_t i = 0u; i < 2u; ++i) { sum_1 += bidir_power_2(O[2 * j + i] - Y[8 * t + 2 * j + i]); }
+                for (size_t i = 0u; i < 2u; ++i) { sum_1 += bidir_power_2(O[2u * j + i] - Y[8u * t + 2u * j + i]); }
                 loss += sum_1;
                 for (size_t i = 0u; i < 2u; ++i) {
-                    O_bar[8 * t + 2 * j + i] = 0.25 * (O[2 * j + i] - Y[8 * t + 2 * j + i]);
-                    c_bar[i] += O_bar[8 * t + 2 * j + i];
+                    O_bar[8u * t + 2u * j + i] = 0.25 * (O[2u * j + i] - Y[8u * t + 2u * j + i]);
+                    c_bar[i] += O_bar[8u * t + 2u * j + i];
                 }
             }
         }
@@ -668,7 +672,7 @@ double bidir_loss_and_gradients(const bidir_params *params, const bidir_inputs *
         double *restrict const Vf_bar = gradients->Vf;
         const double *restrict const O_bar = &bidir_memory[640];
         const double *restrict const F = bidir_memory;
-        bidir_small_5(2u, O_bar, &F[32], Vf_bar);
+        bidir_small_5(2u, O_bar, &F[32u], Vf_bar);
     }
     /* (3) Vgbar = sum(t=1..T) Obar[t] G[t]^T */
     {
@@ -682,7 +686,7 @@ double bidir_loss_and_gradients(const bidir_params *params, const bidir_inputs *
         double *restrict const M_G = &bidir_memory[688];
         for (size_t j = 0u; j < 4u; ++j) {
             BIDIR_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { M_G[8 * j + i] = 0.0; }
+            for (size_t i = 0u; i < 8u; ++i) { M_G[8u * j + i] = 0.0; }
         }
     }
     for (size_t t = 0u; t < 6u; ++t) {   /* t = 1, ..., 6 */
@@ -695,12 +699,12 @@ double bidir_loss_and_gradients(const bidir_params *params, const bidir_inputs *
             const double *restrict const O_bar = &bidir_memory[640];
             const double *restrict const M_G = &bidir_memory[688];
             const double *restrict const G = &bidir_memory[224];
-            bidir_small_6(4u, &O_bar[8 * t], Vg, &Z_G_bar[32 * t]);
+            bidir_small_6(4u, &O_bar[8u * t], Vg, &Z_G_bar[32u * t]);
             for (size_t j = 0u; j < 4u; ++j) {
                 BIDIR_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z_G_bar[32 * t + 8 * j + i] = (Z_G_bar[32 * t + 8 * j + i] + M_G[8 * j + i]) * (1.0 - bidir_power_2(G[32 * t + 8 * j + i]));
-                    bg_bar[i] += Z_G_bar[32 * t + 8 * j + i];
+                    Z_G_bar[32u * t + 8u * j + i] = (Z_G_bar[32u * t + 8u * j + i] + M_G[8u * j + i]) * (1.0 - bidir_power_2(G[32u * t + 8u * j + i]));
+                    bg_bar[i] += Z_G_bar[32u * t + 8u * j + i];
                 }
             }
         }
@@ -709,7 +713,7 @@ double bidir_loss_and_gradients(const bidir_params *params, const bidir_inputs *
             double *restrict const M_G = &bidir_memory[688];
             const double *restrict const Wg = params->Wg;
             const double *restrict const Z_G_bar = &bidir_memory[448];
-            bidir_small_7(4u, &Z_G_bar[32 * t], Wg, M_G);
+            bidir_small_7(4u, &Z_G_bar[32u * t], Wg, M_G);
         }
     }
     /* (6) Wgbar = sum(t=1..T) Zbar_G[t] G[t+1]^T */
@@ -717,7 +721,7 @@ double bidir_loss_and_gradients(const bidir_params *params, const bidir_inputs *
         double *restrict const Wg_bar = gradients->Wg;
         const double *restrict const Z_G_bar = &bidir_memory[448];
         const double *restrict const G = &bidir_memory[224];
-        bidir_small_8(8u, Z_G_bar, &G[32], Wg_bar);
+        bidir_small_8(8u, Z_G_bar, &G[32u], Wg_bar);
     }
     /* (7) Ugbar = sum(t=1..T) Zbar_G[t] X[t]^T */
     {
@@ -731,10 +735,11 @@ double bidir_loss_and_gradients(const bidir_params *params, const bidir_inputs *
         double *restrict const M_F = &bidir_memory[416];
         for (size_t j = 0u; j < 4u; ++j) {
             BIDIR_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { M_F[8 * j + i] = 0.0; }
+            for (size_t i = 0u; i < 8u; ++i) { M_F[8u * j + i] = 0.0; }
         }
     }
-    for (size_t t = 6u; t-- > 0u;) {   /* t = 6, ..., 1 */
+    for (size_t t_back = 0u; t_back < 6u; ++t_back) {   /* t = 6, ..., 1 */
+        const size_t t = 5u - t_back;
         /* (9) Zbar_F[t] = (Vf^T Obar[t] + M_F[t]) o (1 - F[t]^2)
            (12) bfbar = sum(t=1..T) Zbar_F[t] 1 */
         {
@@ -744,12 +749,12 @@ double bidir_loss_and_gradients(const bidir_params *params, const bidir_inputs *
             const double *restrict const O_bar = &bidir_memory[640];
             const double *restrict const M_F = &bidir_memory[416];
             const double *restrict const F = bidir_memory;
-            bidir_small_6(4u, &O_bar[8 * t], Vf, &Z_F_bar[32 * t]);
+            bidir_small_6(4u, &O_bar[8u * t], Vf, &Z_F_bar[32u * t]);
             for (size_t j = 0u; j < 4u; ++j) {
                 BIDIR_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z_F_bar[32 * t + 8 * j + i] = (Z_F_bar[32 * t + 8 * j + i] + M_F[8 * j + i]) * (1.0 - bidir_power_2(F[32 * t + 8 * j + i + 32]));
-                    bf_bar[i] += Z_F_bar[32 * t + 8 * j + i];
+                    Z_F_bar[32u * t + 8u * j + i] = (Z_F_bar[32u * t + 8u * j + i] + M_F[8u * j + i]) * (1.0 - bidir_power_2(F[32u * t + 8u * j + i + 32u]));
+                    bf_bar[i] += Z_F_bar[32u * t + 8u * j + i];
                 }
             }
         }
@@ -758,7 +763,7 @@ double bidir_loss_and_gradients(const bidir_params *params, const bidir_inputs *
             double *restrict const M_F = &bidir_memory[416];
             const double *restrict const Wf = params->Wf;
             const double *restrict const Z_F_bar = &bidir_memory[224];
-            bidir_small_7(4u, &Z_F_bar[32 * t], Wf, M_F);
+            bidir_small_7(4u, &Z_F_bar[32u * t], Wf, M_F);
         }
     }
     /* (10) Wfbar = sum(t=1..T) Zbar_F[t] F[t-1]^T */
@@ -812,7 +817,7 @@ double bidir_train_step(bidir_params *params, const bidir_inputs *inputs, double
         const double *restrict const F_0 = inputs->F_0;
         for (size_t j = 0u; j < 4u; ++j) {
             BIDIR_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { F[8 * j + i] = F_0[8 * j + i]; }
+            for (size_t i = 0u; i < 8u; ++i) { F[8u * j + i] = F_0[8u * j + i]; }
         }
     }
     for (size_t t = 0u; t < 6u; ++t) {   /* t = 1, ..., 6 */
@@ -821,7 +826,7 @@ double bidir_train_step(bidir_params *params, const bidir_inputs *inputs, double
             double *restrict const Z_F = &bidir_memory[224];
             const double *restrict const Wf = params->Wf;
             const double *restrict const F = bidir_memory;
-            bidir_small_1(4u, &F[32 * t], Wf, Z_F);
+            bidir_small_1(4u, &F[32u * t], Wf, Z_F);
         }
         /* (F1) Z_F[t] = Wf F[t-1] + Uf X[t] + bf 1^T
            (F2) F[t] = tanh(Z_F[t]) */
@@ -831,12 +836,12 @@ double bidir_train_step(bidir_params *params, const bidir_inputs *inputs, double
             const double *restrict const Uf = params->Uf;
             const double *restrict const X = inputs->X;
             const double *restrict const bf = params->bf;
-            bidir_small_2(4u, &X[12 * t], Uf, Z_F);
+            bidir_small_2(4u, &X[12u * t], Uf, Z_F);
             for (size_t j = 0u; j < 4u; ++j) {
                 BIDIR_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z_F[8 * j + i] = Z_F[8 * j + i] + bf[i];
-                    F[32 * t + 8 * j + i + 32] = bidir_tanh(Z_F[8 * j + i]);
+                    Z_F[8u * j + i] = Z_F[8u * j + i] + bf[i];
+                    F[32u * t + 8u * j + i + 32u] = bidir_tanh(Z_F[8u * j + i]);
                 }
             }
         }
@@ -847,16 +852,17 @@ double bidir_train_step(bidir_params *params, const bidir_inputs *inputs, double
         const double *restrict const G_Tp1 = inputs->G_Tp1;
         for (size_t j = 0u; j < 4u; ++j) {
             BIDIR_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { G[8 * j + i + 192] = G_Tp1[8 * j + i]; }
+            for (size_t i = 0u; i < 8u; ++i) { G[8u * j + i + 192u] = G_Tp1[8u * j + i]; }
         }
     }
-    for (size_t t = 6u; t-- > 0u;) {   /* t = 6, ..., 1 */
+    for (size_t t_back = 0u; t_back < 6u; ++t_back) {   /* t = 6, ..., 1 */
+        const size_t t = 5u - t_back;
         /* (F3) Z_G[t] = Wg G[t+1] + Ug X[t] + bg 1^T */
         {
             double *restrict const Z_G = &bidir_memory[448];
             const double *restrict const Wg = params->Wg;
             const double *restrict const G = &bidir_memory[224];
-            bidir_small_1(4u, &G[32 * t + 32], Wg, Z_G);
+            bidir_small_1(4u, &G[32u * t + 32u], Wg, Z_G);
         }
         /* (F3) Z_G[t] = Wg G[t+1] + Ug X[t] + bg 1^T
            (F4) G[t] = tanh(Z_G[t]) */
@@ -866,12 +872,12 @@ double bidir_train_step(bidir_params *params, const bidir_inputs *inputs, double
             const double *restrict const Ug = params->Ug;
             const double *restrict const X = inputs->X;
             const double *restrict const bg = params->bg;
-            bidir_small_2(4u, &X[12 * t], Ug, Z_G);
+            bidir_small_2(4u, &X[12u * t], Ug, Z_G);
             for (size_t j = 0u; j < 4u; ++j) {
                 BIDIR_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z_G[8 * j + i] = Z_G[8 * j + i] + bg[i];
-                    G[32 * t + 8 * j + i] = bidir_tanh(Z_G[8 * j + i]);
+                    Z_G[8u * j + i] = Z_G[8u * j + i] + bg[i];
+                    G[32u * t + 8u * j + i] = bidir_tanh(Z_G[8u * j + i]);
                 }
             }
         }
@@ -880,7 +886,7 @@ double bidir_train_step(bidir_params *params, const bidir_inputs *inputs, double
             double *restrict const O = &bidir_memory[448];
             const double *restrict const Vf = params->Vf;
             const double *restrict const F = bidir_memory;
-            bidir_small_3(4u, &F[32 * t + 32], Vf, O);
+            bidir_small_3(4u, &F[32u * t + 32u], Vf, O);
         }
         /* (F5) O[t] = Vf F[t] + Vg G[t] + c 1^T
            (F6) loss = (1/(2m)) sum(t=1..T) sum((O[t] - Y[t])^2)
@@ -894,15 +900,15 @@ double bidir_train_step(bidir_params *params, const bidir_inputs *inputs, double
             const double *restrict const G = &bidir_memory[224];
             const double *restrict const c = params->c;
             const double *restrict const Y = inputs->Y;
-            bidir_small_4(4u, &G[32 * t], Vg, O);
+            bidir_small_4(4u, &G[32u * t], Vg, O);
             for (size_t j = 0u; j < 4u; ++j) {
-                for (size_t i = 0u; i < 2u; ++i) { O[2 * j + i] = O[2 * j + i] + c[i]; }
+                for (size_t i = 0u; i < 2u; ++i) { O[2u * j + i] = O[2u * j + i] + c[i]; }
                 double sum_1 = 0.0;
-                for (size_t i = 0u; i < 2u; ++i) { sum_1 += bidir_power_2(O[2 * j + i] - Y[8 * t + 2 * j + i]); }
+                for (size_t i = 0u; i < 2u; ++i) { sum_1 += bidir_power_2(O[2u * j + i] - Y[8u * t + 2u * j + i]); }
                 loss += sum_1;
                 for (size_t i = 0u; i < 2u; ++i) {
-                    O_bar[8 * t + 2 * j + i] = 0.25 * (O[2 * j + i] - Y[8 * t + 2 * j + i]);
-                    c_bar[i] += O_bar[8 * t + 2 * j + i];
+                    O_bar[8u * t + 2u * j + i] = 0.25 * (O[2u * j + i] - Y[8u * t + 2u * j + i]);
+                    c_bar[i] += O_bar[8u * t + 2u * j + i];
                 }
             }
         }
@@ -916,7 +922,7 @@ double bidir_train_step(bidir_params *params, const bidir_inputs *inputs, double
         double *restrict const M_G = &bidir_memory[640];
         for (size_t j = 0u; j < 4u; ++j) {
             BIDIR_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { M_G[8 * j + i] = 0.0; }
+            for (size_t i = 0u; i < 8u; ++i) { M_G[8u * j + i] = 0.0; }
         }
     }
     for (size_t t = 0u; t < 6u; ++t) {   /* t = 1, ..., 6 */
@@ -929,12 +935,12 @@ double bidir_train_step(bidir_params *params, const bidir_inputs *inputs, double
             const double *restrict const O_bar = &bidir_memory[704];
             const double *restrict const M_G = &bidir_memory[640];
             const double *restrict const G = &bidir_memory[224];
-            bidir_small_6(4u, &O_bar[8 * t], Vg, &Z_G_bar[32 * t]);
+            bidir_small_6(4u, &O_bar[8u * t], Vg, &Z_G_bar[32u * t]);
             for (size_t j = 0u; j < 4u; ++j) {
                 BIDIR_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z_G_bar[32 * t + 8 * j + i] = (Z_G_bar[32 * t + 8 * j + i] + M_G[8 * j + i]) * (1.0 - bidir_power_2(G[32 * t + 8 * j + i]));
-                    bg_bar[i] += Z_G_bar[32 * t + 8 * j + i];
+                    Z_G_bar[32u * t + 8u * j + i] = (Z_G_bar[32u * t + 8u * j + i] + M_G[8u * j + i]) * (1.0 - bidir_power_2(G[32u * t + 8u * j + i]));
+                    bg_bar[i] += Z_G_bar[32u * t + 8u * j + i];
                 }
             }
         }
@@ -943,7 +949,7 @@ double bidir_train_step(bidir_params *params, const bidir_inputs *inputs, double
             double *restrict const M_G = &bidir_memory[640];
             const double *restrict const Wg = params->Wg;
             const double *restrict const Z_G_bar = &bidir_memory[448];
-            bidir_small_7(4u, &Z_G_bar[32 * t], Wg, M_G);
+            bidir_small_7(4u, &Z_G_bar[32u * t], Wg, M_G);
         }
     }
     /* (3) Vgbar = sum(t=1..T) Obar[t] G[t]^T */
@@ -955,7 +961,7 @@ double bidir_train_step(bidir_params *params, const bidir_inputs *inputs, double
         bidir_small_5(2u, O_bar, G, Vg_bar);
         for (size_t i = 0u; i < 2u; ++i) {
             BIDIR_SHORT
-            for (size_t j = 0u; j < 8u; ++j) { Vg[8 * i + j] = Vg[8 * i + j] - rate * Vg_bar[8 * i + j]; }
+            for (size_t j = 0u; j < 8u; ++j) { Vg[8u * i + j] = Vg[8u * i + j] - rate * Vg_bar[8u * i + j]; }
         }
     }
     /* (6) Wgbar = sum(t=1..T) Zbar_G[t] G[t+1]^T */
@@ -964,10 +970,10 @@ double bidir_train_step(bidir_params *params, const bidir_inputs *inputs, double
         double *restrict const Wg = params->Wg;
         const double *restrict const Z_G_bar = &bidir_memory[448];
         const double *restrict const G = &bidir_memory[224];
-        bidir_small_8(8u, Z_G_bar, &G[32], Wg_bar);
+        bidir_small_8(8u, Z_G_bar, &G[32u], Wg_bar);
         for (size_t i = 0u; i < 8u; ++i) {
             BIDIR_SHORT
-            for (size_t j = 0u; j < 8u; ++j) { Wg[8 * i + j] = Wg[8 * i + j] - rate * Wg_bar[8 * i + j]; }
+            for (size_t j = 0u; j < 8u; ++j) { Wg[8u * i + j] = Wg[8u * i + j] - rate * Wg_bar[8u * i + j]; }
         }
     }
     /* (7) Ugbar = sum(t=1..T) Zbar_G[t] X[t]^T */
@@ -979,7 +985,7 @@ double bidir_train_step(bidir_params *params, const bidir_inputs *inputs, double
         bidir_small_9(3u, X, Z_G_bar, Ug_bar);
         for (size_t j = 0u; j < 3u; ++j) {
             BIDIR_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { Ug[8 * j + i] = Ug[8 * j + i] - rate * Ug_bar[8 * j + i]; }
+            for (size_t i = 0u; i < 8u; ++i) { Ug[8u * j + i] = Ug[8u * j + i] - rate * Ug_bar[8u * j + i]; }
         }
     }
     /* M_F */
@@ -987,10 +993,11 @@ double bidir_train_step(bidir_params *params, const bidir_inputs *inputs, double
         double *restrict const M_F = &bidir_memory[416];
         for (size_t j = 0u; j < 4u; ++j) {
             BIDIR_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { M_F[8 * j + i] = 0.0; }
+            for (size_t i = 0u; i < 8u; ++i) { M_F[8u * j + i] = 0.0; }
         }
     }
-    for (size_t t = 6u; t-- > 0u;) {   /* t = 6, ..., 1 */
+    for (size_t t_back = 0u; t_back < 6u; ++t_back) {   /* t = 6, ..., 1 */
+        const size_t t = 5u - t_back;
         /* (9) Zbar_F[t] = (Vf^T Obar[t] + M_F[t]) o (1 - F[t]^2)
            (12) bfbar = sum(t=1..T) Zbar_F[t] 1 */
         {
@@ -1000,12 +1007,12 @@ double bidir_train_step(bidir_params *params, const bidir_inputs *inputs, double
             const double *restrict const O_bar = &bidir_memory[704];
             const double *restrict const M_F = &bidir_memory[416];
             const double *restrict const F = bidir_memory;
-            bidir_small_6(4u, &O_bar[8 * t], Vf, &Z_F_bar[32 * t]);
+            bidir_small_6(4u, &O_bar[8u * t], Vf, &Z_F_bar[32u * t]);
             for (size_t j = 0u; j < 4u; ++j) {
                 BIDIR_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z_F_bar[32 * t + 8 * j + i] = (Z_F_bar[32 * t + 8 * j + i] + M_F[8 * j + i]) * (1.0 - bidir_power_2(F[32 * t + 8 * j + i + 32]));
-                    bf_bar[i] += Z_F_bar[32 * t + 8 * j + i];
+                    Z_F_bar[32u * t + 8u * j + i] = (Z_F_bar[32u * t + 8u * j + i] + M_F[8u * j + i]) * (1.0 - bidir_power_2(F[32u * t + 8u * j + i + 32u]));
+                    bf_bar[i] += Z_F_bar[32u * t + 8u * j + i];
                 }
             }
         }
@@ -1014,7 +1021,7 @@ double bidir_train_step(bidir_params *params, const bidir_inputs *inputs, double
             double *restrict const M_F = &bidir_memory[416];
             const double *restrict const Wf = params->Wf;
             const double *restrict const Z_F_bar = &bidir_memory[224];
-            bidir_small_7(4u, &Z_F_bar[32 * t], Wf, M_F);
+            bidir_small_7(4u, &Z_F_bar[32u * t], Wf, M_F);
         }
     }
     /* (2) Vfbar = sum(t=1..T) Obar[t] F[t]^T */
@@ -1023,10 +1030,10 @@ double bidir_train_step(bidir_params *params, const bidir_inputs *inputs, double
         double *restrict const Vf = params->Vf;
         const double *restrict const O_bar = &bidir_memory[704];
         const double *restrict const F = bidir_memory;
-        bidir_small_5(2u, O_bar, &F[32], Vf_bar);
+        bidir_small_5(2u, O_bar, &F[32u], Vf_bar);
         for (size_t i = 0u; i < 2u; ++i) {
             BIDIR_SHORT
-            for (size_t j = 0u; j < 8u; ++j) { Vf[8 * i + j] = Vf[8 * i + j] - rate * Vf_bar[8 * i + j]; }
+            for (size_t j = 0u; j < 8u; ++j) { Vf[8u * i + j] = Vf[8u * i + j] - rate * Vf_bar[8u * i + j]; }
         }
     }
     /* (10) Wfbar = sum(t=1..T) Zbar_F[t] F[t-1]^T */
@@ -1038,7 +1045,7 @@ double bidir_train_step(bidir_params *params, const bidir_inputs *inputs, double
         bidir_small_8(8u, Z_F_bar, F, Wf_bar);
         for (size_t i = 0u; i < 8u; ++i) {
             BIDIR_SHORT
-            for (size_t j = 0u; j < 8u; ++j) { Wf[8 * i + j] = Wf[8 * i + j] - rate * Wf_bar[8 * i + j]; }
+            for (size_t j = 0u; j < 8u; ++j) { Wf[8u * i + j] = Wf[8u * i + j] - rate * Wf_bar[8u * i + j]; }
         }
     }
     /* (11) Ufbar = sum(t=1..T) Zbar_F[t] X[t]^T */
@@ -1050,7 +1057,7 @@ double bidir_train_step(bidir_params *params, const bidir_inputs *inputs, double
         bidir_small_9(3u, X, Z_F_bar, Uf_bar);
         for (size_t j = 0u; j < 3u; ++j) {
             BIDIR_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { Uf[8 * j + i] = Uf[8 * j + i] - rate * Uf_bar[8 * j + i]; }
+            for (size_t i = 0u; i < 8u; ++i) { Uf[8u * j + i] = Uf[8u * j + i] - rate * Uf_bar[8u * j + i]; }
         }
     }
     /* bf */
@@ -1088,7 +1095,7 @@ void bidir_predict(const bidir_params *params, const bidir_inputs *inputs, bidir
         const double *restrict const F_0 = inputs->F_0;
         for (size_t j = 0u; j < 4u; ++j) {
             BIDIR_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { F[8 * j + i] = F_0[8 * j + i]; }
+            for (size_t i = 0u; i < 8u; ++i) { F[8u * j + i] = F_0[8u * j + i]; }
         }
     }
     for (size_t t = 0u; t < 6u; ++t) {   /* t = 1, ..., 6 */
@@ -1097,7 +1104,7 @@ void bidir_predict(const bidir_params *params, const bidir_inputs *inputs, bidir
             double *restrict const Z_F = &bidir_memory[224];
             const double *restrict const Wf = params->Wf;
             const double *restrict const F = bidir_memory;
-            bidir_small_1(4u, &F[32 * t], Wf, Z_F);
+            bidir_small_1(4u, &F[32u * t], Wf, Z_F);
         }
         /* (F1) Z_F[t] = Wf F[t-1] + Uf X[t] + bf 1^T
            (F2) F[t] = tanh(Z_F[t]) */
@@ -1107,12 +1114,12 @@ void bidir_predict(const bidir_params *params, const bidir_inputs *inputs, bidir
             const double *restrict const Uf = params->Uf;
             const double *restrict const X = inputs->X;
             const double *restrict const bf = params->bf;
-            bidir_small_2(4u, &X[12 * t], Uf, Z_F);
+            bidir_small_2(4u, &X[12u * t], Uf, Z_F);
             for (size_t j = 0u; j < 4u; ++j) {
                 BIDIR_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z_F[8 * j + i] = Z_F[8 * j + i] + bf[i];
-                    F[32 * t + 8 * j + i + 32] = bidir_tanh(Z_F[8 * j + i]);
+                    Z_F[8u * j + i] = Z_F[8u * j + i] + bf[i];
+                    F[32u * t + 8u * j + i + 32u] = bidir_tanh(Z_F[8u * j + i]);
                 }
             }
         }
@@ -1123,16 +1130,17 @@ void bidir_predict(const bidir_params *params, const bidir_inputs *inputs, bidir
         const double *restrict const G_Tp1 = inputs->G_Tp1;
         for (size_t j = 0u; j < 4u; ++j) {
             BIDIR_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { G[8 * j + i + 192] = G_Tp1[8 * j + i]; }
+            for (size_t i = 0u; i < 8u; ++i) { G[8u * j + i + 192u] = G_Tp1[8u * j + i]; }
         }
     }
-    for (size_t t = 6u; t-- > 0u;) {   /* t = 6, ..., 1 */
+    for (size_t t_back = 0u; t_back < 6u; ++t_back) {   /* t = 6, ..., 1 */
+        const size_t t = 5u - t_back;
         /* (F3) Z_G[t] = Wg G[t+1] + Ug X[t] + bg 1^T */
         {
             double *restrict const Z_G = &bidir_memory[448];
             const double *restrict const Wg = params->Wg;
             const double *restrict const G = &bidir_memory[224];
-            bidir_small_1(4u, &G[32 * t + 32], Wg, Z_G);
+            bidir_small_1(4u, &G[32u * t + 32u], Wg, Z_G);
         }
         /* (F3) Z_G[t] = Wg G[t+1] + Ug X[t] + bg 1^T
            (F4) G[t] = tanh(Z_G[t]) */
@@ -1142,12 +1150,12 @@ void bidir_predict(const bidir_params *params, const bidir_inputs *inputs, bidir
             const double *restrict const Ug = params->Ug;
             const double *restrict const X = inputs->X;
             const double *restrict const bg = params->bg;
-            bidir_small_2(4u, &X[12 * t], Ug, Z_G);
+            bidir_small_2(4u, &X[12u * t], Ug, Z_G);
             for (size_t j = 0u; j < 4u; ++j) {
                 BIDIR_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z_G[8 * j + i] = Z_G[8 * j + i] + bg[i];
-                    G[32 * t + 8 * j + i] = bidir_tanh(Z_G[8 * j + i]);
+                    Z_G[8u * j + i] = Z_G[8u * j + i] + bg[i];
+                    G[32u * t + 8u * j + i] = bidir_tanh(Z_G[8u * j + i]);
                 }
             }
         }
@@ -1156,7 +1164,7 @@ void bidir_predict(const bidir_params *params, const bidir_inputs *inputs, bidir
             double *restrict const O = out->O;
             const double *restrict const Vf = params->Vf;
             const double *restrict const F = bidir_memory;
-            bidir_small_3(4u, &F[32 * t + 32], Vf, &O[8 * t]);
+            bidir_small_3(4u, &F[32u * t + 32u], Vf, &O[8u * t]);
         }
         /* (F5) O[t] = Vf F[t] + Vg G[t] + c 1^T */
         {
@@ -1164,9 +1172,9 @@ void bidir_predict(const bidir_params *params, const bidir_inputs *inputs, bidir
             const double *restrict const Vg = params->Vg;
             const double *restrict const G = &bidir_memory[224];
             const double *restrict const c = params->c;
-            bidir_small_4(4u, &G[32 * t], Vg, &O[8 * t]);
+            bidir_small_4(4u, &G[32u * t], Vg, &O[8u * t]);
             for (size_t j = 0u; j < 4u; ++j) {
-                for (size_t i = 0u; i < 2u; ++i) { O[8 * t + 2 * j + i] = O[8 * t + 2 * j + i] + c[i]; }
+                for (size_t i = 0u; i < 2u; ++i) { O[8u * t + 2u * j + i] = O[8u * t + 2u * j + i] + c[i]; }
             }
         }
     }
@@ -1174,7 +1182,7 @@ void bidir_predict(const bidir_params *params, const bidir_inputs *inputs, bidir
 
 double bidir_train(bidir_params *params, const bidir_inputs *inputs, double rate, size_t steps)
 {
-    double loss = 0;
+    double loss = 0.0;
     for (size_t step = 0u; step < steps; ++step) {
         loss = bidir_train_step(params, inputs, rate);
     }

@@ -19,7 +19,7 @@
 #define DEEP_SHORT
 #endif
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(__arm__)
 #define DEEP_ALIGNED __attribute__((aligned(64)))
 #else
 #define DEEP_ALIGNED
@@ -266,8 +266,8 @@ double deep_forward(const deep_params *params, const deep_inputs *inputs, deep_c
         for (size_t j = 0u; j < 16u; ++j) {
             DEEP_SHORT
             for (size_t i = 0u; i < 8u; ++i) {
-                Z_1[8 * j + i] = Z_1[8 * j + i] + b_1[i];
-                A_1[8 * j + i] = deep_tanh(Z_1[8 * j + i]);
+                Z_1[8u * j + i] = Z_1[8u * j + i] + b_1[i];
+                A_1[8u * j + i] = deep_tanh(Z_1[8u * j + i]);
             }
         }
     }
@@ -283,8 +283,8 @@ double deep_forward(const deep_params *params, const deep_inputs *inputs, deep_c
         for (size_t j = 0u; j < 16u; ++j) {
             DEEP_SHORT
             for (size_t i = 0u; i < 6u; ++i) {
-                Z_2[6 * j + i] = Z_2[6 * j + i] + b_2[i];
-                A_2[6 * j + i] = deep_tanh(Z_2[6 * j + i]);
+                Z_2[6u * j + i] = Z_2[6u * j + i] + b_2[i];
+                A_2[6u * j + i] = deep_tanh(Z_2[6u * j + i]);
             }
         }
     }
@@ -303,11 +303,11 @@ double deep_forward(const deep_params *params, const deep_inputs *inputs, deep_c
         for (size_t i = 0u; i < 3u; ++i) {
             DEEP_SHORT
             for (size_t j = 0u; j < 16u; ++j) {
-                Z_3[16 * i + j] = Z_3[16 * i + j] + b_3[i];
-                A_3[16 * i + j] = deep_tanh(Z_3[16 * i + j]);
+                Z_3[16u * i + j] = Z_3[16u * i + j] + b_3[i];
+                A_3[16u * i + j] = deep_tanh(Z_3[16u * i + j]);
             }
             double sum_1 = 0.0;
-            for (size_t j = 0u; j < 16u; ++j) { sum_1 += deep_power_2(A_3[16 * i + j] - Y[3 * j + i]); }
+            for (size_t j = 0u; j < 16u; ++j) { sum_1 += deep_power_2(A_3[16u * i + j] - Y[3u * j + i]); }
             loss += sum_1;
         }
     }
@@ -330,10 +330,10 @@ void deep_backward(const deep_params *params, const deep_inputs *inputs, const d
         for (size_t i = 0u; i < 3u; ++i) {
             DEEP_SHORT
             for (size_t j = 0u; j < 16u; ++j) {
-                Z_bar_3[16 * i + j] = 0.0625 * (A_3[16 * i + j] - Y[3 * j + i]) * (1.0 - deep_power_2(A_3[16 * i + j]));
+                Z_bar_3[16u * i + j] = 0.0625 * (A_3[16u * i + j] - Y[3u * j + i]) * (1.0 - deep_power_2(A_3[16u * i + j]));
             }
             double sum_1 = 0.0;
-            for (size_t j = 0u; j < 16u; ++j) { sum_1 += Z_bar_3[16 * i + j]; }
+            for (size_t j = 0u; j < 16u; ++j) { sum_1 += Z_bar_3[16u * i + j]; }
             b_bar_3[i] = sum_1;
         }
     }
@@ -350,8 +350,8 @@ void deep_backward(const deep_params *params, const deep_inputs *inputs, const d
         for (size_t j = 0u; j < 16u; ++j) {
             DEEP_SHORT
             for (size_t i = 0u; i < 6u; ++i) {
-                Z_bar_2[6 * j + i] = Z_bar_2[6 * j + i] * (1.0 - deep_power_2(A_2[6 * j + i]));
-                b_bar_2[i] += Z_bar_2[6 * j + i];
+                Z_bar_2[6u * j + i] = Z_bar_2[6u * j + i] * (1.0 - deep_power_2(A_2[6u * j + i]));
+                b_bar_2[i] += Z_bar_2[6u * j + i];
             }
         }
     }
@@ -368,8 +368,8 @@ void deep_backward(const deep_params *params, const deep_inputs *inputs, const d
         for (size_t j = 0u; j < 16u; ++j) {
             DEEP_SHORT
             for (size_t i = 0u; i < 8u; ++i) {
-                Z_bar_1[8 * j + i] = Z_bar_1[8 * j + i] * (1.0 - deep_power_2(A_1[8 * j + i]));
-                b_bar_1[i] += Z_bar_1[8 * j + i];
+                Z_bar_1[8u * j + i] = Z_bar_1[8u * j + i] * (1.0 - deep_power_2(A_1[8u * j + i]));
+                b_bar_1[i] += Z_bar_1[8u * j + i];
             }
         }
     }
@@ -411,8 +411,8 @@ double deep_loss_and_gradients(const deep_params *params, const deep_inputs *inp
         for (size_t j = 0u; j < 16u; ++j) {
             DEEP_SHORT
             for (size_t i = 0u; i < 8u; ++i) {
-                Z_1[8 * j + i] = Z_1[8 * j + i] + b_1[i];
-                A_1[8 * j + i] = deep_tanh(Z_1[8 * j + i]);
+                Z_1[8u * j + i] = Z_1[8u * j + i] + b_1[i];
+                A_1[8u * j + i] = deep_tanh(Z_1[8u * j + i]);
             }
         }
     }
@@ -428,8 +428,8 @@ double deep_loss_and_gradients(const deep_params *params, const deep_inputs *inp
         for (size_t j = 0u; j < 16u; ++j) {
             DEEP_SHORT
             for (size_t i = 0u; i < 6u; ++i) {
-                Z_2[6 * j + i] = Z_2[6 * j + i] + b_2[i];
-                A_2[6 * j + i] = deep_tanh(Z_2[6 * j + i]);
+                Z_2[6u * j + i] = Z_2[6u * j + i] + b_2[i];
+                A_2[6u * j + i] = deep_tanh(Z_2[6u * j + i]);
             }
         }
     }
@@ -452,18 +452,18 @@ double deep_loss_and_gradients(const deep_params *params, const deep_inputs *inp
         for (size_t i = 0u; i < 3u; ++i) {
             DEEP_SHORT
             for (size_t j = 0u; j < 16u; ++j) {
-                Z_3[16 * i + j] = Z_3[16 * i + j] + b_3[i];
-                A_3[j] = deep_tanh(Z_3[16 * i + j]);
+                Z_3[16u * i + j] = Z_3[16u * i + j] + b_3[i];
+                A_3[j] = deep_tanh(Z_3[16u * i + j]);
             }
             double sum_1 = 0.0;
-            for (size_t j = 0u; j < 16u; ++j) { sum_1 += deep_power_2(A_3[j] - Y[3 * j + i]); }
+            for (size_t j = 0u; j < 16u; ++j) { sum_1 += deep_power_2(A_3[j] - Y[3u * j + i]); }
             loss += sum_1;
             DEEP_SHORT
             for (size_t j = 0u; j < 16u; ++j) {
-                Z_bar_3[16 * i + j] = 0.0625 * (A_3[j] - Y[3 * j + i]) * (1.0 - deep_power_2(A_3[j]));
+                Z_bar_3[16u * i + j] = 0.0625 * (A_3[j] - Y[3u * j + i]) * (1.0 - deep_power_2(A_3[j]));
             }
             double sum_2 = 0.0;
-            for (size_t j = 0u; j < 16u; ++j) { sum_2 += Z_bar_3[16 * i + j]; }
+            for (size_t j = 0u; j < 16u; ++j) { sum_2 += Z_bar_3[16u * i + j]; }
             b_bar_3[i] = sum_2;
         }
     }
@@ -484,8 +484,8 @@ double deep_loss_and_gradients(const deep_params *params, const deep_inputs *inp
         for (size_t j = 0u; j < 16u; ++j) {
             DEEP_SHORT
             for (size_t i = 0u; i < 6u; ++i) {
-                Z_bar_2[6 * j + i] = Z_bar_2[6 * j + i] * (1.0 - deep_power_2(A_2[6 * j + i]));
-                b_bar_2[i] += Z_bar_2[6 * j + i];
+                Z_bar_2[6u * j + i] = Z_bar_2[6u * j + i] * (1.0 - deep_power_2(A_2[6u * j + i]));
+                b_bar_2[i] += Z_bar_2[6u * j + i];
             }
         }
     }
@@ -502,8 +502,8 @@ double deep_loss_and_gradients(const deep_params *params, const deep_inputs *inp
         for (size_t j = 0u; j < 16u; ++j) {
             DEEP_SHORT
             for (size_t i = 0u; i < 8u; ++i) {
-                Z_bar_1[8 * j + i] = Z_bar_1[8 * j + i] * (1.0 - deep_power_2(A_1[8 * j + i]));
-                b_bar_1[i] += Z_bar_1[8 * j + i];
+                Z_bar_1[8u * j + i] = Z_bar_1[8u * j + i] * (1.0 - deep_power_2(A_1[8u * j + i]));
+                b_bar_1[i] += Z_bar_1[8u * j + i];
             }
         }
     }
@@ -546,8 +546,8 @@ double deep_train_step(deep_params *params, const deep_inputs *inputs, double ra
         for (size_t j = 0u; j < 16u; ++j) {
             DEEP_SHORT
             for (size_t i = 0u; i < 8u; ++i) {
-                Z_1[8 * j + i] = Z_1[8 * j + i] + b_1[i];
-                A_1[8 * j + i] = deep_tanh(Z_1[8 * j + i]);
+                Z_1[8u * j + i] = Z_1[8u * j + i] + b_1[i];
+                A_1[8u * j + i] = deep_tanh(Z_1[8u * j + i]);
             }
         }
     }
@@ -563,8 +563,8 @@ double deep_train_step(deep_params *params, const deep_inputs *inputs, double ra
         for (size_t j = 0u; j < 16u; ++j) {
             DEEP_SHORT
             for (size_t i = 0u; i < 6u; ++i) {
-                Z_2[6 * j + i] = Z_2[6 * j + i] + b_2[i];
-                A_2[6 * j + i] = deep_tanh(Z_2[6 * j + i]);
+                Z_2[6u * j + i] = Z_2[6u * j + i] + b_2[i];
+                A_2[6u * j + i] = deep_tanh(Z_2[6u * j + i]);
             }
         }
     }
@@ -587,18 +587,18 @@ double deep_train_step(deep_params *params, const deep_inputs *inputs, double ra
             double b_bar_3;
             DEEP_SHORT
             for (size_t j = 0u; j < 16u; ++j) {
-                Z_3[16 * i + j] = Z_3[16 * i + j] + b_3[i];
-                A_3[j] = deep_tanh(Z_3[16 * i + j]);
+                Z_3[16u * i + j] = Z_3[16u * i + j] + b_3[i];
+                A_3[j] = deep_tanh(Z_3[16u * i + j]);
             }
             double sum_1 = 0.0;
-            for (size_t j = 0u; j < 16u; ++j) { sum_1 += deep_power_2(A_3[j] - Y[3 * j + i]); }
+            for (size_t j = 0u; j < 16u; ++j) { sum_1 += deep_power_2(A_3[j] - Y[3u * j + i]); }
             loss += sum_1;
             DEEP_SHORT
             for (size_t j = 0u; j < 16u; ++j) {
-                Z_bar_3[16 * i + j] = 0.0625 * (A_3[j] - Y[3 * j + i]) * (1.0 - deep_power_2(A_3[j]));
+                Z_bar_3[16u * i + j] = 0.0625 * (A_3[j] - Y[3u * j + i]) * (1.0 - deep_power_2(A_3[j]));
             }
             double sum_2 = 0.0;
-            for (size_t j = 0u; j < 16u; ++j) { sum_2 += Z_bar_3[16 * i + j]; }
+            for (size_t j = 0u; j < 16u; ++j) { sum_2 += Z_bar_3[16u * i + j]; }
             b_bar_3 = sum_2;
             b_3[i] = b_3[i] - rate * b_bar_3;
         }
@@ -620,8 +620,8 @@ double deep_train_step(deep_params *params, const deep_inputs *inputs, double ra
         for (size_t j = 0u; j < 16u; ++j) {
             DEEP_SHORT
             for (size_t i = 0u; i < 6u; ++i) {
-                Z_bar_2[6 * j + i] = Z_bar_2[6 * j + i] * (1.0 - deep_power_2(A_2[6 * j + i]));
-                b_bar_2[i] += Z_bar_2[6 * j + i];
+                Z_bar_2[6u * j + i] = Z_bar_2[6u * j + i] * (1.0 - deep_power_2(A_2[6u * j + i]));
+                b_bar_2[i] += Z_bar_2[6u * j + i];
             }
         }
     }
@@ -638,8 +638,8 @@ double deep_train_step(deep_params *params, const deep_inputs *inputs, double ra
         for (size_t j = 0u; j < 16u; ++j) {
             DEEP_SHORT
             for (size_t i = 0u; i < 8u; ++i) {
-                Z_bar_1[8 * j + i] = Z_bar_1[8 * j + i] * (1.0 - deep_power_2(A_1[8 * j + i]));
-                b_bar_1[i] += Z_bar_1[8 * j + i];
+                Z_bar_1[8u * j + i] = Z_bar_1[8u * j + i] * (1.0 - deep_power_2(A_1[8u * j + i]));
+                b_bar_1[i] += Z_bar_1[8u * j + i];
             }
         }
     }
@@ -652,7 +652,7 @@ double deep_train_step(deep_params *params, const deep_inputs *inputs, double ra
         deep_small_6(5u, A_0, Z_bar_1, W_bar_1);
         for (size_t j = 0u; j < 5u; ++j) {
             DEEP_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { W_1[8 * j + i] = W_1[8 * j + i] - rate * W_bar_1[8 * j + i]; }
+            for (size_t i = 0u; i < 8u; ++i) { W_1[8u * j + i] = W_1[8u * j + i] - rate * W_bar_1[8u * j + i]; }
         }
     }
     /* (3) Wbar[l] = Zbar[l] A[l-1]^T   [l = 2] */
@@ -664,7 +664,7 @@ double deep_train_step(deep_params *params, const deep_inputs *inputs, double ra
         deep_small_7(6u, Z_bar_2, A_1, W_bar_2);
         for (size_t i = 0u; i < 6u; ++i) {
             DEEP_SHORT
-            for (size_t j = 0u; j < 8u; ++j) { W_2[8 * i + j] = W_2[8 * i + j] - rate * W_bar_2[8 * i + j]; }
+            for (size_t j = 0u; j < 8u; ++j) { W_2[8u * i + j] = W_2[8u * i + j] - rate * W_bar_2[8u * i + j]; }
         }
     }
     /* (3) Wbar[l] = Zbar[l] A[l-1]^T   [l = 3] */
@@ -676,7 +676,7 @@ double deep_train_step(deep_params *params, const deep_inputs *inputs, double ra
         deep_small_8(3u, Z_bar_3, A_2, W_bar_3);
         for (size_t i = 0u; i < 3u; ++i) {
             DEEP_SHORT
-            for (size_t j = 0u; j < 6u; ++j) { W_3[6 * i + j] = W_3[6 * i + j] - rate * W_bar_3[6 * i + j]; }
+            for (size_t j = 0u; j < 6u; ++j) { W_3[6u * i + j] = W_3[6u * i + j] - rate * W_bar_3[6u * i + j]; }
         }
     }
     /* b */
@@ -712,8 +712,8 @@ void deep_predict(const deep_params *params, const deep_inputs *inputs, deep_pre
         for (size_t j = 0u; j < 16u; ++j) {
             DEEP_SHORT
             for (size_t i = 0u; i < 8u; ++i) {
-                Z_1[8 * j + i] = Z_1[8 * j + i] + b_1[i];
-                A_1[8 * j + i] = deep_tanh(Z_1[8 * j + i]);
+                Z_1[8u * j + i] = Z_1[8u * j + i] + b_1[i];
+                A_1[8u * j + i] = deep_tanh(Z_1[8u * j + i]);
             }
         }
     }
@@ -729,8 +729,8 @@ void deep_predict(const deep_params *params, const deep_inputs *inputs, deep_pre
         for (size_t j = 0u; j < 16u; ++j) {
             DEEP_SHORT
             for (size_t i = 0u; i < 6u; ++i) {
-                Z_2[6 * j + i] = Z_2[6 * j + i] + b_2[i];
-                A_2[6 * j + i] = deep_tanh(Z_2[6 * j + i]);
+                Z_2[6u * j + i] = Z_2[6u * j + i] + b_2[i];
+                A_2[6u * j + i] = deep_tanh(Z_2[6u * j + i]);
             }
         }
     }
@@ -746,8 +746,8 @@ void deep_predict(const deep_params *params, const deep_inputs *inputs, deep_pre
         for (size_t i = 0u; i < 3u; ++i) {
             DEEP_SHORT
             for (size_t j = 0u; j < 16u; ++j) {
-                Z_3[16 * i + j] = Z_3[16 * i + j] + b_3[i];
-                A_3[16 * i + j] = deep_tanh(Z_3[16 * i + j]);
+                Z_3[16u * i + j] = Z_3[16u * i + j] + b_3[i];
+                A_3[16u * i + j] = deep_tanh(Z_3[16u * i + j]);
             }
         }
     }
@@ -755,7 +755,7 @@ void deep_predict(const deep_params *params, const deep_inputs *inputs, deep_pre
 
 double deep_train(deep_params *params, const deep_inputs *inputs, double rate, size_t steps)
 {
-    double loss = 0;
+    double loss = 0.0;
     for (size_t step = 0u; step < steps; ++step) {
         loss = deep_train_step(params, inputs, rate);
     }

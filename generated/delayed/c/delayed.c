@@ -18,7 +18,7 @@
 #define DELAYED_SHORT
 #endif
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(__arm__)
 #define DELAYED_ALIGNED __attribute__((aligned(64)))
 #else
 #define DELAYED_ALIGNED
@@ -275,7 +275,7 @@ double delayed_forward(const delayed_params *params, const delayed_inputs *input
             const double *restrict const H_given = inputs->H;
             for (size_t j = 0u; j < 4u; ++j) {
                 DELAYED_SHORT
-                for (size_t i = 0u; i < 8u; ++i) { H[32 * k + 8 * j + i] = H_given[32 * k + 8 * j + i]; }
+                for (size_t i = 0u; i < 8u; ++i) { H[32u * k + 8u * j + i] = H_given[32u * k + 8u * j + i]; }
             }
         }
     }
@@ -285,14 +285,14 @@ double delayed_forward(const delayed_params *params, const delayed_inputs *input
             double *restrict const Z = memory->at;
             const double *restrict const W1 = params->W1;
             const double *restrict const H = cache->H;
-            delayed_small_1(4u, &H[32 * t + 64], W1, Z);
+            delayed_small_1(4u, &H[32u * t + 64u], W1, Z);
         }
         /* (F1) Z[t] = W1 H[t-1] + W3 H[t-3] + U X[t] + b 1^T */
         {
             double *restrict const Z = memory->at;
             const double *restrict const W3 = params->W3;
             const double *restrict const H = cache->H;
-            delayed_small_2(4u, &H[32 * t], W3, Z);
+            delayed_small_2(4u, &H[32u * t], W3, Z);
         }
         /* (F1) Z[t] = W1 H[t-1] + W3 H[t-3] + U X[t] + b 1^T
            (F2) H[t] = tanh(Z[t]) */
@@ -302,12 +302,12 @@ double delayed_forward(const delayed_params *params, const delayed_inputs *input
             const double *restrict const U = params->U;
             const double *restrict const X = inputs->X;
             const double *restrict const b = params->b;
-            delayed_small_3(4u, &X[12 * t], U, Z);
+            delayed_small_3(4u, &X[12u * t], U, Z);
             for (size_t j = 0u; j < 4u; ++j) {
                 DELAYED_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z[8 * j + i] = Z[8 * j + i] + b[i];
-                    H[32 * t + 8 * j + i + 96] = delayed_tanh(Z[8 * j + i]);
+                    Z[8u * j + i] = Z[8u * j + i] + b[i];
+                    H[32u * t + 8u * j + i + 96u] = delayed_tanh(Z[8u * j + i]);
                 }
             }
         }
@@ -318,11 +318,11 @@ double delayed_forward(const delayed_params *params, const delayed_inputs *input
             const double *restrict const V = params->V;
             const double *restrict const H = cache->H;
             const double *restrict const Y = inputs->Y;
-            delayed_small_4(4u, &H[32 * t + 96], V, &O[8 * t]);
+            delayed_small_4(4u, &H[32u * t + 96u], V, &O[8u * t]);
             for (size_t j = 0u; j < 4u; ++j) {
                 double sum_1 = 0.0;
                 for (size_t i = 0u; i < 2u; ++i) {
-                    sum_1 += delayed_power_2(O[8 * t + 2 * j + i] - Y[8 * t + 2 * j + i]);
+                    sum_1 += delayed_power_2(O[8u * t + 2u * j + i] - Y[8u * t + 2u * j + i]);
                 }
                 loss += sum_1;
             }
@@ -349,7 +349,7 @@ void delayed_backward(const delayed_params *params, const delayed_inputs *inputs
         double *restrict const M_H = &memory->at[528];
         for (size_t j = 0u; j < 4u; ++j) {
             DELAYED_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { M_H[8 * j + i] = 0.0; }
+            for (size_t i = 0u; i < 8u; ++i) { M_H[8u * j + i] = 0.0; }
         }
     }
     for (size_t k = 0u; k < 9u; ++k) {   /* k = -2, ..., 6 */
@@ -358,11 +358,12 @@ void delayed_backward(const delayed_params *params, const delayed_inputs *inputs
             double *restrict const M_H_2 = memory->at;
             for (size_t j = 0u; j < 4u; ++j) {
                 DELAYED_SHORT
-                for (size_t i = 0u; i < 8u; ++i) { M_H_2[32 * k + 8 * j + i] = 0.0; }
+                for (size_t i = 0u; i < 8u; ++i) { M_H_2[32u * k + 8u * j + i] = 0.0; }
             }
         }
     }
-    for (size_t t = 6u; t-- > 0u;) {   /* t = 6, ..., 1 */
+    for (size_t t_back = 0u; t_back < 6u; ++t_back) {   /* t = 6, ..., 1 */
+        const size_t t = 5u - t_back;
         /* (1) Obar[t] = (O[t] - Y[t])/m */
         {
             double *restrict const O_bar = &memory->at[480];
@@ -370,7 +371,7 @@ void delayed_backward(const delayed_params *params, const delayed_inputs *inputs
             const double *restrict const Y = inputs->Y;
             for (size_t j = 0u; j < 4u; ++j) {
                 for (size_t i = 0u; i < 2u; ++i) {
-                    O_bar[8 * t + 2 * j + i] = 0.25 * (O[8 * t + 2 * j + i] - Y[8 * t + 2 * j + i]);
+                    O_bar[8u * t + 2u * j + i] = 0.25 * (O[8u * t + 2u * j + i] - Y[8u * t + 2u * j + i]);
                 }
             }
         }
@@ -384,12 +385,12 @@ void delayed_backward(const delayed_params *params, const delayed_inputs *inputs
             const double *restrict const M_H = &memory->at[528];
             const double *restrict const M_H_2 = memory->at;
             const double *restrict const H = cache->H;
-            delayed_small_5(4u, &O_bar[8 * t], V, &Z_bar[32 * t]);
+            delayed_small_5(4u, &O_bar[8u * t], V, &Z_bar[32u * t]);
             for (size_t j = 0u; j < 4u; ++j) {
                 DELAYED_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z_bar[32 * t + 8 * j + i] = (Z_bar[32 * t + 8 * j + i] + M_H[8 * j + i] + M_H_2[32 * t + 8 * j + i + 96]) * (1.0 - delayed_power_2(H[32 * t + 8 * j + i + 96]));
-                    b_bar[i] += Z_bar[32 * t + 8 * j + i];
+                    Z_bar[32u * t + 8u * j + i] = (Z_bar[32u * t + 8u * j + i] + M_H[8u * j + i] + M_H_2[32u * t + 8u * j + i + 96u]) * (1.0 - delayed_power_2(H[32u * t + 8u * j + i + 96u]));
+                    b_bar[i] += Z_bar[32u * t + 8u * j + i];
                 }
             }
         }
@@ -398,14 +399,14 @@ void delayed_backward(const delayed_params *params, const delayed_inputs *inputs
             double *restrict const M_H = &memory->at[528];
             const double *restrict const W1 = params->W1;
             const double *restrict const Z_bar = &memory->at[288];
-            delayed_small_6(4u, &Z_bar[32 * t], W1, M_H);
+            delayed_small_6(4u, &Z_bar[32u * t], W1, M_H);
         }
         /* (2) M_H_2[t-3] = W3^T Zbar[t] */
         {
             double *restrict const M_H_2 = memory->at;
             const double *restrict const W3 = params->W3;
             const double *restrict const Z_bar = &memory->at[288];
-            delayed_small_6(4u, &Z_bar[32 * t], W3, &M_H_2[32 * t]);
+            delayed_small_6(4u, &Z_bar[32u * t], W3, &M_H_2[32u * t]);
         }
     }
     /* (3) W1bar = sum(t=1..T) Zbar[t] H[t-1]^T */
@@ -413,7 +414,7 @@ void delayed_backward(const delayed_params *params, const delayed_inputs *inputs
         double *restrict const W1_bar = gradients->W1;
         const double *restrict const Z_bar = &memory->at[288];
         const double *restrict const H = cache->H;
-        delayed_small_7(8u, Z_bar, &H[64], W1_bar);
+        delayed_small_7(8u, Z_bar, &H[64u], W1_bar);
     }
     /* (4) W3bar = sum(t=1..T) Zbar[t] H[t-3]^T */
     {
@@ -434,7 +435,7 @@ void delayed_backward(const delayed_params *params, const delayed_inputs *inputs
         double *restrict const V_bar = gradients->V;
         const double *restrict const O_bar = &memory->at[480];
         const double *restrict const H = cache->H;
-        delayed_small_9(2u, O_bar, &H[96], V_bar);
+        delayed_small_9(2u, O_bar, &H[96u], V_bar);
     }
 }
 
@@ -459,7 +460,7 @@ double delayed_loss_and_gradients(const delayed_params *params, const delayed_in
             const double *restrict const H_given = inputs->H;
             for (size_t j = 0u; j < 4u; ++j) {
                 DELAYED_SHORT
-                for (size_t i = 0u; i < 8u; ++i) { H[32 * k + 8 * j + i] = H_given[32 * k + 8 * j + i]; }
+                for (size_t i = 0u; i < 8u; ++i) { H[32u * k + 8u * j + i] = H_given[32u * k + 8u * j + i]; }
             }
         }
     }
@@ -469,14 +470,14 @@ double delayed_loss_and_gradients(const delayed_params *params, const delayed_in
             double *restrict const Z = &memory->at[288];
             const double *restrict const W1 = params->W1;
             const double *restrict const H = memory->at;
-            delayed_small_1(4u, &H[32 * t + 64], W1, Z);
+            delayed_small_1(4u, &H[32u * t + 64u], W1, Z);
         }
         /* (F1) Z[t] = W1 H[t-1] + W3 H[t-3] + U X[t] + b 1^T */
         {
             double *restrict const Z = &memory->at[288];
             const double *restrict const W3 = params->W3;
             const double *restrict const H = memory->at;
-            delayed_small_2(4u, &H[32 * t], W3, Z);
+            delayed_small_2(4u, &H[32u * t], W3, Z);
         }
         /* (F1) Z[t] = W1 H[t-1] + W3 H[t-3] + U X[t] + b 1^T
            (F2) H[t] = tanh(Z[t]) */
@@ -486,12 +487,12 @@ double delayed_loss_and_gradients(const delayed_params *params, const delayed_in
             const double *restrict const U = params->U;
             const double *restrict const X = inputs->X;
             const double *restrict const b = params->b;
-            delayed_small_3(4u, &X[12 * t], U, Z);
+            delayed_small_3(4u, &X[12u * t], U, Z);
             for (size_t j = 0u; j < 4u; ++j) {
                 DELAYED_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z[8 * j + i] = Z[8 * j + i] + b[i];
-                    H[32 * t + 8 * j + i + 96] = delayed_tanh(Z[8 * j + i]);
+                    Z[8u * j + i] = Z[8u * j + i] + b[i];
+                    H[32u * t + 8u * j + i + 96u] = delayed_tanh(Z[8u * j + i]);
                 }
             }
         }
@@ -502,11 +503,11 @@ double delayed_loss_and_gradients(const delayed_params *params, const delayed_in
             const double *restrict const V = params->V;
             const double *restrict const H = memory->at;
             const double *restrict const Y = inputs->Y;
-            delayed_small_4(4u, &H[32 * t + 96], V, &O[8 * t]);
+            delayed_small_4(4u, &H[32u * t + 96u], V, &O[8u * t]);
             for (size_t j = 0u; j < 4u; ++j) {
                 double sum_1 = 0.0;
                 for (size_t i = 0u; i < 2u; ++i) {
-                    sum_1 += delayed_power_2(O[8 * t + 2 * j + i] - Y[8 * t + 2 * j + i]);
+                    sum_1 += delayed_power_2(O[8u * t + 2u * j + i] - Y[8u * t + 2u * j + i]);
                 }
                 loss += sum_1;
             }
@@ -521,7 +522,7 @@ double delayed_loss_and_gradients(const delayed_params *params, const delayed_in
         double *restrict const M_H = &memory->at[864];
         for (size_t j = 0u; j < 4u; ++j) {
             DELAYED_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { M_H[8 * j + i] = 0.0; }
+            for (size_t i = 0u; i < 8u; ++i) { M_H[8u * j + i] = 0.0; }
         }
     }
     for (size_t k = 0u; k < 9u; ++k) {   /* k = -2, ..., 6 */
@@ -530,11 +531,12 @@ double delayed_loss_and_gradients(const delayed_params *params, const delayed_in
             double *restrict const M_H_2 = &memory->at[288];
             for (size_t j = 0u; j < 4u; ++j) {
                 DELAYED_SHORT
-                for (size_t i = 0u; i < 8u; ++i) { M_H_2[32 * k + 8 * j + i] = 0.0; }
+                for (size_t i = 0u; i < 8u; ++i) { M_H_2[32u * k + 8u * j + i] = 0.0; }
             }
         }
     }
-    for (size_t t = 6u; t-- > 0u;) {   /* t = 6, ..., 1 */
+    for (size_t t_back = 0u; t_back < 6u; ++t_back) {   /* t = 6, ..., 1 */
+        const size_t t = 5u - t_back;
         /* (1) Obar[t] = (O[t] - Y[t])/m */
         {
             double *restrict const O_bar = &memory->at[816];
@@ -542,7 +544,7 @@ double delayed_loss_and_gradients(const delayed_params *params, const delayed_in
             const double *restrict const Y = inputs->Y;
             for (size_t j = 0u; j < 4u; ++j) {
                 for (size_t i = 0u; i < 2u; ++i) {
-                    O_bar[8 * t + 2 * j + i] = 0.25 * (O[8 * t + 2 * j + i] - Y[8 * t + 2 * j + i]);
+                    O_bar[8u * t + 2u * j + i] = 0.25 * (O[8u * t + 2u * j + i] - Y[8u * t + 2u * j + i]);
                 }
             }
         }
@@ -556,12 +558,12 @@ double delayed_loss_and_gradients(const delayed_params *params, const delayed_in
             const double *restrict const M_H = &memory->at[864];
             const double *restrict const M_H_2 = &memory->at[288];
             const double *restrict const H = memory->at;
-            delayed_small_5(4u, &O_bar[8 * t], V, &Z_bar[32 * t]);
+            delayed_small_5(4u, &O_bar[8u * t], V, &Z_bar[32u * t]);
             for (size_t j = 0u; j < 4u; ++j) {
                 DELAYED_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z_bar[32 * t + 8 * j + i] = (Z_bar[32 * t + 8 * j + i] + M_H[8 * j + i] + M_H_2[32 * t + 8 * j + i + 96]) * (1.0 - delayed_power_2(H[32 * t + 8 * j + i + 96]));
-                    b_bar[i] += Z_bar[32 * t + 8 * j + i];
+                    Z_bar[32u * t + 8u * j + i] = (Z_bar[32u * t + 8u * j + i] + M_H[8u * j + i] + M_H_2[32u * t + 8u * j + i + 96u]) * (1.0 - delayed_power_2(H[32u * t + 8u * j + i + 96u]));
+                    b_bar[i] += Z_bar[32u * t + 8u * j + i];
                 }
             }
         }
@@ -570,14 +572,14 @@ double delayed_loss_and_gradients(const delayed_params *params, const delayed_in
             double *restrict const M_H = &memory->at[864];
             const double *restrict const W1 = params->W1;
             const double *restrict const Z_bar = &memory->at[576];
-            delayed_small_6(4u, &Z_bar[32 * t], W1, M_H);
+            delayed_small_6(4u, &Z_bar[32u * t], W1, M_H);
         }
         /* (2) M_H_2[t-3] = W3^T Zbar[t] */
         {
             double *restrict const M_H_2 = &memory->at[288];
             const double *restrict const W3 = params->W3;
             const double *restrict const Z_bar = &memory->at[576];
-            delayed_small_6(4u, &Z_bar[32 * t], W3, &M_H_2[32 * t]);
+            delayed_small_6(4u, &Z_bar[32u * t], W3, &M_H_2[32u * t]);
         }
     }
     /* (3) W1bar = sum(t=1..T) Zbar[t] H[t-1]^T */
@@ -585,7 +587,7 @@ double delayed_loss_and_gradients(const delayed_params *params, const delayed_in
         double *restrict const W1_bar = gradients->W1;
         const double *restrict const Z_bar = &memory->at[576];
         const double *restrict const H = memory->at;
-        delayed_small_7(8u, Z_bar, &H[64], W1_bar);
+        delayed_small_7(8u, Z_bar, &H[64u], W1_bar);
     }
     /* (4) W3bar = sum(t=1..T) Zbar[t] H[t-3]^T */
     {
@@ -606,7 +608,7 @@ double delayed_loss_and_gradients(const delayed_params *params, const delayed_in
         double *restrict const V_bar = gradients->V;
         const double *restrict const O_bar = &memory->at[816];
         const double *restrict const H = memory->at;
-        delayed_small_9(2u, O_bar, &H[96], V_bar);
+        delayed_small_9(2u, O_bar, &H[96u], V_bar);
     }
     return loss;
 }
@@ -632,7 +634,7 @@ double delayed_train_step(delayed_params *params, const delayed_inputs *inputs, 
             const double *restrict const H_given = inputs->H;
             for (size_t j = 0u; j < 4u; ++j) {
                 DELAYED_SHORT
-                for (size_t i = 0u; i < 8u; ++i) { H[32 * k + 8 * j + i] = H_given[32 * k + 8 * j + i]; }
+                for (size_t i = 0u; i < 8u; ++i) { H[32u * k + 8u * j + i] = H_given[32u * k + 8u * j + i]; }
             }
         }
     }
@@ -642,14 +644,14 @@ double delayed_train_step(delayed_params *params, const delayed_inputs *inputs, 
             double *restrict const Z = &memory->at[288];
             const double *restrict const W1 = params->W1;
             const double *restrict const H = memory->at;
-            delayed_small_1(4u, &H[32 * t + 64], W1, Z);
+            delayed_small_1(4u, &H[32u * t + 64u], W1, Z);
         }
         /* (F1) Z[t] = W1 H[t-1] + W3 H[t-3] + U X[t] + b 1^T */
         {
             double *restrict const Z = &memory->at[288];
             const double *restrict const W3 = params->W3;
             const double *restrict const H = memory->at;
-            delayed_small_2(4u, &H[32 * t], W3, Z);
+            delayed_small_2(4u, &H[32u * t], W3, Z);
         }
         /* (F1) Z[t] = W1 H[t-1] + W3 H[t-3] + U X[t] + b 1^T
            (F2) H[t] = tanh(Z[t]) */
@@ -659,12 +661,12 @@ double delayed_train_step(delayed_params *params, const delayed_inputs *inputs, 
             const double *restrict const U = params->U;
             const double *restrict const X = inputs->X;
             const double *restrict const b = params->b;
-            delayed_small_3(4u, &X[12 * t], U, Z);
+            delayed_small_3(4u, &X[12u * t], U, Z);
             for (size_t j = 0u; j < 4u; ++j) {
                 DELAYED_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z[8 * j + i] = Z[8 * j + i] + b[i];
-                    H[32 * t + 8 * j + i + 96] = delayed_tanh(Z[8 * j + i]);
+                    Z[8u * j + i] = Z[8u * j + i] + b[i];
+                    H[32u * t + 8u * j + i + 96u] = delayed_tanh(Z[8u * j + i]);
                 }
             }
         }
@@ -675,11 +677,11 @@ double delayed_train_step(delayed_params *params, const delayed_inputs *inputs, 
             const double *restrict const V = params->V;
             const double *restrict const H = memory->at;
             const double *restrict const Y = inputs->Y;
-            delayed_small_4(4u, &H[32 * t + 96], V, &O[8 * t]);
+            delayed_small_4(4u, &H[32u * t + 96u], V, &O[8u * t]);
             for (size_t j = 0u; j < 4u; ++j) {
                 double sum_1 = 0.0;
                 for (size_t i = 0u; i < 2u; ++i) {
-                    sum_1 += delayed_power_2(O[8 * t + 2 * j + i] - Y[8 * t + 2 * j + i]);
+                    sum_1 += delayed_power_2(O[8u * t + 2u * j + i] - Y[8u * t + 2u * j + i]);
                 }
                 loss += sum_1;
             }
@@ -694,7 +696,7 @@ double delayed_train_step(delayed_params *params, const delayed_inputs *inputs, 
         double *restrict const M_H = &memory->at[864];
         for (size_t j = 0u; j < 4u; ++j) {
             DELAYED_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { M_H[8 * j + i] = 0.0; }
+            for (size_t i = 0u; i < 8u; ++i) { M_H[8u * j + i] = 0.0; }
         }
     }
     for (size_t k = 0u; k < 9u; ++k) {   /* k = -2, ..., 6 */
@@ -703,11 +705,12 @@ double delayed_train_step(delayed_params *params, const delayed_inputs *inputs, 
             double *restrict const M_H_2 = &memory->at[288];
             for (size_t j = 0u; j < 4u; ++j) {
                 DELAYED_SHORT
-                for (size_t i = 0u; i < 8u; ++i) { M_H_2[32 * k + 8 * j + i] = 0.0; }
+                for (size_t i = 0u; i < 8u; ++i) { M_H_2[32u * k + 8u * j + i] = 0.0; }
             }
         }
     }
-    for (size_t t = 6u; t-- > 0u;) {   /* t = 6, ..., 1 */
+    for (size_t t_back = 0u; t_back < 6u; ++t_back) {   /* t = 6, ..., 1 */
+        const size_t t = 5u - t_back;
         /* (1) Obar[t] = (O[t] - Y[t])/m */
         {
             double *restrict const O_bar = &memory->at[816];
@@ -715,7 +718,7 @@ double delayed_train_step(delayed_params *params, const delayed_inputs *inputs, 
             const double *restrict const Y = inputs->Y;
             for (size_t j = 0u; j < 4u; ++j) {
                 for (size_t i = 0u; i < 2u; ++i) {
-                    O_bar[8 * t + 2 * j + i] = 0.25 * (O[8 * t + 2 * j + i] - Y[8 * t + 2 * j + i]);
+                    O_bar[8u * t + 2u * j + i] = 0.25 * (O[8u * t + 2u * j + i] - Y[8u * t + 2u * j + i]);
                 }
             }
         }
@@ -729,12 +732,12 @@ double delayed_train_step(delayed_params *params, const delayed_inputs *inputs, 
             const double *restrict const M_H = &memory->at[864];
             const double *restrict const M_H_2 = &memory->at[288];
             const double *restrict const H = memory->at;
-            delayed_small_5(4u, &O_bar[8 * t], V, &Z_bar[32 * t]);
+            delayed_small_5(4u, &O_bar[8u * t], V, &Z_bar[32u * t]);
             for (size_t j = 0u; j < 4u; ++j) {
                 DELAYED_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z_bar[32 * t + 8 * j + i] = (Z_bar[32 * t + 8 * j + i] + M_H[8 * j + i] + M_H_2[32 * t + 8 * j + i + 96]) * (1.0 - delayed_power_2(H[32 * t + 8 * j + i + 96]));
-                    b_bar[i] += Z_bar[32 * t + 8 * j + i];
+                    Z_bar[32u * t + 8u * j + i] = (Z_bar[32u * t + 8u * j + i] + M_H[8u * j + i] + M_H_2[32u * t + 8u * j + i + 96u]) * (1.0 - delayed_power_2(H[32u * t + 8u * j + i + 96u]));
+                    b_bar[i] += Z_bar[32u * t + 8u * j + i];
                 }
             }
         }
@@ -743,14 +746,14 @@ double delayed_train_step(delayed_params *params, const delayed_inputs *inputs, 
             double *restrict const M_H = &memory->at[864];
             const double *restrict const W1 = params->W1;
             const double *restrict const Z_bar = &memory->at[576];
-            delayed_small_6(4u, &Z_bar[32 * t], W1, M_H);
+            delayed_small_6(4u, &Z_bar[32u * t], W1, M_H);
         }
         /* (2) M_H_2[t-3] = W3^T Zbar[t] */
         {
             double *restrict const M_H_2 = &memory->at[288];
             const double *restrict const W3 = params->W3;
             const double *restrict const Z_bar = &memory->at[576];
-            delayed_small_6(4u, &Z_bar[32 * t], W3, &M_H_2[32 * t]);
+            delayed_small_6(4u, &Z_bar[32u * t], W3, &M_H_2[32u * t]);
         }
     }
     /* (3) W1bar = sum(t=1..T) Zbar[t] H[t-1]^T */
@@ -759,10 +762,10 @@ double delayed_train_step(delayed_params *params, const delayed_inputs *inputs, 
         double *restrict const W1 = params->W1;
         const double *restrict const Z_bar = &memory->at[576];
         const double *restrict const H = memory->at;
-        delayed_small_7(8u, Z_bar, &H[64], W1_bar);
+        delayed_small_7(8u, Z_bar, &H[64u], W1_bar);
         for (size_t i = 0u; i < 8u; ++i) {
             DELAYED_SHORT
-            for (size_t j = 0u; j < 8u; ++j) { W1[8 * i + j] = W1[8 * i + j] - rate * W1_bar[8 * i + j]; }
+            for (size_t j = 0u; j < 8u; ++j) { W1[8u * i + j] = W1[8u * i + j] - rate * W1_bar[8u * i + j]; }
         }
     }
     /* (4) W3bar = sum(t=1..T) Zbar[t] H[t-3]^T */
@@ -774,7 +777,7 @@ double delayed_train_step(delayed_params *params, const delayed_inputs *inputs, 
         delayed_small_7(8u, Z_bar, H, W3_bar);
         for (size_t i = 0u; i < 8u; ++i) {
             DELAYED_SHORT
-            for (size_t j = 0u; j < 8u; ++j) { W3[8 * i + j] = W3[8 * i + j] - rate * W3_bar[8 * i + j]; }
+            for (size_t j = 0u; j < 8u; ++j) { W3[8u * i + j] = W3[8u * i + j] - rate * W3_bar[8u * i + j]; }
         }
     }
     /* (5) Ubar = sum(t=1..T) Zbar[t] X[t]^T */
@@ -786,7 +789,7 @@ double delayed_train_step(delayed_params *params, const delayed_inputs *inputs, 
         delayed_small_8(3u, X, Z_bar, U_bar);
         for (size_t j = 0u; j < 3u; ++j) {
             DELAYED_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { U[8 * j + i] = U[8 * j + i] - rate * U_bar[8 * j + i]; }
+            for (size_t i = 0u; i < 8u; ++i) { U[8u * j + i] = U[8u * j + i] - rate * U_bar[8u * j + i]; }
         }
     }
     /* (7) Vbar = sum(t=1..T) Obar[t] H[t]^T */
@@ -795,10 +798,10 @@ double delayed_train_step(delayed_params *params, const delayed_inputs *inputs, 
         double *restrict const V = params->V;
         const double *restrict const O_bar = &memory->at[816];
         const double *restrict const H = memory->at;
-        delayed_small_9(2u, O_bar, &H[96], V_bar);
+        delayed_small_9(2u, O_bar, &H[96u], V_bar);
         for (size_t i = 0u; i < 2u; ++i) {
             DELAYED_SHORT
-            for (size_t j = 0u; j < 8u; ++j) { V[8 * i + j] = V[8 * i + j] - rate * V_bar[8 * i + j]; }
+            for (size_t j = 0u; j < 8u; ++j) { V[8u * i + j] = V[8u * i + j] - rate * V_bar[8u * i + j]; }
         }
     }
     /* b */
@@ -821,7 +824,7 @@ void delayed_predict(const delayed_params *params, const delayed_inputs *inputs,
             const double *restrict const H_given = inputs->H;
             for (size_t j = 0u; j < 4u; ++j) {
                 DELAYED_SHORT
-                for (size_t i = 0u; i < 8u; ++i) { H[32 * k + 8 * j + i] = H_given[32 * k + 8 * j + i]; }
+                for (size_t i = 0u; i < 8u; ++i) { H[32u * k + 8u * j + i] = H_given[32u * k + 8u * j + i]; }
             }
         }
     }
@@ -831,14 +834,14 @@ void delayed_predict(const delayed_params *params, const delayed_inputs *inputs,
             double *restrict const Z = &memory->at[288];
             const double *restrict const W1 = params->W1;
             const double *restrict const H = memory->at;
-            delayed_small_1(4u, &H[32 * t + 64], W1, Z);
+            delayed_small_1(4u, &H[32u * t + 64u], W1, Z);
         }
         /* (F1) Z[t] = W1 H[t-1] + W3 H[t-3] + U X[t] + b 1^T */
         {
             double *restrict const Z = &memory->at[288];
             const double *restrict const W3 = params->W3;
             const double *restrict const H = memory->at;
-            delayed_small_2(4u, &H[32 * t], W3, Z);
+            delayed_small_2(4u, &H[32u * t], W3, Z);
         }
         /* (F1) Z[t] = W1 H[t-1] + W3 H[t-3] + U X[t] + b 1^T
            (F2) H[t] = tanh(Z[t]) */
@@ -848,12 +851,12 @@ void delayed_predict(const delayed_params *params, const delayed_inputs *inputs,
             const double *restrict const U = params->U;
             const double *restrict const X = inputs->X;
             const double *restrict const b = params->b;
-            delayed_small_3(4u, &X[12 * t], U, Z);
+            delayed_small_3(4u, &X[12u * t], U, Z);
             for (size_t j = 0u; j < 4u; ++j) {
                 DELAYED_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z[8 * j + i] = Z[8 * j + i] + b[i];
-                    H[32 * t + 8 * j + i + 96] = delayed_tanh(Z[8 * j + i]);
+                    Z[8u * j + i] = Z[8u * j + i] + b[i];
+                    H[32u * t + 8u * j + i + 96u] = delayed_tanh(Z[8u * j + i]);
                 }
             }
         }
@@ -862,14 +865,14 @@ void delayed_predict(const delayed_params *params, const delayed_inputs *inputs,
             double *restrict const O = out->O;
             const double *restrict const V = params->V;
             const double *restrict const H = memory->at;
-            delayed_small_4(4u, &H[32 * t + 96], V, &O[8 * t]);
+            delayed_small_4(4u, &H[32u * t + 96u], V, &O[8u * t]);
         }
     }
 }
 
 double delayed_train(delayed_params *params, const delayed_inputs *inputs, double rate, size_t steps, delayed_scratch *memory)
 {
-    double loss = 0;
+    double loss = 0.0;
     for (size_t step = 0u; step < steps; ++step) {
         loss = delayed_train_step(params, inputs, rate, memory);
     }

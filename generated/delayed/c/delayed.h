@@ -8,7 +8,7 @@
 
    Memory: 1408 bytes of parameters, 1408 of gradients (only where they are asked for),
    7232 of temporaries (7232 in a training step); 1728 bytes of inputs. No heap, no recursion.
-   A training step takes 25457 floating-point operations. */
+   A training step takes 25169 floating-point operations. */
 #ifndef DELAYED_H
 #define DELAYED_H
 
@@ -27,7 +27,8 @@ extern "C" {
 #define DELAYED_CACHE_BYTES 2688u
 #define DELAYED_SCRATCH_BYTES 7232u
 #define DELAYED_STEP_BYTES 7232u
-#define DELAYED_STEP_FLOP 25457u
+#define DELAYED_FLASH_BYTES 0u   /* constants; the code comes on top */
+#define DELAYED_STEP_FLOP 25169u
 
 /* The parameters. */
 typedef struct delayed_params {

@@ -20,14 +20,14 @@
 #define DIGITS_SHORT
 #endif
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(__arm__)
 #define DIGITS_ALIGNED __attribute__((aligned(64)))
 #else
 #define DIGITS_ALIGNED
 #endif
 
 /* Temporaries of all functions; those that are never alive together share their place. */
-static float digits_memory[12544] DIGITS_ALIGNED;
+static float digits_memory[9344] DIGITS_ALIGNED;
 
 /* x * y + z, rounded once where the machine does that in one instruction. */
 #if defined(__FP_FAST_FMAF) || defined(__FMA__)
@@ -899,11 +899,11 @@ float digits_forward(const digits_params *params, const digits_inputs *inputs, d
         for (size_t first = 0u; first < m; first += 96u) {
             float *restrict const Z_A1 = digits_memory;
             const size_t count = m - first < 96u ? m - first : 96u;
-            digits_product_1(count, &X[64 * first], W_A1, Z_A1);
+            digits_product_1(count, &X[64u * first], W_A1, Z_A1);
             for (size_t j = first; j < first + count; ++j) {
                 for (size_t i = 0u; i < 64u; ++i) {
-                    Z_A1[64 * j + i - 64 * first] = Z_A1[64 * j + i - 64 * first] + b_A1[i];
-                    A1[64 * j + i] = digits_relu(Z_A1[64 * j + i - 64 * first]);
+                    Z_A1[64u * j + i - 64u * first] = Z_A1[64u * j + i - 64u * first] + b_A1[i];
+                    A1[64u * j + i] = digits_relu(Z_A1[64u * j + i - 64u * first]);
                 }
             }
         }
@@ -928,31 +928,33 @@ float digits_forward(const digits_params *params, const digits_inputs *inputs, d
         for (size_t first = 0u; first < m; first += 96u) {
             float *restrict const Z2 = &digits_memory[2048];
             const size_t count = m - first < 96u ? m - first : 96u;
-            digits_product_2(count, &A1[64 * first], W_Z2_packed, Z2);
+            digits_product_2(count, &A1[64u * first], W_Z2_packed, Z2);
             for (size_t j = first; j < first + count; ++j) {
                 float Z2_max;
                 float Z2_sum;
                 float Z2_sum_part;
                 DIGITS_SHORT
                 for (size_t i = 0u; i < 10u; ++i) {
-                    Z2[10 * j + i - 10 * first] = Z2[10 * j + i - 10 * first] + b_Z2[i];
+                    Z2[10u * j + i - 10u * first] = Z2[10u * j + i - 10u * first] + b_Z2[i];
                 }
                 float top_1 = -HUGE_VALF;
                 for (size_t i = 0u; i < 10u; ++i) {
-                    top_1 = Z2[10 * j + i - 10 * first] > top_1 ? Z2[10 * j + i - 10 * first] : top_1;
+                    top_1 = Z2[10u * j + i - 10u * first] > top_1 ? Z2[10u * j + i - 10u * first] : top_1;
                 }
                 Z2_max = top_1;
                 DIGITS_SHORT
-                for (size_t i = 0u; i < 10u; ++i) { Z2_exp[i] = digits_exp(Z2[10 * j + i - 10 * first] - Z2_max); }
+                for (size_t i = 0u; i < 10u; ++i) {
+                    Z2_exp[i] = digits_exp(Z2[10u * j + i - 10u * first] - Z2_max);
+                }
                 float sum_2 = 0.0f;
                 for (size_t i = 0u; i < 10u; ++i) { sum_2 += Z2_exp[i]; }
                 Z2_sum = sum_2;
                 DIGITS_SHORT
-                for (size_t i = 0u; i < 10u; ++i) { P[10 * j + i] = Z2_exp[i] / Z2_sum; }
+                for (size_t i = 0u; i < 10u; ++i) { P[10u * j + i] = Z2_exp[i] / Z2_sum; }
                 Z2_sum_part = -(digits_log(Z2_sum) + Z2_max);
                 float sum_3 = 0.0f;
                 for (size_t i = 0u; i < 10u; ++i) {
-                    sum_3 += Y[10 * j + i] * (Z2[10 * j + i - 10 * first] + Z2_sum_part);
+                    sum_3 += Y[10u * j + i] * (Z2[10u * j + i - 10u * first] + Z2_sum_part);
                 }
                 loss += sum_3;
             }
@@ -979,8 +981,8 @@ void digits_backward(const digits_params *params, const digits_inputs *inputs, c
         for (size_t j = 0u; j < m; ++j) {
             DIGITS_SHORT
             for (size_t i = 0u; i < 10u; ++i) {
-                Z2_bar[10 * j + i] = (1.0f / (float)m) * (P[10 * j + i] - Y[10 * j + i]);
-                b_Z2_bar[i] += Z2_bar[10 * j + i];
+                Z2_bar[10u * j + i] = (1.0f / (float)m) * (P[10u * j + i] - Y[10u * j + i]);
+                b_Z2_bar[i] += Z2_bar[10u * j + i];
             }
         }
     }
@@ -1002,11 +1004,11 @@ void digits_backward(const digits_params *params, const digits_inputs *inputs, c
         for (size_t i = 0u; i < 64u; ++i) { b_A1_bar[i] = 0.0f; }
         for (size_t first = 0u; first < m; first += 96u) {
             const size_t count = m - first < 96u ? m - first : 96u;
-            digits_product_4(count, &Z2_bar[10 * first], W_Z2, &Z_A1_bar[64 * first]);
+            digits_product_4(count, &Z2_bar[10u * first], W_Z2, &Z_A1_bar[64u * first]);
             for (size_t j = first; j < first + count; ++j) {
                 for (size_t i = 0u; i < 64u; ++i) {
-                    Z_A1_bar[64 * j + i] = Z_A1_bar[64 * j + i] * digits_step(A1[64 * j + i]);
-                    b_A1_bar[i] += Z_A1_bar[64 * j + i];
+                    Z_A1_bar[64u * j + i] = Z_A1_bar[64u * j + i] * digits_step(A1[64u * j + i]);
+                    b_A1_bar[i] += Z_A1_bar[64u * j + i];
                 }
             }
         }
@@ -1034,11 +1036,11 @@ float digits_loss_and_gradients(const digits_params *params, const digits_inputs
         for (size_t first = 0u; first < m; first += 96u) {
             float *restrict const Z_A1 = digits_memory;
             const size_t count = m - first < 96u ? m - first : 96u;
-            digits_product_1(count, &X[64 * first], W_A1, Z_A1);
+            digits_product_1(count, &X[64u * first], W_A1, Z_A1);
             for (size_t j = first; j < first + count; ++j) {
                 for (size_t i = 0u; i < 64u; ++i) {
-                    Z_A1[64 * j + i - 64 * first] = Z_A1[64 * j + i - 64 * first] + b_A1[i];
-                    A1[64 * j + i] = digits_relu(Z_A1[64 * j + i - 64 * first]);
+                    Z_A1[64u * j + i - 64u * first] = Z_A1[64u * j + i - 64u * first] + b_A1[i];
+                    A1[64u * j + i] = digits_relu(Z_A1[64u * j + i - 64u * first]);
                 }
             }
         }
@@ -1068,22 +1070,24 @@ float digits_loss_and_gradients(const digits_params *params, const digits_inputs
         for (size_t first = 0u; first < m; first += 96u) {
             float *restrict const Z2 = &digits_memory[2048];
             const size_t count = m - first < 96u ? m - first : 96u;
-            digits_product_2(count, &A1[64 * first], W_Z2_packed, Z2);
+            digits_product_2(count, &A1[64u * first], W_Z2_packed, Z2);
             for (size_t j = first; j < first + count; ++j) {
                 float Z2_max;
                 float Z2_sum;
                 float Z2_sum_part;
                 DIGITS_SHORT
                 for (size_t i = 0u; i < 10u; ++i) {
-                    Z2[10 * j + i - 10 * first] = Z2[10 * j + i - 10 * first] + b_Z2[i];
+                    Z2[10u * j + i - 10u * first] = Z2[10u * j + i - 10u * first] + b_Z2[i];
                 }
                 float top_1 = -HUGE_VALF;
                 for (size_t i = 0u; i < 10u; ++i) {
-                    top_1 = Z2[10 * j + i - 10 * first] > top_1 ? Z2[10 * j + i - 10 * first] : top_1;
+                    top_1 = Z2[10u * j + i - 10u * first] > top_1 ? Z2[10u * j + i - 10u * first] : top_1;
                 }
                 Z2_max = top_1;
                 DIGITS_SHORT
-                for (size_t i = 0u; i < 10u; ++i) { Z2_exp[i] = digits_exp(Z2[10 * j + i - 10 * first] - Z2_max); }
+                for (size_t i = 0u; i < 10u; ++i) {
+                    Z2_exp[i] = digits_exp(Z2[10u * j + i - 10u * first] - Z2_max);
+                }
                 float sum_2 = 0.0f;
                 for (size_t i = 0u; i < 10u; ++i) { sum_2 += Z2_exp[i]; }
                 Z2_sum = sum_2;
@@ -1092,13 +1096,13 @@ float digits_loss_and_gradients(const digits_params *params, const digits_inputs
                 Z2_sum_part = -(digits_log(Z2_sum) + Z2_max);
                 float sum_3 = 0.0f;
                 for (size_t i = 0u; i < 10u; ++i) {
-                    sum_3 += Y[10 * j + i] * (Z2[10 * j + i - 10 * first] + Z2_sum_part);
+                    sum_3 += Y[10u * j + i] * (Z2[10u * j + i - 10u * first] + Z2_sum_part);
                 }
                 loss += sum_3;
                 DIGITS_SHORT
                 for (size_t i = 0u; i < 10u; ++i) {
-                    Z2_bar[10 * j + i] = (1.0f / (float)m) * (P[i] - Y[10 * j + i]);
-                    b_Z2_bar[i] += Z2_bar[10 * j + i];
+                    Z2_bar[10u * j + i] = (1.0f / (float)m) * (P[i] - Y[10u * j + i]);
+                    b_Z2_bar[i] += Z2_bar[10u * j + i];
                 }
             }
         }
@@ -1125,11 +1129,11 @@ float digits_loss_and_gradients(const digits_params *params, const digits_inputs
         for (size_t i = 0u; i < 64u; ++i) { b_A1_bar[i] = 0.0f; }
         for (size_t first = 0u; first < m; first += 96u) {
             const size_t count = m - first < 96u ? m - first : 96u;
-            digits_product_4(count, &Z2_bar[10 * first], W_Z2, &Z_A1_bar[64 * first]);
+            digits_product_4(count, &Z2_bar[10u * first], W_Z2, &Z_A1_bar[64u * first]);
             for (size_t j = first; j < first + count; ++j) {
                 for (size_t i = 0u; i < 64u; ++i) {
-                    Z_A1_bar[64 * j + i] = Z_A1_bar[64 * j + i] * digits_step(A1[64 * j + i]);
-                    b_A1_bar[i] += Z_A1_bar[64 * j + i];
+                    Z_A1_bar[64u * j + i] = Z_A1_bar[64u * j + i] * digits_step(A1[64u * j + i]);
+                    b_A1_bar[i] += Z_A1_bar[64u * j + i];
                 }
             }
         }
@@ -1151,25 +1155,25 @@ float digits_train_step(digits_params *params, const digits_inputs *inputs, floa
     /* (F1) Z_A1 = W_A1 X + b_A1 1^T
        (F2) A1 = relu(Z_A1) */
     {
-        float *restrict const A1 = &digits_memory[6144];
+        float *restrict const A1 = digits_memory;
         const float *restrict const W_A1 = params->W_A1;
         const float *restrict const X = inputs->X;
         const float *restrict const b_A1 = params->b_A1;
         for (size_t first = 0u; first < m; first += 96u) {
-            float *restrict const Z_A1 = digits_memory;
+            float *restrict const Z_A1 = &digits_memory[3200];
             const size_t count = m - first < 96u ? m - first : 96u;
-            digits_product_1(count, &X[64 * first], W_A1, Z_A1);
+            digits_product_1(count, &X[64u * first], W_A1, Z_A1);
             for (size_t j = first; j < first + count; ++j) {
                 for (size_t i = 0u; i < 64u; ++i) {
-                    Z_A1[64 * j + i - 64 * first] = Z_A1[64 * j + i - 64 * first] + b_A1[i];
-                    A1[64 * j + i] = digits_relu(Z_A1[64 * j + i - 64 * first]);
+                    Z_A1[64u * j + i - 64u * first] = Z_A1[64u * j + i - 64u * first] + b_A1[i];
+                    A1[64u * j + i] = digits_relu(Z_A1[64u * j + i - 64u * first]);
                 }
             }
         }
     }
     /* W_Z2_packed: W_Z2 in panels */
     {
-        float *restrict const W_Z2_packed = digits_memory;
+        float *restrict const W_Z2_packed = &digits_memory[3200];
         const float *restrict const W_Z2 = params->W_Z2;
         digits_pack_1(W_Z2, W_Z2_packed);
     }
@@ -1179,35 +1183,37 @@ float digits_train_step(digits_params *params, const digits_inputs *inputs, floa
        (1) Z2bar = (P - Y)/m
        (3) bbar_Z2 = Z2bar 1 */
     {
-        float *restrict const Z2_exp = &digits_memory[3518];
-        float *restrict const P = &digits_memory[3508];
-        float *restrict const Z2_bar = &digits_memory[3008];
-        float *restrict const b_Z2_bar = &digits_memory[4160];
-        const float *restrict const A1 = &digits_memory[6144];
+        float *restrict const Z2_exp = &digits_memory[6218];
+        float *restrict const P = &digits_memory[6208];
+        float *restrict const Z2_bar = &digits_memory[7360];
+        float *restrict const b_Z2_bar = &digits_memory[7860];
+        const float *restrict const A1 = digits_memory;
         const float *restrict const b_Z2 = params->b_Z2;
         const float *restrict const Y = inputs->Y;
-        const float *restrict const W_Z2_packed = digits_memory;
+        const float *restrict const W_Z2_packed = &digits_memory[3200];
         loss = 0.0f;
         for (size_t i = 0u; i < 10u; ++i) { b_Z2_bar[i] = 0.0f; }
         for (size_t first = 0u; first < m; first += 96u) {
-            float *restrict const Z2 = &digits_memory[2048];
+            float *restrict const Z2 = &digits_memory[5248];
             const size_t count = m - first < 96u ? m - first : 96u;
-            digits_product_2(count, &A1[64 * first], W_Z2_packed, Z2);
+            digits_product_2(count, &A1[64u * first], W_Z2_packed, Z2);
             for (size_t j = first; j < first + count; ++j) {
                 float Z2_max;
                 float Z2_sum;
                 float Z2_sum_part;
                 DIGITS_SHORT
                 for (size_t i = 0u; i < 10u; ++i) {
-                    Z2[10 * j + i - 10 * first] = Z2[10 * j + i - 10 * first] + b_Z2[i];
+                    Z2[10u * j + i - 10u * first] = Z2[10u * j + i - 10u * first] + b_Z2[i];
                 }
                 float top_1 = -HUGE_VALF;
                 for (size_t i = 0u; i < 10u; ++i) {
-                    top_1 = Z2[10 * j + i - 10 * first] > top_1 ? Z2[10 * j + i - 10 * first] : top_1;
+                    top_1 = Z2[10u * j + i - 10u * first] > top_1 ? Z2[10u * j + i - 10u * first] : top_1;
                 }
                 Z2_max = top_1;
                 DIGITS_SHORT
-                for (size_t i = 0u; i < 10u; ++i) { Z2_exp[i] = digits_exp(Z2[10 * j + i - 10 * first] - Z2_max); }
+                for (size_t i = 0u; i < 10u; ++i) {
+                    Z2_exp[i] = digits_exp(Z2[10u * j + i - 10u * first] - Z2_max);
+                }
                 float sum_2 = 0.0f;
                 for (size_t i = 0u; i < 10u; ++i) { sum_2 += Z2_exp[i]; }
                 Z2_sum = sum_2;
@@ -1216,13 +1222,13 @@ float digits_train_step(digits_params *params, const digits_inputs *inputs, floa
                 Z2_sum_part = -(digits_log(Z2_sum) + Z2_max);
                 float sum_3 = 0.0f;
                 for (size_t i = 0u; i < 10u; ++i) {
-                    sum_3 += Y[10 * j + i] * (Z2[10 * j + i - 10 * first] + Z2_sum_part);
+                    sum_3 += Y[10u * j + i] * (Z2[10u * j + i - 10u * first] + Z2_sum_part);
                 }
                 loss += sum_3;
                 DIGITS_SHORT
                 for (size_t i = 0u; i < 10u; ++i) {
-                    Z2_bar[10 * j + i] = (1.0f / (float)m) * (P[i] - Y[10 * j + i]);
-                    b_Z2_bar[i] += Z2_bar[10 * j + i];
+                    Z2_bar[10u * j + i] = (1.0f / (float)m) * (P[i] - Y[10u * j + i]);
+                    b_Z2_bar[i] += Z2_bar[10u * j + i];
                 }
             }
         }
@@ -1234,33 +1240,33 @@ float digits_train_step(digits_params *params, const digits_inputs *inputs, floa
     /* (4) Zbar_A1 = (W_Z2^T Z2bar) o [A1 > 0]
        (6) bbar_A1 = Zbar_A1 1 */
     {
-        float *restrict const Z_A1_bar = &digits_memory[9344];
-        float *restrict const b_A1_bar = &digits_memory[4096];
+        float *restrict const Z_A1_bar = &digits_memory[4096];
+        float *restrict const b_A1_bar = &digits_memory[7296];
         const float *restrict const W_Z2 = params->W_Z2;
-        const float *restrict const Z2_bar = &digits_memory[3008];
-        const float *restrict const A1 = &digits_memory[6144];
+        const float *restrict const Z2_bar = &digits_memory[7360];
+        const float *restrict const A1 = digits_memory;
         for (size_t i = 0u; i < 64u; ++i) { b_A1_bar[i] = 0.0f; }
         for (size_t first = 0u; first < m; first += 96u) {
             const size_t count = m - first < 96u ? m - first : 96u;
-            digits_product_4(count, &Z2_bar[10 * first], W_Z2, &Z_A1_bar[64 * first]);
+            digits_product_4(count, &Z2_bar[10u * first], W_Z2, &Z_A1_bar[64u * first]);
             for (size_t j = first; j < first + count; ++j) {
                 for (size_t i = 0u; i < 64u; ++i) {
-                    Z_A1_bar[64 * j + i] = Z_A1_bar[64 * j + i] * digits_step(A1[64 * j + i]);
-                    b_A1_bar[i] += Z_A1_bar[64 * j + i];
+                    Z_A1_bar[64u * j + i] = Z_A1_bar[64u * j + i] * digits_step(A1[64u * j + i]);
+                    b_A1_bar[i] += Z_A1_bar[64u * j + i];
                 }
             }
         }
     }
     /* (2) Wbar_Z2 = Z2bar A1^T */
     {
-        float *restrict const W_Z2_bar = digits_memory;
+        float *restrict const W_Z2_bar = &digits_memory[3200];
         float *restrict const W_Z2 = params->W_Z2;
-        const float *restrict const Z2_bar = &digits_memory[3008];
-        const float *restrict const A1 = &digits_memory[6144];
+        const float *restrict const Z2_bar = &digits_memory[7360];
+        const float *restrict const A1 = digits_memory;
         digits_product_3(10u, m, Z2_bar, A1, W_Z2_bar);
         for (size_t i = 0u; i < 10u; ++i) {
             for (size_t j = 0u; j < 64u; ++j) {
-                W_Z2[64 * i + j] = W_Z2[64 * i + j] - rate * W_Z2_bar[64 * i + j];
+                W_Z2[64u * i + j] = W_Z2[64u * i + j] - rate * W_Z2_bar[64u * i + j];
             }
         }
     }
@@ -1268,19 +1274,19 @@ float digits_train_step(digits_params *params, const digits_inputs *inputs, floa
     {
         float *restrict const W_A1_bar = digits_memory;
         float *restrict const W_A1 = params->W_A1;
-        const float *restrict const Z_A1_bar = &digits_memory[9344];
+        const float *restrict const Z_A1_bar = &digits_memory[4096];
         const float *restrict const X = inputs->X;
         digits_product_5(64u, m, X, Z_A1_bar, W_A1_bar);
         for (size_t j = 0u; j < 64u; ++j) {
             for (size_t i = 0u; i < 64u; ++i) {
-                W_A1[64 * j + i] = W_A1[64 * j + i] - rate * W_A1_bar[64 * j + i];
+                W_A1[64u * j + i] = W_A1[64u * j + i] - rate * W_A1_bar[64u * j + i];
             }
         }
     }
     /* b_A1 */
     {
         float *restrict const b_A1 = params->b_A1;
-        const float *restrict const b_A1_bar = &digits_memory[4096];
+        const float *restrict const b_A1_bar = &digits_memory[7296];
         for (size_t i = 0u; i < 64u; ++i) {
             b_A1[i] = b_A1[i] - rate * b_A1_bar[i];
         }
@@ -1288,7 +1294,7 @@ float digits_train_step(digits_params *params, const digits_inputs *inputs, floa
     /* b_Z2 */
     {
         float *restrict const b_Z2 = params->b_Z2;
-        const float *restrict const b_Z2_bar = &digits_memory[4160];
+        const float *restrict const b_Z2_bar = &digits_memory[7860];
         for (size_t i = 0u; i < 10u; ++i) {
             b_Z2[i] = b_Z2[i] - rate * b_Z2_bar[i];
         }
@@ -1309,11 +1315,11 @@ void digits_predict(const digits_params *params, const digits_inputs *inputs, di
         for (size_t first = 0u; first < m; first += 96u) {
             float *restrict const Z_A1 = digits_memory;
             const size_t count = m - first < 96u ? m - first : 96u;
-            digits_product_1(count, &X[64 * first], W_A1, Z_A1);
+            digits_product_1(count, &X[64u * first], W_A1, Z_A1);
             for (size_t j = first; j < first + count; ++j) {
                 for (size_t i = 0u; i < 64u; ++i) {
-                    Z_A1[64 * j + i - 64 * first] = Z_A1[64 * j + i - 64 * first] + b_A1[i];
-                    A1[64 * j + i] = digits_relu(Z_A1[64 * j + i - 64 * first]);
+                    Z_A1[64u * j + i - 64u * first] = Z_A1[64u * j + i - 64u * first] + b_A1[i];
+                    A1[64u * j + i] = digits_relu(Z_A1[64u * j + i - 64u * first]);
                 }
             }
         }
@@ -1335,26 +1341,28 @@ void digits_predict(const digits_params *params, const digits_inputs *inputs, di
         for (size_t first = 0u; first < m; first += 96u) {
             float *restrict const Z2 = &digits_memory[2048];
             const size_t count = m - first < 96u ? m - first : 96u;
-            digits_product_2(count, &A1[64 * first], W_Z2_packed, Z2);
+            digits_product_2(count, &A1[64u * first], W_Z2_packed, Z2);
             for (size_t j = first; j < first + count; ++j) {
                 float Z2_max;
                 float Z2_sum;
                 DIGITS_SHORT
                 for (size_t i = 0u; i < 10u; ++i) {
-                    Z2[10 * j + i - 10 * first] = Z2[10 * j + i - 10 * first] + b_Z2[i];
+                    Z2[10u * j + i - 10u * first] = Z2[10u * j + i - 10u * first] + b_Z2[i];
                 }
                 float top_1 = -HUGE_VALF;
                 for (size_t i = 0u; i < 10u; ++i) {
-                    top_1 = Z2[10 * j + i - 10 * first] > top_1 ? Z2[10 * j + i - 10 * first] : top_1;
+                    top_1 = Z2[10u * j + i - 10u * first] > top_1 ? Z2[10u * j + i - 10u * first] : top_1;
                 }
                 Z2_max = top_1;
                 DIGITS_SHORT
-                for (size_t i = 0u; i < 10u; ++i) { Z2_exp[i] = digits_exp(Z2[10 * j + i - 10 * first] - Z2_max); }
+                for (size_t i = 0u; i < 10u; ++i) {
+                    Z2_exp[i] = digits_exp(Z2[10u * j + i - 10u * first] - Z2_max);
+                }
                 float sum_2 = 0.0f;
                 for (size_t i = 0u; i < 10u; ++i) { sum_2 += Z2_exp[i]; }
                 Z2_sum = sum_2;
                 DIGITS_SHORT
-                for (size_t i = 0u; i < 10u; ++i) { P[10 * j + i] = Z2_exp[i] / Z2_sum; }
+                for (size_t i = 0u; i < 10u; ++i) { P[10u * j + i] = Z2_exp[i] / Z2_sum; }
             }
         }
     }
@@ -1362,7 +1370,7 @@ void digits_predict(const digits_params *params, const digits_inputs *inputs, di
 
 float digits_train(digits_params *params, const digits_inputs *inputs, float rate, size_t steps)
 {
-    float loss = 0;
+    float loss = 0.0f;
     for (size_t step = 0u; step < steps; ++step) {
         loss = digits_train_step(params, inputs, rate);
     }

@@ -20,7 +20,7 @@
 #define IRIS_SHORT
 #endif
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(__arm__)
 #define IRIS_ALIGNED __attribute__((aligned(64)))
 #else
 #define IRIS_ALIGNED
@@ -266,8 +266,8 @@ double iris_forward(const iris_params *params, const iris_inputs *inputs, iris_c
         for (size_t j = 0u; j < 25u; ++j) {
             IRIS_SHORT
             for (size_t i = 0u; i < 16u; ++i) {
-                Z_A1[16 * j + i] = Z_A1[16 * j + i] + b_A1[i];
-                A1[16 * j + i] = iris_tanh(Z_A1[16 * j + i]);
+                Z_A1[16u * j + i] = Z_A1[16u * j + i] + b_A1[i];
+                A1[16u * j + i] = iris_tanh(Z_A1[16u * j + i]);
             }
         }
     }
@@ -283,8 +283,8 @@ double iris_forward(const iris_params *params, const iris_inputs *inputs, iris_c
         for (size_t j = 0u; j < 25u; ++j) { Z2_max[j] = -HUGE_VAL; }
         for (size_t i = 0u; i < 3u; ++i) {
             for (size_t j = 0u; j < 25u; ++j) {
-                Z2[25 * i + j] = Z2[25 * i + j] + b_Z2[i];
-                Z2_max[j] = Z2[25 * i + j] > Z2_max[j] ? Z2[25 * i + j] : Z2_max[j];
+                Z2[25u * i + j] = Z2[25u * i + j] + b_Z2[i];
+                Z2_max[j] = Z2[25u * i + j] > Z2_max[j] ? Z2[25u * i + j] : Z2_max[j];
             }
         }
     }
@@ -297,8 +297,8 @@ double iris_forward(const iris_params *params, const iris_inputs *inputs, iris_c
         for (size_t j = 0u; j < 25u; ++j) { Z2_sum[j] = 0.0; }
         for (size_t i = 0u; i < 3u; ++i) {
             for (size_t j = 0u; j < 25u; ++j) {
-                Z2_exp[25 * i + j] = iris_exp(Z2[25 * i + j] - Z2_max[j]);
-                Z2_sum[j] += Z2_exp[25 * i + j];
+                Z2_exp[25u * i + j] = iris_exp(Z2[25u * i + j] - Z2_max[j]);
+                Z2_sum[j] += Z2_exp[25u * i + j];
             }
         }
     }
@@ -308,7 +308,7 @@ double iris_forward(const iris_params *params, const iris_inputs *inputs, iris_c
         const double *restrict const Z2_exp = &iris_memory[75];
         const double *restrict const Z2_sum = &iris_memory[175];
         for (size_t i = 0u; i < 3u; ++i) {
-            for (size_t j = 0u; j < 25u; ++j) { P[25 * i + j] = Z2_exp[25 * i + j] / Z2_sum[j]; }
+            for (size_t j = 0u; j < 25u; ++j) { P[25u * i + j] = Z2_exp[25u * i + j] / Z2_sum[j]; }
         }
     }
     /* (F5) loss = -sum(Y o (Z2 - 1 lse(Z2)))/m */
@@ -322,7 +322,7 @@ double iris_forward(const iris_params *params, const iris_inputs *inputs, iris_c
             double Z2_sum_part;
             Z2_sum_part = -(iris_log(Z2_sum[j]) + Z2_max[j]);
             double sum_1 = 0.0;
-            for (size_t i = 0u; i < 3u; ++i) { sum_1 += Y[3 * j + i] * (Z2[25 * i + j] + Z2_sum_part); }
+            for (size_t i = 0u; i < 3u; ++i) { sum_1 += Y[3u * j + i] * (Z2[25u * i + j] + Z2_sum_part); }
             loss += sum_1;
         }
     }
@@ -344,10 +344,10 @@ void iris_backward(const iris_params *params, const iris_inputs *inputs, const i
         const double *restrict const Y = inputs->Y;
         for (size_t i = 0u; i < 3u; ++i) {
             for (size_t j = 0u; j < 25u; ++j) {
-                Z2_bar[25 * i + j] = 0.040000000000000001 * (P[25 * i + j] - Y[3 * j + i]);
+                Z2_bar[25u * i + j] = 0.040000000000000001 * (P[25u * i + j] - Y[3u * j + i]);
             }
             double sum_1 = 0.0;
-            for (size_t j = 0u; j < 25u; ++j) { sum_1 += Z2_bar[25 * i + j]; }
+            for (size_t j = 0u; j < 25u; ++j) { sum_1 += Z2_bar[25u * i + j]; }
             b_Z2_bar[i] = sum_1;
         }
     }
@@ -371,8 +371,8 @@ void iris_backward(const iris_params *params, const iris_inputs *inputs, const i
         for (size_t j = 0u; j < 25u; ++j) {
             IRIS_SHORT
             for (size_t i = 0u; i < 16u; ++i) {
-                Z_A1_bar[16 * j + i] = Z_A1_bar[16 * j + i] * (1.0 - iris_power_2(A1[16 * j + i]));
-                b_A1_bar[i] += Z_A1_bar[16 * j + i];
+                Z_A1_bar[16u * j + i] = Z_A1_bar[16u * j + i] * (1.0 - iris_power_2(A1[16u * j + i]));
+                b_A1_bar[i] += Z_A1_bar[16u * j + i];
             }
         }
     }
@@ -400,8 +400,8 @@ double iris_loss_and_gradients(const iris_params *params, const iris_inputs *inp
         for (size_t j = 0u; j < 25u; ++j) {
             IRIS_SHORT
             for (size_t i = 0u; i < 16u; ++i) {
-                Z_A1[16 * j + i] = Z_A1[16 * j + i] + b_A1[i];
-                A1[16 * j + i] = iris_tanh(Z_A1[16 * j + i]);
+                Z_A1[16u * j + i] = Z_A1[16u * j + i] + b_A1[i];
+                A1[16u * j + i] = iris_tanh(Z_A1[16u * j + i]);
             }
         }
     }
@@ -417,8 +417,8 @@ double iris_loss_and_gradients(const iris_params *params, const iris_inputs *inp
         for (size_t j = 0u; j < 25u; ++j) { Z2_max[j] = -HUGE_VAL; }
         for (size_t i = 0u; i < 3u; ++i) {
             for (size_t j = 0u; j < 25u; ++j) {
-                Z2[25 * i + j] = Z2[25 * i + j] + b_Z2[i];
-                Z2_max[j] = Z2[25 * i + j] > Z2_max[j] ? Z2[25 * i + j] : Z2_max[j];
+                Z2[25u * i + j] = Z2[25u * i + j] + b_Z2[i];
+                Z2_max[j] = Z2[25u * i + j] > Z2_max[j] ? Z2[25u * i + j] : Z2_max[j];
             }
         }
     }
@@ -431,8 +431,8 @@ double iris_loss_and_gradients(const iris_params *params, const iris_inputs *inp
         for (size_t j = 0u; j < 25u; ++j) { Z2_sum[j] = 0.0; }
         for (size_t i = 0u; i < 3u; ++i) {
             for (size_t j = 0u; j < 25u; ++j) {
-                Z2_exp[25 * i + j] = iris_exp(Z2[25 * i + j] - Z2_max[j]);
-                Z2_sum[j] += Z2_exp[25 * i + j];
+                Z2_exp[25u * i + j] = iris_exp(Z2[25u * i + j] - Z2_max[j]);
+                Z2_sum[j] += Z2_exp[25u * i + j];
             }
         }
     }
@@ -447,11 +447,11 @@ double iris_loss_and_gradients(const iris_params *params, const iris_inputs *inp
         const double *restrict const Y = inputs->Y;
         for (size_t i = 0u; i < 3u; ++i) {
             for (size_t j = 0u; j < 25u; ++j) {
-                const double P = Z2_exp[25 * i + j] / Z2_sum[j];
-                Z2_bar[25 * i + j] = 0.040000000000000001 * (P - Y[3 * j + i]);
+                const double P = Z2_exp[25u * i + j] / Z2_sum[j];
+                Z2_bar[25u * i + j] = 0.040000000000000001 * (P - Y[3u * j + i]);
             }
             double sum_1 = 0.0;
-            for (size_t j = 0u; j < 25u; ++j) { sum_1 += Z2_bar[25 * i + j]; }
+            for (size_t j = 0u; j < 25u; ++j) { sum_1 += Z2_bar[25u * i + j]; }
             b_Z2_bar[i] = sum_1;
         }
     }
@@ -466,7 +466,7 @@ double iris_loss_and_gradients(const iris_params *params, const iris_inputs *inp
             double Z2_sum_part;
             Z2_sum_part = -(iris_log(Z2_sum[j]) + Z2_max[j]);
             double sum_2 = 0.0;
-            for (size_t i = 0u; i < 3u; ++i) { sum_2 += Y[3 * j + i] * (Z2[25 * i + j] + Z2_sum_part); }
+            for (size_t i = 0u; i < 3u; ++i) { sum_2 += Y[3u * j + i] * (Z2[25u * i + j] + Z2_sum_part); }
             loss += sum_2;
         }
     }
@@ -494,8 +494,8 @@ double iris_loss_and_gradients(const iris_params *params, const iris_inputs *inp
         for (size_t j = 0u; j < 25u; ++j) {
             IRIS_SHORT
             for (size_t i = 0u; i < 16u; ++i) {
-                Z_A1_bar[16 * j + i] = Z_A1_bar[16 * j + i] * (1.0 - iris_power_2(A1[16 * j + i]));
-                b_A1_bar[i] += Z_A1_bar[16 * j + i];
+                Z_A1_bar[16u * j + i] = Z_A1_bar[16u * j + i] * (1.0 - iris_power_2(A1[16u * j + i]));
+                b_A1_bar[i] += Z_A1_bar[16u * j + i];
             }
         }
     }
@@ -524,8 +524,8 @@ double iris_train_step(iris_params *params, const iris_inputs *inputs, double ra
         for (size_t j = 0u; j < 25u; ++j) {
             IRIS_SHORT
             for (size_t i = 0u; i < 16u; ++i) {
-                Z_A1[16 * j + i] = Z_A1[16 * j + i] + b_A1[i];
-                A1[16 * j + i] = iris_tanh(Z_A1[16 * j + i]);
+                Z_A1[16u * j + i] = Z_A1[16u * j + i] + b_A1[i];
+                A1[16u * j + i] = iris_tanh(Z_A1[16u * j + i]);
             }
         }
     }
@@ -541,8 +541,8 @@ double iris_train_step(iris_params *params, const iris_inputs *inputs, double ra
         for (size_t j = 0u; j < 25u; ++j) { Z2_max[j] = -HUGE_VAL; }
         for (size_t i = 0u; i < 3u; ++i) {
             for (size_t j = 0u; j < 25u; ++j) {
-                Z2[25 * i + j] = Z2[25 * i + j] + b_Z2[i];
-                Z2_max[j] = Z2[25 * i + j] > Z2_max[j] ? Z2[25 * i + j] : Z2_max[j];
+                Z2[25u * i + j] = Z2[25u * i + j] + b_Z2[i];
+                Z2_max[j] = Z2[25u * i + j] > Z2_max[j] ? Z2[25u * i + j] : Z2_max[j];
             }
         }
     }
@@ -555,8 +555,8 @@ double iris_train_step(iris_params *params, const iris_inputs *inputs, double ra
         for (size_t j = 0u; j < 25u; ++j) { Z2_sum[j] = 0.0; }
         for (size_t i = 0u; i < 3u; ++i) {
             for (size_t j = 0u; j < 25u; ++j) {
-                Z2_exp[25 * i + j] = iris_exp(Z2[25 * i + j] - Z2_max[j]);
-                Z2_sum[j] += Z2_exp[25 * i + j];
+                Z2_exp[25u * i + j] = iris_exp(Z2[25u * i + j] - Z2_max[j]);
+                Z2_sum[j] += Z2_exp[25u * i + j];
             }
         }
     }
@@ -572,11 +572,11 @@ double iris_train_step(iris_params *params, const iris_inputs *inputs, double ra
         for (size_t i = 0u; i < 3u; ++i) {
             double b_Z2_bar;
             for (size_t j = 0u; j < 25u; ++j) {
-                const double P = Z2_exp[25 * i + j] / Z2_sum[j];
-                Z2_bar[25 * i + j] = 0.040000000000000001 * (P - Y[3 * j + i]);
+                const double P = Z2_exp[25u * i + j] / Z2_sum[j];
+                Z2_bar[25u * i + j] = 0.040000000000000001 * (P - Y[3u * j + i]);
             }
             double sum_1 = 0.0;
-            for (size_t j = 0u; j < 25u; ++j) { sum_1 += Z2_bar[25 * i + j]; }
+            for (size_t j = 0u; j < 25u; ++j) { sum_1 += Z2_bar[25u * i + j]; }
             b_Z2_bar = sum_1;
             b_Z2[i] = b_Z2[i] - rate * b_Z2_bar;
         }
@@ -592,7 +592,7 @@ double iris_train_step(iris_params *params, const iris_inputs *inputs, double ra
             double Z2_sum_part;
             Z2_sum_part = -(iris_log(Z2_sum[j]) + Z2_max[j]);
             double sum_2 = 0.0;
-            for (size_t i = 0u; i < 3u; ++i) { sum_2 += Y[3 * j + i] * (Z2[25 * i + j] + Z2_sum_part); }
+            for (size_t i = 0u; i < 3u; ++i) { sum_2 += Y[3u * j + i] * (Z2[25u * i + j] + Z2_sum_part); }
             loss += sum_2;
         }
     }
@@ -613,8 +613,8 @@ double iris_train_step(iris_params *params, const iris_inputs *inputs, double ra
         for (size_t j = 0u; j < 25u; ++j) {
             IRIS_SHORT
             for (size_t i = 0u; i < 16u; ++i) {
-                Z_A1_bar[16 * j + i] = Z_A1_bar[16 * j + i] * (1.0 - iris_power_2(A1[16 * j + i]));
-                b_A1_bar[i] += Z_A1_bar[16 * j + i];
+                Z_A1_bar[16u * j + i] = Z_A1_bar[16u * j + i] * (1.0 - iris_power_2(A1[16u * j + i]));
+                b_A1_bar[i] += Z_A1_bar[16u * j + i];
             }
         }
     }
@@ -628,7 +628,7 @@ double iris_train_step(iris_params *params, const iris_inputs *inputs, double ra
         for (size_t i = 0u; i < 3u; ++i) {
             IRIS_SHORT
             for (size_t j = 0u; j < 16u; ++j) {
-                W_Z2[16 * i + j] = W_Z2[16 * i + j] - rate * W_Z2_bar[16 * i + j];
+                W_Z2[16u * i + j] = W_Z2[16u * i + j] - rate * W_Z2_bar[16u * i + j];
             }
         }
     }
@@ -642,7 +642,7 @@ double iris_train_step(iris_params *params, const iris_inputs *inputs, double ra
         for (size_t j = 0u; j < 4u; ++j) {
             IRIS_SHORT
             for (size_t i = 0u; i < 16u; ++i) {
-                W_A1[16 * j + i] = W_A1[16 * j + i] - rate * W_A1_bar[16 * j + i];
+                W_A1[16u * j + i] = W_A1[16u * j + i] - rate * W_A1_bar[16u * j + i];
             }
         }
     }
@@ -671,8 +671,8 @@ void iris_predict(const iris_params *params, const iris_inputs *inputs, iris_pre
         for (size_t j = 0u; j < 25u; ++j) {
             IRIS_SHORT
             for (size_t i = 0u; i < 16u; ++i) {
-                Z_A1[16 * j + i] = Z_A1[16 * j + i] + b_A1[i];
-                A1[16 * j + i] = iris_tanh(Z_A1[16 * j + i]);
+                Z_A1[16u * j + i] = Z_A1[16u * j + i] + b_A1[i];
+                A1[16u * j + i] = iris_tanh(Z_A1[16u * j + i]);
             }
         }
     }
@@ -688,8 +688,8 @@ void iris_predict(const iris_params *params, const iris_inputs *inputs, iris_pre
         for (size_t j = 0u; j < 25u; ++j) { Z2_max[j] = -HUGE_VAL; }
         for (size_t i = 0u; i < 3u; ++i) {
             for (size_t j = 0u; j < 25u; ++j) {
-                Z2[25 * i + j] = Z2[25 * i + j] + b_Z2[i];
-                Z2_max[j] = Z2[25 * i + j] > Z2_max[j] ? Z2[25 * i + j] : Z2_max[j];
+                Z2[25u * i + j] = Z2[25u * i + j] + b_Z2[i];
+                Z2_max[j] = Z2[25u * i + j] > Z2_max[j] ? Z2[25u * i + j] : Z2_max[j];
             }
         }
     }
@@ -702,8 +702,8 @@ void iris_predict(const iris_params *params, const iris_inputs *inputs, iris_pre
         for (size_t j = 0u; j < 25u; ++j) { Z2_sum[j] = 0.0; }
         for (size_t i = 0u; i < 3u; ++i) {
             for (size_t j = 0u; j < 25u; ++j) {
-                Z2_exp[25 * i + j] = iris_exp(Z2[25 * i + j] - Z2_max[j]);
-                Z2_sum[j] += Z2_exp[25 * i + j];
+                Z2_exp[25u * i + j] = iris_exp(Z2[25u * i + j] - Z2_max[j]);
+                Z2_sum[j] += Z2_exp[25u * i + j];
             }
         }
     }
@@ -713,14 +713,14 @@ void iris_predict(const iris_params *params, const iris_inputs *inputs, iris_pre
         const double *restrict const Z2_exp = &iris_memory[400];
         const double *restrict const Z2_sum = iris_memory;
         for (size_t i = 0u; i < 3u; ++i) {
-            for (size_t j = 0u; j < 25u; ++j) { P[25 * i + j] = Z2_exp[25 * i + j] / Z2_sum[j]; }
+            for (size_t j = 0u; j < 25u; ++j) { P[25u * i + j] = Z2_exp[25u * i + j] / Z2_sum[j]; }
         }
     }
 }
 
 double iris_train(iris_params *params, const iris_inputs *inputs, double rate, size_t steps)
 {
-    double loss = 0;
+    double loss = 0.0;
     for (size_t step = 0u; step < steps; ++step) {
         loss = iris_train_step(params, inputs, rate);
     }

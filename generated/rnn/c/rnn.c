@@ -19,14 +19,14 @@
 #define RNN_SHORT
 #endif
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(__arm__)
 #define RNN_ALIGNED __attribute__((aligned(64)))
 #else
 #define RNN_ALIGNED
 #endif
 
 /* Temporaries of all functions; those that are never alive together share their place. */
-static double rnn_memory[570] RNN_ALIGNED;
+static double rnn_memory[554] RNN_ALIGNED;
 
 /* x * y + z, rounded once where the machine does that in one instruction. */
 #if defined(__FP_FAST_FMA) || defined(__FMA__)
@@ -262,7 +262,7 @@ double rnn_forward(const rnn_params *params, const rnn_inputs *inputs, rnn_cache
         const double *restrict const H_0 = inputs->H_0;
         for (size_t j = 0u; j < 4u; ++j) {
             RNN_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { H[8 * j + i] = H_0[8 * j + i]; }
+            for (size_t i = 0u; i < 8u; ++i) { H[8u * j + i] = H_0[8u * j + i]; }
         }
     }
     for (size_t t = 0u; t < 6u; ++t) {   /* t = 1, ..., 6 */
@@ -271,7 +271,7 @@ double rnn_forward(const rnn_params *params, const rnn_inputs *inputs, rnn_cache
             double *restrict const Z = rnn_memory;
             const double *restrict const W = params->W;
             const double *restrict const H = cache->H;
-            rnn_small_1(4u, &H[32 * t], W, Z);
+            rnn_small_1(4u, &H[32u * t], W, Z);
         }
         /* (F1) Z[t] = W H[t-1] + U X[t] + b 1^T
            (F2) H[t] = tanh(Z[t]) */
@@ -281,12 +281,12 @@ double rnn_forward(const rnn_params *params, const rnn_inputs *inputs, rnn_cache
             const double *restrict const U = params->U;
             const double *restrict const X = inputs->X;
             const double *restrict const b = params->b;
-            rnn_small_2(4u, &X[12 * t], U, Z);
+            rnn_small_2(4u, &X[12u * t], U, Z);
             for (size_t j = 0u; j < 4u; ++j) {
                 RNN_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z[8 * j + i] = Z[8 * j + i] + b[i];
-                    H[32 * t + 8 * j + i + 32] = rnn_tanh(Z[8 * j + i]);
+                    Z[8u * j + i] = Z[8u * j + i] + b[i];
+                    H[32u * t + 8u * j + i + 32u] = rnn_tanh(Z[8u * j + i]);
                 }
             }
         }
@@ -298,12 +298,12 @@ double rnn_forward(const rnn_params *params, const rnn_inputs *inputs, rnn_cache
             const double *restrict const H = cache->H;
             const double *restrict const c = params->c;
             const double *restrict const Y = inputs->Y;
-            rnn_small_3(4u, &H[32 * t + 32], V, &O[8 * t]);
+            rnn_small_3(4u, &H[32u * t + 32u], V, &O[8u * t]);
             for (size_t j = 0u; j < 4u; ++j) {
-                for (size_t i = 0u; i < 2u; ++i) { O[8 * t + 2 * j + i] = O[8 * t + 2 * j + i] + c[i]; }
+                for (size_t i = 0u; i < 2u; ++i) { O[8u * t + 2u * j + i] = O[8u * t + 2u * j + i] + c[i]; }
                 double sum_1 = 0.0;
                 for (size_t i = 0u; i < 2u; ++i) {
-                    sum_1 += rnn_power_2(O[8 * t + 2 * j + i] - Y[8 * t + 2 * j + i]);
+                    sum_1 += rnn_power_2(O[8u * t + 2u * j + i] - Y[8u * t + 2u * j + i]);
                 }
                 loss += sum_1;
             }
@@ -337,10 +337,11 @@ void rnn_backward(const rnn_params *params, const rnn_inputs *inputs, const rnn_
         double *restrict const M_H = &rnn_memory[240];
         for (size_t j = 0u; j < 4u; ++j) {
             RNN_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { M_H[8 * j + i] = 0.0; }
+            for (size_t i = 0u; i < 8u; ++i) { M_H[8u * j + i] = 0.0; }
         }
     }
-    for (size_t t = 6u; t-- > 0u;) {   /* t = 6, ..., 1 */
+    for (size_t t_back = 0u; t_back < 6u; ++t_back) {   /* t = 6, ..., 1 */
+        const size_t t = 5u - t_back;
         /* (1) Obar[t] = (O[t] - Y[t])/m
            (7) cbar = sum(t=1..T) Obar[t] 1 */
         {
@@ -350,8 +351,8 @@ void rnn_backward(const rnn_params *params, const rnn_inputs *inputs, const rnn_
             const double *restrict const Y = inputs->Y;
             for (size_t j = 0u; j < 4u; ++j) {
                 for (size_t i = 0u; i < 2u; ++i) {
-                    O_bar[8 * t + 2 * j + i] = 0.25 * (O[8 * t + 2 * j + i] - Y[8 * t + 2 * j + i]);
-                    c_bar[i] += O_bar[8 * t + 2 * j + i];
+                    O_bar[8u * t + 2u * j + i] = 0.25 * (O[8u * t + 2u * j + i] - Y[8u * t + 2u * j + i]);
+                    c_bar[i] += O_bar[8u * t + 2u * j + i];
                 }
             }
         }
@@ -364,12 +365,12 @@ void rnn_backward(const rnn_params *params, const rnn_inputs *inputs, const rnn_
             const double *restrict const O_bar = &rnn_memory[192];
             const double *restrict const M_H = &rnn_memory[240];
             const double *restrict const H = cache->H;
-            rnn_small_4(4u, &O_bar[8 * t], V, &Z_bar[32 * t]);
+            rnn_small_4(4u, &O_bar[8u * t], V, &Z_bar[32u * t]);
             for (size_t j = 0u; j < 4u; ++j) {
                 RNN_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z_bar[32 * t + 8 * j + i] = (Z_bar[32 * t + 8 * j + i] + M_H[8 * j + i]) * (1.0 - rnn_power_2(H[32 * t + 8 * j + i + 32]));
-                    b_bar[i] += Z_bar[32 * t + 8 * j + i];
+                    Z_bar[32u * t + 8u * j + i] = (Z_bar[32u * t + 8u * j + i] + M_H[8u * j + i]) * (1.0 - rnn_power_2(H[32u * t + 8u * j + i + 32u]));
+                    b_bar[i] += Z_bar[32u * t + 8u * j + i];
                 }
             }
         }
@@ -378,7 +379,7 @@ void rnn_backward(const rnn_params *params, const rnn_inputs *inputs, const rnn_
             double *restrict const M_H = &rnn_memory[240];
             const double *restrict const W = params->W;
             const double *restrict const Z_bar = rnn_memory;
-            rnn_small_5(4u, &Z_bar[32 * t], W, M_H);
+            rnn_small_5(4u, &Z_bar[32u * t], W, M_H);
         }
     }
     /* (3) Wbar = sum(t=1..T) Zbar[t] H[t-1]^T */
@@ -400,7 +401,7 @@ void rnn_backward(const rnn_params *params, const rnn_inputs *inputs, const rnn_
         double *restrict const V_bar = gradients->V;
         const double *restrict const O_bar = &rnn_memory[192];
         const double *restrict const H = cache->H;
-        rnn_small_8(2u, O_bar, &H[32], V_bar);
+        rnn_small_8(2u, O_bar, &H[32u], V_bar);
     }
 }
 
@@ -431,7 +432,7 @@ double rnn_loss_and_gradients(const rnn_params *params, const rnn_inputs *inputs
         const double *restrict const H_0 = inputs->H_0;
         for (size_t j = 0u; j < 4u; ++j) {
             RNN_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { H[8 * j + i] = H_0[8 * j + i]; }
+            for (size_t i = 0u; i < 8u; ++i) { H[8u * j + i] = H_0[8u * j + i]; }
         }
     }
     for (size_t t = 0u; t < 6u; ++t) {   /* t = 1, ..., 6 */
@@ -440,7 +441,7 @@ double rnn_loss_and_gradients(const rnn_params *params, const rnn_inputs *inputs
             double *restrict const Z = &rnn_memory[224];
             const double *restrict const W = params->W;
             const double *restrict const H = rnn_memory;
-            rnn_small_1(4u, &H[32 * t], W, Z);
+            rnn_small_1(4u, &H[32u * t], W, Z);
         }
         /* (F1) Z[t] = W H[t-1] + U X[t] + b 1^T
            (F2) H[t] = tanh(Z[t]) */
@@ -450,12 +451,12 @@ double rnn_loss_and_gradients(const rnn_params *params, const rnn_inputs *inputs
             const double *restrict const U = params->U;
             const double *restrict const X = inputs->X;
             const double *restrict const b = params->b;
-            rnn_small_2(4u, &X[12 * t], U, Z);
+            rnn_small_2(4u, &X[12u * t], U, Z);
             for (size_t j = 0u; j < 4u; ++j) {
                 RNN_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z[8 * j + i] = Z[8 * j + i] + b[i];
-                    H[32 * t + 8 * j + i + 32] = rnn_tanh(Z[8 * j + i]);
+                    Z[8u * j + i] = Z[8u * j + i] + b[i];
+                    H[32u * t + 8u * j + i + 32u] = rnn_tanh(Z[8u * j + i]);
                 }
             }
         }
@@ -467,12 +468,12 @@ double rnn_loss_and_gradients(const rnn_params *params, const rnn_inputs *inputs
             const double *restrict const H = rnn_memory;
             const double *restrict const c = params->c;
             const double *restrict const Y = inputs->Y;
-            rnn_small_3(4u, &H[32 * t + 32], V, &O[8 * t]);
+            rnn_small_3(4u, &H[32u * t + 32u], V, &O[8u * t]);
             for (size_t j = 0u; j < 4u; ++j) {
-                for (size_t i = 0u; i < 2u; ++i) { O[8 * t + 2 * j + i] = O[8 * t + 2 * j + i] + c[i]; }
+                for (size_t i = 0u; i < 2u; ++i) { O[8u * t + 2u * j + i] = O[8u * t + 2u * j + i] + c[i]; }
                 double sum_1 = 0.0;
                 for (size_t i = 0u; i < 2u; ++i) {
-                    sum_1 += rnn_power_2(O[8 * t + 2 * j + i] - Y[8 * t + 2 * j + i]);
+                    sum_1 += rnn_power_2(O[8u * t + 2u * j + i] - Y[8u * t + 2u * j + i]);
                 }
                 loss += sum_1;
             }
@@ -487,10 +488,11 @@ double rnn_loss_and_gradients(const rnn_params *params, const rnn_inputs *inputs
         double *restrict const M_H = &rnn_memory[512];
         for (size_t j = 0u; j < 4u; ++j) {
             RNN_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { M_H[8 * j + i] = 0.0; }
+            for (size_t i = 0u; i < 8u; ++i) { M_H[8u * j + i] = 0.0; }
         }
     }
-    for (size_t t = 6u; t-- > 0u;) {   /* t = 6, ..., 1 */
+    for (size_t t_back = 0u; t_back < 6u; ++t_back) {   /* t = 6, ..., 1 */
+        const size_t t = 5u - t_back;
         /* (1) Obar[t] = (O[t] - Y[t])/m
            (7) cbar = sum(t=1..T) Obar[t] 1 */
         {
@@ -500,8 +502,8 @@ double rnn_loss_and_gradients(const rnn_params *params, const rnn_inputs *inputs
             const double *restrict const Y = inputs->Y;
             for (size_t j = 0u; j < 4u; ++j) {
                 for (size_t i = 0u; i < 2u; ++i) {
-                    O_bar[8 * t + 2 * j + i] = 0.25 * (O[8 * t + 2 * j + i] - Y[8 * t + 2 * j + i]);
-                    c_bar[i] += O_bar[8 * t + 2 * j + i];
+                    O_bar[8u * t + 2u * j + i] = 0.25 * (O[8u * t + 2u * j + i] - Y[8u * t + 2u * j + i]);
+                    c_bar[i] += O_bar[8u * t + 2u * j + i];
                 }
             }
         }
@@ -514,12 +516,12 @@ double rnn_loss_and_gradients(const rnn_params *params, const rnn_inputs *inputs
             const double *restrict const O_bar = &rnn_memory[464];
             const double *restrict const M_H = &rnn_memory[512];
             const double *restrict const H = rnn_memory;
-            rnn_small_4(4u, &O_bar[8 * t], V, &Z_bar[32 * t]);
+            rnn_small_4(4u, &O_bar[8u * t], V, &Z_bar[32u * t]);
             for (size_t j = 0u; j < 4u; ++j) {
                 RNN_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z_bar[32 * t + 8 * j + i] = (Z_bar[32 * t + 8 * j + i] + M_H[8 * j + i]) * (1.0 - rnn_power_2(H[32 * t + 8 * j + i + 32]));
-                    b_bar[i] += Z_bar[32 * t + 8 * j + i];
+                    Z_bar[32u * t + 8u * j + i] = (Z_bar[32u * t + 8u * j + i] + M_H[8u * j + i]) * (1.0 - rnn_power_2(H[32u * t + 8u * j + i + 32u]));
+                    b_bar[i] += Z_bar[32u * t + 8u * j + i];
                 }
             }
         }
@@ -528,7 +530,7 @@ double rnn_loss_and_gradients(const rnn_params *params, const rnn_inputs *inputs
             double *restrict const M_H = &rnn_memory[512];
             const double *restrict const W = params->W;
             const double *restrict const Z_bar = &rnn_memory[224];
-            rnn_small_5(4u, &Z_bar[32 * t], W, M_H);
+            rnn_small_5(4u, &Z_bar[32u * t], W, M_H);
         }
     }
     /* (3) Wbar = sum(t=1..T) Zbar[t] H[t-1]^T */
@@ -550,7 +552,7 @@ double rnn_loss_and_gradients(const rnn_params *params, const rnn_inputs *inputs
         double *restrict const V_bar = gradients->V;
         const double *restrict const O_bar = &rnn_memory[464];
         const double *restrict const H = rnn_memory;
-        rnn_small_8(2u, O_bar, &H[32], V_bar);
+        rnn_small_8(2u, O_bar, &H[32u], V_bar);
     }
     return loss;
 }
@@ -560,14 +562,14 @@ double rnn_train_step(rnn_params *params, const rnn_inputs *inputs, double rate)
     double loss = 0.0;
     /* (7) cbar = sum(t=1..T) Obar[t] 1 */
     {
-        double *restrict const c_bar = &rnn_memory[568];
+        double *restrict const c_bar = rnn_memory;
         for (size_t i = 0u; i < 2u; ++i) {
             c_bar[i] = 0.0;
         }
     }
     /* (5) bbar = sum(t=1..T) Zbar[t] 1 */
     {
-        double *restrict const b_bar = &rnn_memory[560];
+        double *restrict const b_bar = &rnn_memory[2];
         for (size_t i = 0u; i < 8u; ++i) {
             b_bar[i] = 0.0;
         }
@@ -578,52 +580,52 @@ double rnn_train_step(rnn_params *params, const rnn_inputs *inputs, double rate)
     }
     /* H */
     {
-        double *restrict const H = rnn_memory;
+        double *restrict const H = &rnn_memory[10];
         const double *restrict const H_0 = inputs->H_0;
         for (size_t j = 0u; j < 4u; ++j) {
             RNN_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { H[8 * j + i] = H_0[8 * j + i]; }
+            for (size_t i = 0u; i < 8u; ++i) { H[8u * j + i] = H_0[8u * j + i]; }
         }
     }
     for (size_t t = 0u; t < 6u; ++t) {   /* t = 1, ..., 6 */
         /* (F1) Z[t] = W H[t-1] + U X[t] + b 1^T */
         {
-            double *restrict const Z = &rnn_memory[224];
+            double *restrict const Z = &rnn_memory[282];
             const double *restrict const W = params->W;
-            const double *restrict const H = rnn_memory;
-            rnn_small_1(4u, &H[32 * t], W, Z);
+            const double *restrict const H = &rnn_memory[10];
+            rnn_small_1(4u, &H[32u * t], W, Z);
         }
         /* (F1) Z[t] = W H[t-1] + U X[t] + b 1^T
            (F2) H[t] = tanh(Z[t]) */
         {
-            double *restrict const Z = &rnn_memory[224];
-            double *restrict const H = rnn_memory;
+            double *restrict const Z = &rnn_memory[282];
+            double *restrict const H = &rnn_memory[10];
             const double *restrict const U = params->U;
             const double *restrict const X = inputs->X;
             const double *restrict const b = params->b;
-            rnn_small_2(4u, &X[12 * t], U, Z);
+            rnn_small_2(4u, &X[12u * t], U, Z);
             for (size_t j = 0u; j < 4u; ++j) {
                 RNN_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z[8 * j + i] = Z[8 * j + i] + b[i];
-                    H[32 * t + 8 * j + i + 32] = rnn_tanh(Z[8 * j + i]);
+                    Z[8u * j + i] = Z[8u * j + i] + b[i];
+                    H[32u * t + 8u * j + i + 32u] = rnn_tanh(Z[8u * j + i]);
                 }
             }
         }
         /* (F3) O[t] = V H[t] + c 1^T
            (F4) loss = (1/(2m)) sum(t=1..T) sum((O[t] - Y[t])^2) */
         {
-            double *restrict const O = &rnn_memory[416];
+            double *restrict const O = &rnn_memory[234];
             const double *restrict const V = params->V;
-            const double *restrict const H = rnn_memory;
+            const double *restrict const H = &rnn_memory[10];
             const double *restrict const c = params->c;
             const double *restrict const Y = inputs->Y;
-            rnn_small_3(4u, &H[32 * t + 32], V, &O[8 * t]);
+            rnn_small_3(4u, &H[32u * t + 32u], V, &O[8u * t]);
             for (size_t j = 0u; j < 4u; ++j) {
-                for (size_t i = 0u; i < 2u; ++i) { O[8 * t + 2 * j + i] = O[8 * t + 2 * j + i] + c[i]; }
+                for (size_t i = 0u; i < 2u; ++i) { O[8u * t + 2u * j + i] = O[8u * t + 2u * j + i] + c[i]; }
                 double sum_1 = 0.0;
                 for (size_t i = 0u; i < 2u; ++i) {
-                    sum_1 += rnn_power_2(O[8 * t + 2 * j + i] - Y[8 * t + 2 * j + i]);
+                    sum_1 += rnn_power_2(O[8u * t + 2u * j + i] - Y[8u * t + 2u * j + i]);
                 }
                 loss += sum_1;
             }
@@ -635,93 +637,94 @@ double rnn_train_step(rnn_params *params, const rnn_inputs *inputs, double rate)
     }
     /* M_H */
     {
-        double *restrict const M_H = &rnn_memory[528];
+        double *restrict const M_H = &rnn_memory[282];
         for (size_t j = 0u; j < 4u; ++j) {
             RNN_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { M_H[8 * j + i] = 0.0; }
+            for (size_t i = 0u; i < 8u; ++i) { M_H[8u * j + i] = 0.0; }
         }
     }
-    for (size_t t = 6u; t-- > 0u;) {   /* t = 6, ..., 1 */
+    for (size_t t_back = 0u; t_back < 6u; ++t_back) {   /* t = 6, ..., 1 */
+        const size_t t = 5u - t_back;
         /* (1) Obar[t] = (O[t] - Y[t])/m
            (7) cbar = sum(t=1..T) Obar[t] 1 */
         {
-            double *restrict const O_bar = &rnn_memory[480];
-            double *restrict const c_bar = &rnn_memory[568];
-            const double *restrict const O = &rnn_memory[416];
+            double *restrict const O_bar = &rnn_memory[506];
+            double *restrict const c_bar = rnn_memory;
+            const double *restrict const O = &rnn_memory[234];
             const double *restrict const Y = inputs->Y;
             for (size_t j = 0u; j < 4u; ++j) {
                 for (size_t i = 0u; i < 2u; ++i) {
-                    O_bar[8 * t + 2 * j + i] = 0.25 * (O[8 * t + 2 * j + i] - Y[8 * t + 2 * j + i]);
-                    c_bar[i] += O_bar[8 * t + 2 * j + i];
+                    O_bar[8u * t + 2u * j + i] = 0.25 * (O[8u * t + 2u * j + i] - Y[8u * t + 2u * j + i]);
+                    c_bar[i] += O_bar[8u * t + 2u * j + i];
                 }
             }
         }
         /* (2) Zbar[t] = (V^T Obar[t] + M_H[t]) o (1 - H[t]^2)
            (5) bbar = sum(t=1..T) Zbar[t] 1 */
         {
-            double *restrict const Z_bar = &rnn_memory[224];
-            double *restrict const b_bar = &rnn_memory[560];
+            double *restrict const Z_bar = &rnn_memory[314];
+            double *restrict const b_bar = &rnn_memory[2];
             const double *restrict const V = params->V;
-            const double *restrict const O_bar = &rnn_memory[480];
-            const double *restrict const M_H = &rnn_memory[528];
-            const double *restrict const H = rnn_memory;
-            rnn_small_4(4u, &O_bar[8 * t], V, &Z_bar[32 * t]);
+            const double *restrict const O_bar = &rnn_memory[506];
+            const double *restrict const M_H = &rnn_memory[282];
+            const double *restrict const H = &rnn_memory[10];
+            rnn_small_4(4u, &O_bar[8u * t], V, &Z_bar[32u * t]);
             for (size_t j = 0u; j < 4u; ++j) {
                 RNN_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z_bar[32 * t + 8 * j + i] = (Z_bar[32 * t + 8 * j + i] + M_H[8 * j + i]) * (1.0 - rnn_power_2(H[32 * t + 8 * j + i + 32]));
-                    b_bar[i] += Z_bar[32 * t + 8 * j + i];
+                    Z_bar[32u * t + 8u * j + i] = (Z_bar[32u * t + 8u * j + i] + M_H[8u * j + i]) * (1.0 - rnn_power_2(H[32u * t + 8u * j + i + 32u]));
+                    b_bar[i] += Z_bar[32u * t + 8u * j + i];
                 }
             }
         }
         /* (2) M_H[t-1] = W^T Zbar[t] */
         {
-            double *restrict const M_H = &rnn_memory[528];
+            double *restrict const M_H = &rnn_memory[282];
             const double *restrict const W = params->W;
-            const double *restrict const Z_bar = &rnn_memory[224];
-            rnn_small_5(4u, &Z_bar[32 * t], W, M_H);
+            const double *restrict const Z_bar = &rnn_memory[314];
+            rnn_small_5(4u, &Z_bar[32u * t], W, M_H);
         }
     }
     /* (3) Wbar = sum(t=1..T) Zbar[t] H[t-1]^T */
     {
-        double *restrict const W_bar = &rnn_memory[416];
+        double *restrict const W_bar = &rnn_memory[234];
         double *restrict const W = params->W;
-        const double *restrict const Z_bar = &rnn_memory[224];
-        const double *restrict const H = rnn_memory;
+        const double *restrict const Z_bar = &rnn_memory[314];
+        const double *restrict const H = &rnn_memory[10];
         rnn_small_6(8u, Z_bar, H, W_bar);
         for (size_t i = 0u; i < 8u; ++i) {
             RNN_SHORT
-            for (size_t j = 0u; j < 8u; ++j) { W[8 * i + j] = W[8 * i + j] - rate * W_bar[8 * i + j]; }
+            for (size_t j = 0u; j < 8u; ++j) { W[8u * i + j] = W[8u * i + j] - rate * W_bar[8u * i + j]; }
         }
     }
     /* (4) Ubar = sum(t=1..T) Zbar[t] X[t]^T */
     {
-        double *restrict const U_bar = &rnn_memory[416];
+        double *restrict const U_bar = &rnn_memory[234];
         double *restrict const U = params->U;
-        const double *restrict const Z_bar = &rnn_memory[224];
+        const double *restrict const Z_bar = &rnn_memory[314];
         const double *restrict const X = inputs->X;
         rnn_small_7(3u, X, Z_bar, U_bar);
         for (size_t j = 0u; j < 3u; ++j) {
             RNN_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { U[8 * j + i] = U[8 * j + i] - rate * U_bar[8 * j + i]; }
+            for (size_t i = 0u; i < 8u; ++i) { U[8u * j + i] = U[8u * j + i] - rate * U_bar[8u * j + i]; }
         }
     }
     /* (6) Vbar = sum(t=1..T) Obar[t] H[t]^T */
     {
-        double *restrict const V_bar = &rnn_memory[224];
+        double *restrict const V_bar = &rnn_memory[234];
         double *restrict const V = params->V;
-        const double *restrict const O_bar = &rnn_memory[480];
-        const double *restrict const H = rnn_memory;
-        rnn_small_8(2u, O_bar, &H[32], V_bar);
+        const double *restrict const O_bar = &rnn_memory[506];
+        const double *restrict const H = &rnn_memory[10];
+        rnn_small_8(2u, O_bar, &H[32u], V_bar);
         for (size_t i = 0u; i < 2u; ++i) {
             RNN_SHORT
-            for (size_t j = 0u; j < 8u; ++j) { V[8 * i + j] = V[8 * i + j] - rate * V_bar[8 * i + j]; }
+            for (size_t j = 0u; j < 8u; ++j) { V[8u * i + j] = V[8u * i + j] - rate * V_bar[8u * i + j]; }
         }
     }
     /* b */
     {
         double *restrict const b = params->b;
-        const double *restrict const b_bar = &rnn_memory[560];
+        const double *restrict const b_bar = &rnn_memory[2];
         for (size_t i = 0u; i < 8u; ++i) {
             b[i] = b[i] - rate * b_bar[i];
         }
@@ -729,7 +732,7 @@ double rnn_train_step(rnn_params *params, const rnn_inputs *inputs, double rate)
     /* c */
     {
         double *restrict const c = params->c;
-        const double *restrict const c_bar = &rnn_memory[568];
+        const double *restrict const c_bar = rnn_memory;
         for (size_t i = 0u; i < 2u; ++i) {
             c[i] = c[i] - rate * c_bar[i];
         }
@@ -745,7 +748,7 @@ void rnn_predict(const rnn_params *params, const rnn_inputs *inputs, rnn_predict
         const double *restrict const H_0 = inputs->H_0;
         for (size_t j = 0u; j < 4u; ++j) {
             RNN_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { H[8 * j + i] = H_0[8 * j + i]; }
+            for (size_t i = 0u; i < 8u; ++i) { H[8u * j + i] = H_0[8u * j + i]; }
         }
     }
     for (size_t t = 0u; t < 6u; ++t) {   /* t = 1, ..., 6 */
@@ -754,7 +757,7 @@ void rnn_predict(const rnn_params *params, const rnn_inputs *inputs, rnn_predict
             double *restrict const Z = &rnn_memory[224];
             const double *restrict const W = params->W;
             const double *restrict const H = rnn_memory;
-            rnn_small_1(4u, &H[32 * t], W, Z);
+            rnn_small_1(4u, &H[32u * t], W, Z);
         }
         /* (F1) Z[t] = W H[t-1] + U X[t] + b 1^T
            (F2) H[t] = tanh(Z[t]) */
@@ -764,12 +767,12 @@ void rnn_predict(const rnn_params *params, const rnn_inputs *inputs, rnn_predict
             const double *restrict const U = params->U;
             const double *restrict const X = inputs->X;
             const double *restrict const b = params->b;
-            rnn_small_2(4u, &X[12 * t], U, Z);
+            rnn_small_2(4u, &X[12u * t], U, Z);
             for (size_t j = 0u; j < 4u; ++j) {
                 RNN_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
-                    Z[8 * j + i] = Z[8 * j + i] + b[i];
-                    H[32 * t + 8 * j + i + 32] = rnn_tanh(Z[8 * j + i]);
+                    Z[8u * j + i] = Z[8u * j + i] + b[i];
+                    H[32u * t + 8u * j + i + 32u] = rnn_tanh(Z[8u * j + i]);
                 }
             }
         }
@@ -779,9 +782,9 @@ void rnn_predict(const rnn_params *params, const rnn_inputs *inputs, rnn_predict
             const double *restrict const V = params->V;
             const double *restrict const H = rnn_memory;
             const double *restrict const c = params->c;
-            rnn_small_3(4u, &H[32 * t + 32], V, &O[8 * t]);
+            rnn_small_3(4u, &H[32u * t + 32u], V, &O[8u * t]);
             for (size_t j = 0u; j < 4u; ++j) {
-                for (size_t i = 0u; i < 2u; ++i) { O[8 * t + 2 * j + i] = O[8 * t + 2 * j + i] + c[i]; }
+                for (size_t i = 0u; i < 2u; ++i) { O[8u * t + 2u * j + i] = O[8u * t + 2u * j + i] + c[i]; }
             }
         }
     }
@@ -789,7 +792,7 @@ void rnn_predict(const rnn_params *params, const rnn_inputs *inputs, rnn_predict
 
 double rnn_train(rnn_params *params, const rnn_inputs *inputs, double rate, size_t steps)
 {
-    double loss = 0;
+    double loss = 0.0;
     for (size_t step = 0u; step < steps; ++step) {
         loss = rnn_train_step(params, inputs, rate);
     }

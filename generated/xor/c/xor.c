@@ -20,7 +20,7 @@
 #define XOR_SHORT
 #endif
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(__arm__)
 #define XOR_ALIGNED __attribute__((aligned(64)))
 #else
 #define XOR_ALIGNED
@@ -331,8 +331,8 @@ float xor_forward(const xor_params *params, const xor_inputs *inputs, xor_cache 
         for (size_t j = 0u; j < 4u; ++j) {
             XOR_SHORT
             for (size_t i = 0u; i < 4u; ++i) {
-                Z1[4 * j + i] = Z1[4 * j + i] + b1[i];
-                A1[4 * j + i] = xor_tanh(Z1[4 * j + i]);
+                Z1[4u * j + i] = Z1[4u * j + i] + b1[i];
+                A1[4u * j + i] = xor_tanh(Z1[4u * j + i]);
             }
         }
     }
@@ -352,7 +352,7 @@ float xor_forward(const xor_params *params, const xor_inputs *inputs, xor_cache 
         float *restrict const V_loss_3 = &xor_memory[4];
         const float *restrict const b2 = params->b2;
         for (size_t j = 0u; j < 4u; ++j) {
-            Z2[j] = Z2[j] + b2[0];
+            Z2[j] = Z2[j] + b2[0u];
             P[j] = xor_sigmoid(Z2[j]);
             V_loss_3[j] = xor_softplus(Z2[j]);
         }
@@ -393,8 +393,8 @@ void xor_backward(const xor_params *params, const xor_inputs *inputs, const xor_
             Z2_bar[j] = 0.25f * (P[j] - Y[j]);
             XOR_SHORT
             for (size_t i = 0u; i < 4u; ++i) {
-                Z1_bar[4 * j + i] = W2[i] * Z2_bar[j] * (1.0f - xor_power_2(A1[4 * j + i]));
-                b1_bar[i] += Z1_bar[4 * j + i];
+                Z1_bar[4u * j + i] = W2[i] * Z2_bar[j] * (1.0f - xor_power_2(A1[4u * j + i]));
+                b1_bar[i] += Z1_bar[4u * j + i];
             }
         }
     }
@@ -411,7 +411,7 @@ void xor_backward(const xor_params *params, const xor_inputs *inputs, const xor_
         const float *restrict const Z2_bar = &xor_memory[16];
         float sum_1 = 0.0f;
         for (size_t j = 0u; j < 4u; ++j) { sum_1 += Z2_bar[j]; }
-        b2_bar[0] = sum_1;
+        b2_bar[0u] = sum_1;
     }
     /* (5) W1bar = Z1bar X^T */
     {
@@ -437,8 +437,8 @@ float xor_loss_and_gradients(const xor_params *params, const xor_inputs *inputs,
         for (size_t j = 0u; j < 4u; ++j) {
             XOR_SHORT
             for (size_t i = 0u; i < 4u; ++i) {
-                Z1[4 * j + i] = Z1[4 * j + i] + b1[i];
-                A1[4 * j + i] = xor_tanh(Z1[4 * j + i]);
+                Z1[4u * j + i] = Z1[4u * j + i] + b1[i];
+                A1[4u * j + i] = xor_tanh(Z1[4u * j + i]);
             }
         }
     }
@@ -468,14 +468,14 @@ float xor_loss_and_gradients(const xor_params *params, const xor_inputs *inputs,
         for (size_t i = 0u; i < 4u; ++i) { b1_bar[i] = 0.0f; }
         for (size_t j = 0u; j < 4u; ++j) {
             float P;
-            Z2[j] = Z2[j] + b2[0];
+            Z2[j] = Z2[j] + b2[0u];
             P = xor_sigmoid(Z2[j]);
             V_loss_3[j] = xor_softplus(Z2[j]);
             Z2_bar[j] = 0.25f * (P - Y[j]);
             XOR_SHORT
             for (size_t i = 0u; i < 4u; ++i) {
-                Z1_bar[4 * j + i] = W2[i] * Z2_bar[j] * (1.0f - xor_power_2(A1[4 * j + i]));
-                b1_bar[i] += Z1_bar[4 * j + i];
+                Z1_bar[4u * j + i] = W2[i] * Z2_bar[j] * (1.0f - xor_power_2(A1[4u * j + i]));
+                b1_bar[i] += Z1_bar[4u * j + i];
             }
         }
     }
@@ -507,7 +507,7 @@ float xor_loss_and_gradients(const xor_params *params, const xor_inputs *inputs,
         const float *restrict const Z2_bar = &xor_memory[40];
         float sum_2 = 0.0f;
         for (size_t j = 0u; j < 4u; ++j) { sum_2 += Z2_bar[j]; }
-        b2_bar[0] = sum_2;
+        b2_bar[0u] = sum_2;
     }
     /* (5) W1bar = Z1bar X^T */
     {
@@ -534,8 +534,8 @@ float xor_train_step(xor_params *params, const xor_inputs *inputs, float rate)
         for (size_t j = 0u; j < 4u; ++j) {
             XOR_SHORT
             for (size_t i = 0u; i < 4u; ++i) {
-                Z1[4 * j + i] = Z1[4 * j + i] + b1[i];
-                A1[4 * j + i] = xor_tanh(Z1[4 * j + i]);
+                Z1[4u * j + i] = Z1[4u * j + i] + b1[i];
+                A1[4u * j + i] = xor_tanh(Z1[4u * j + i]);
             }
         }
     }
@@ -565,14 +565,14 @@ float xor_train_step(xor_params *params, const xor_inputs *inputs, float rate)
         for (size_t i = 0u; i < 4u; ++i) { b1_bar[i] = 0.0f; }
         for (size_t j = 0u; j < 4u; ++j) {
             float P;
-            Z2[j] = Z2[j] + b2[0];
+            Z2[j] = Z2[j] + b2[0u];
             P = xor_sigmoid(Z2[j]);
             V_loss_3[j] = xor_softplus(Z2[j]);
             Z2_bar[j] = 0.25f * (P - Y[j]);
             XOR_SHORT
             for (size_t i = 0u; i < 4u; ++i) {
-                Z1_bar[4 * j + i] = W2[i] * Z2_bar[j] * (1.0f - xor_power_2(A1[4 * j + i]));
-                b1_bar[i] += Z1_bar[4 * j + i];
+                Z1_bar[4u * j + i] = W2[i] * Z2_bar[j] * (1.0f - xor_power_2(A1[4u * j + i]));
+                b1_bar[i] += Z1_bar[4u * j + i];
             }
         }
     }
@@ -597,7 +597,7 @@ float xor_train_step(xor_params *params, const xor_inputs *inputs, float rate)
         const float *restrict const Z2_bar = &xor_memory[40];
         float sum_2 = 0.0f;
         for (size_t j = 0u; j < 4u; ++j) { sum_2 += Z2_bar[j]; }
-        b2_bar[0] = sum_2;
+        b2_bar[0u] = sum_2;
     }
     /* (2) W2bar = Z2bar A1^T */
     {
@@ -615,7 +615,7 @@ float xor_train_step(xor_params *params, const xor_inputs *inputs, float rate)
         xor_small_3(2u, X, Z1_bar, W1_bar);
         for (size_t j = 0u; j < 2u; ++j) {
             XOR_SHORT
-            for (size_t i = 0u; i < 4u; ++i) { W1[4 * j + i] = W1[4 * j + i] - rate * W1_bar[4 * j + i]; }
+            for (size_t i = 0u; i < 4u; ++i) { W1[4u * j + i] = W1[4u * j + i] - rate * W1_bar[4u * j + i]; }
         }
     }
     /* b1 */
@@ -638,7 +638,7 @@ float xor_train_step(xor_params *params, const xor_inputs *inputs, float rate)
     {
         float *restrict const b2 = params->b2;
         const float *restrict const b2_bar = &xor_memory[36];
-        b2[0] = b2[0] - rate * b2_bar[0];
+        b2[0u] = b2[0u] - rate * b2_bar[0u];
     }
     return loss;
 }
@@ -657,8 +657,8 @@ void xor_predict(const xor_params *params, const xor_inputs *inputs, xor_predict
         for (size_t j = 0u; j < 4u; ++j) {
             XOR_SHORT
             for (size_t i = 0u; i < 4u; ++i) {
-                Z1[4 * j + i] = Z1[4 * j + i] + b1[i];
-                A1[4 * j + i] = xor_tanh(Z1[4 * j + i]);
+                Z1[4u * j + i] = Z1[4u * j + i] + b1[i];
+                A1[4u * j + i] = xor_tanh(Z1[4u * j + i]);
             }
         }
     }
@@ -676,7 +676,7 @@ void xor_predict(const xor_params *params, const xor_inputs *inputs, xor_predict
         float *restrict const P = out->P;
         const float *restrict const b2 = params->b2;
         for (size_t j = 0u; j < 4u; ++j) {
-            Z2[j] = Z2[j] + b2[0];
+            Z2[j] = Z2[j] + b2[0u];
             P[j] = xor_sigmoid(Z2[j]);
         }
     }
@@ -684,7 +684,7 @@ void xor_predict(const xor_params *params, const xor_inputs *inputs, xor_predict
 
 float xor_train(xor_params *params, const xor_inputs *inputs, float rate, size_t steps)
 {
-    float loss = 0;
+    float loss = 0.0f;
     for (size_t step = 0u; step < steps; ++step) {
         loss = xor_train_step(params, inputs, rate);
     }

@@ -1,4 +1,4 @@
-"""The workspace variant: the numbers of the evaluator and of the readable module, nothing allocated, nothing changed."""
+"""The workspace variant: the numbers of the evaluator and of the readable module, nothing allocated or changed."""
 
 from __future__ import annotations
 
