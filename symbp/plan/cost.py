@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from symbp.expr import Size
-from symbp.plan.ir import Apply, Expr, Gemm, Kernel, Loop, Number, Plan, Put, Source, View, puts, reads, sources, writes
+from symbp.plan.ir import Apply, Buffer, Expr, Gemm, Kernel, Loop, Number, Plan, Put, Source, View, puts, reads, sources, writes
 
 MINUS = Number(sp.S.NegativeOne)
 
@@ -29,7 +29,7 @@ class Cost:
 
 def costs(plan: Plan) -> list[Cost]:
     """Return the cost of each kernel, in order."""
-    return list(_costs(plan.body, sp.S.One))
+    return list(_costs(plan.body, ()))
 
 
 def total(plan: Plan) -> tuple[Size, Size]:
@@ -38,17 +38,38 @@ def total(plan: Plan) -> tuple[Size, Size]:
     return sp.expand(sum(c.flop for c in known)), sp.expand(sum(c.moved for c in known))
 
 
-def _costs(body: Sequence[Kernel], times: Size) -> Iterator[Cost]:
+Range = tuple[sp.Symbol, Size, Size]
+"""An index with its first and its last value."""
+
+
+def summed(value: Size, ranges: Sequence[Range]) -> Size:
+    """Return the sum of a size over indices: a multiple, or a sum where the size depends on the index."""
+    for index, low, high in reversed(ranges):
+        value = sp.Sum(value, (index, low, high)) if value.has(index) else value * (high - low + 1)
+    return sp.expand(value)
+
+
+def entries(buffer: Buffer) -> Size:
+    """Return how many entries a buffer has, all members of a family together."""
+    rows, cols = buffer.held
+    return summed(rows * cols, list(zip(buffer.indices, buffer.lows, buffer.highs, strict=True)))
+
+
+def _costs(body: Sequence[Kernel], around: tuple[Range, ...]) -> Iterator[Cost]:
     for kernel in body:
         if isinstance(kernel, Loop):
-            yield from _costs(kernel.body, sp.expand(times * (kernel.high - kernel.low + 1)))
+            yield from _costs(kernel.body, (*around, (kernel.index, kernel.low, kernel.high)))
             continue
         flop = sum((put_flop(p) for p in puts(kernel)), sp.S.Zero)
-        moved = sum((_entries(v) for v in (*reads(kernel), *writes(kernel))), sp.S.Zero)
         if isinstance(kernel, Gemm):
-            stack = sp.Mul(*(high - low + 1 for _, low, high in kernel.stacked))
-            flop += 2 * kernel.out.rows * kernel.out.cols * kernel.left.cols * stack
-        yield Cost(tuple(sources(kernel)), sp.expand(flop * times), sp.expand(moved * times))
+            product = 2 * kernel.out.rows * kernel.out.cols * kernel.left.cols
+            factors = _entries(kernel.left) + _entries(kernel.right)
+            flop += summed(product, kernel.stacked)
+            others = [v for v in (*reads(kernel), *writes(kernel)) if v not in (kernel.left, kernel.right)]
+            moved = summed(factors, kernel.stacked) + sum((_entries(v) for v in others), sp.S.Zero)
+        else:
+            moved = sum((_entries(v) for v in (*reads(kernel), *writes(kernel))), sp.S.Zero)
+        yield Cost(tuple(sources(kernel)), summed(flop, around), summed(moved, around))
 
 
 def _entries(view: View) -> Size:
@@ -83,4 +104,4 @@ def by_equation(plan: Plan) -> Mapping[tuple[Source, ...], Cost]:
     return found
 
 
-__all__ = ["Cost", "by_equation", "costs", "operations", "put_flop", "total"]
+__all__ = ["Cost", "by_equation", "costs", "entries", "operations", "put_flop", "summed", "total"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import sympy as sp
 
 from symbp.plan.cost import by_equation, total
+from symbp.plan.cost import entries as entries_of
 from symbp.plan.entries import Entries
 from symbp.plan.ir import Buffer, Plan, Source
 from symbp.plan.liveness import bound
@@ -30,9 +31,7 @@ def cost_text(
     plan = entries.plans[entry]
     flop, moved = total(plan)
     lines = [title, "", f"one call of {entry}", *_table(plan, note, itemsize), ""]
-    lines += _aligned([
-        ("in total", f"{_size(flop)} FLOP", f"{_size(moved * itemsize)} bytes read and written"),
-    ])
+    lines += [f"in total {_size(flop)} FLOP", f"         {_size(moved * itemsize)} bytes read and written"]
     lines += ["", *_memory(entries, plan, itemsize)]
     lines += ["", "Each addition, multiplication, division, comparison and call of a function counts as one operation."]
     return "\n".join(lines) + "\n"
@@ -63,25 +62,26 @@ def _memory(entries: Entries, plan: Plan, itemsize: int) -> list[str]:
             "temporaries", str(plan.block), f"{plan.block * itemsize} bytes",
             f"at most {least * itemsize} bytes are alive at once",
         ))
-    return ["memory", *_aligned(rows)]
+    return ["memory", *_aligned(rows, left=(0,))]
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def _aligned(rows: Sequence[tuple[str, ...]], left: tuple[int, ...] = ()) -> list[str]:
+    """Return rows with aligned columns: to the right, but for the last one and those that are named."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     last = len(widths) - 1
     return [
-        ("  " + "  ".join(c if k == last else c.rjust(w) if c[:1].isdigit() else c.ljust(w)
+        ("  " + "  ".join(c if k == last else c.ljust(w) if k in left else c.rjust(w)
                           for k, (c, w) in enumerate(zip(row, widths, strict=True)))).rstrip()
         for row in rows
     ]
 
 
 def _count(buffers: Sequence[Buffer]) -> str:
-    return _size(sp.Add(*(b.entries for b in buffers)))
+    return _size(sp.Add(*map(entries_of, buffers)))
 
 
 def _bytes(buffers: Sequence[Buffer], itemsize: int) -> str:
-    return f"{_size(itemsize * sp.Add(*(b.entries for b in buffers)))} bytes"
+    return f"{_size(itemsize * sp.Add(*map(entries_of, buffers)))} bytes"
 
 
 def _names(buffers: Sequence[Buffer]) -> str:
