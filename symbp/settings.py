@@ -85,6 +85,7 @@ class GenerateSettings(Settings):
     memory:    where temporaries lie; None for the target's usual way, as in what follows.
     optimizer: how a training step moves the parameters.
     largest:   sizes that are known at run time only, with their largest value.
+    workspace: NumPy: whether the arrays of a training step are made once.
     """
 
     name: Name = "network"
@@ -96,6 +97,7 @@ class GenerateSettings(Settings):
     memory: Memory | None = None
     optimizer: Optimizer | None = None
     largest: Annotated[dict[str, PositiveInt], BeforeValidator(_sizes)] = {}
+    workspace: bool = False
 
 
 class PlanSettings(Settings):

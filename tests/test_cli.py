@@ -311,7 +311,8 @@ def test_generate_writes_a_c_module_and_says_what_it_takes(run: Run) -> None:
     data = json.loads(run("generate", "mlp.net", "--target", "c", "-o", "out", "--json", *MLP_SIZES).out)
     assert data["summary"].startswith("RAM ")
     assert run("generate", "mlp.net", "--target", "c", "-o", "out", "--check", *MLP_SIZES).code == 0
-    assert run("generate", "mlp.net", "--target", "c", "-o", "out", "--check", "--memory", "block", *MLP_SIZES).code == 1
+    stale = run("generate", "mlp.net", "--target", "c", "-o", "out", "--check", "--memory", "block", *MLP_SIZES)
+    assert stale.code == 1
 
 
 def test_generate_in_c_for_every_choice(run: Run) -> None:

@@ -17,11 +17,6 @@ def generated(workload: Any, **options: Any) -> dict[str, str]:
         from symbp.pipeline import derive, generate
     except ImportError as error:
         raise Unavailable("symbp is not installed") from error
-    if options.get("target")=="c":
-        from symbp.calculus.passes import passes
-        from symbp.render.c import write
-        options.pop("target")
-        return write(passes(derive(workload.declaration)), dtype="float32", **options)
     try:
         files: dict[str, str] = generate(
             derive(workload.declaration),
@@ -48,13 +43,15 @@ class NumPyModule:
         self.values = module.Params(*(np.array(p) for p in parameters))
         self.inputs = module.Inputs(*data)
         self.rate, self.workspace = workload.rate, workspace
+        self.space = module.Workspace(self.values, self.inputs) if workspace else None
         self.note = _machine.blas_note()
 
     def run(self, steps: int) -> float:
         """Take the steps."""
         if self.workspace:
-            loss, self.values = self.module.train(self.values, self.inputs, self.rate, steps)
-            return float(loss)
+            loss = float(self.space.train(self.rate, steps))
+            self.values = self.space.params
+            return loss
         step, values, inputs, rate = self.module.train_step, self.values, self.inputs, self.rate
         for _ in range(steps):
             loss, values = step(values, inputs, rate)

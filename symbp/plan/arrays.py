@@ -26,7 +26,7 @@ from symbp.plan.ir import (
     ONE, ZERO, Apply, Buffer, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, Source, View,
     map_views, product, puts, reads, total, turned, views, walk, writes,
 )
-from symbp.plan.liveness import lives, touched
+from symbp.plan.liveness import lives
 from symbp.plan.passes import step
 from symbp.plan.products import split_coefficients, split_sums
 from symbp.plan.rate import fold_rate
@@ -741,4 +741,4 @@ def merged(plan: Plan, shared: Mapping[str, str]) -> Plan:
     return plan.with_body(tuple(map_views(k, change) for k in plan.body)).used()
 
 
-__all__ = ["lower", "made_of", "masks", "merged", "numbers", "places", "touched", "with_members"]
+__all__ = ["lower", "made_of", "masks", "merged", "numbers", "places", "signals", "stages", "step_plan", "with_members"]
