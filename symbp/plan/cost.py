@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import sympy as sp
 
 from symbp.expr import Size
-from symbp.plan.ir import Apply, Buffer, Expr, Gemm, Kernel, Loop, Number, Plan, Put, Source, View, puts, reads, sources, writes
+from symbp.plan.ir import (
+    Apply, Buffer, Expr, Gemm, Kernel, Loop, Number, Plan, Put, Source, View, puts, reads, sources, writes,
+)
 
 MINUS = Number(sp.S.NegativeOne)
 

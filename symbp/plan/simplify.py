@@ -78,9 +78,6 @@ def common_subexpressions(plan: Plan) -> Plan:
     count = writers(plan)
     changed: dict[str, View] = {}
 
-    def redirect(view: View) -> View:
-        return replace(changed[view.buffer], turned=view.turned) if view.buffer in changed else view
-
     def visit(body: Sequence[Kernel]) -> list[Kernel]:
         known = _Known()
         out: list[Kernel] = []
@@ -102,7 +99,7 @@ def common_subexpressions(plan: Plan) -> Plan:
                     changed[buffer.name] = earlier
                     continue
             known.forget({v.buffer for v in writes(kernel)})
-            if key is not None and single and target is not None:
+            if key is not None and single and target is not None and target.buffer not in _key_reads(key):
                 known.values.setdefault(key, target)
                 known.reads(key)
             out.append(kernel)

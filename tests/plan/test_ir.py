@@ -27,7 +27,7 @@ def test_blocks_of_blocks_of_transposes(turns: int) -> None:
         rows, cols = view.rows - 1, view.cols - 1
         view = view.block(sp.S.One, sp.Integer(k % 2), rows, cols)
         expected = expected[1 : 1 + rows, k % 2 : k % 2 + cols]
-    copy = matrix("out", *(int(n) for n in view.shape), "value")
+    copy = matrix("out", int(view.rows), int(view.cols), "value")
     plan = plan_of([A, copy], put(copy.whole(), view))
     found = outcome(plan)["out"]
     given = np.random.default_rng([0, *b"A"]).normal(size=(5, 7))

@@ -13,7 +13,7 @@ from plan_cases import (
 )
 
 from symbp.expr import size
-from symbp.plan.ir import Buffer, Gemm, Kernel, Plan, View
+from symbp.plan.ir import Buffer, Gemm, Kernel, Loop, Plan, View
 from symbp.plan.loops import carry, free_of_order, fuse_loops, stack_products, stackable
 from symbp.plan.passes import run
 
@@ -292,6 +292,15 @@ def test_a_value_from_one_iteration_to_the_next(down: bool) -> None:
 @pytest.mark.parametrize("delay", [2, 3])
 def test_longer_delays_stay(delay: int, down: bool) -> None:
     assert not carried(recurrence(delay, down))
+
+
+@pytest.mark.parametrize("down", [False, True])
+def test_two_delays_of_one_value_stay(down: bool) -> None:
+    plan = recurrence(1, down)
+    *front, last = plan.body
+    assert isinstance(last, Loop)
+    again = put(out.whole(), View("H", sp.Integer(5), sp.Integer(7), (t + (3 if down else -3),)), add=True)
+    assert not carried(plan.with_body((*front, replace(last, body=(again, *last.body)))))
 
 
 def test_a_value_that_is_overwritten_before_it_is_read_stays() -> None:

@@ -33,7 +33,7 @@ def calls(plan: Plan) -> list[Call]:
 
 def lowered(*body: Any, change: Any = choose_forms, buffers: tuple[Buffer, ...] = (A, B, out), **rest: Any) -> Plan:
     plan = plan_of(buffers, *body, **rest)
-    new = change(plan)
+    new: Plan = change(plan)
     assert same_outcome(plan, new)
     return new
 

@@ -7,7 +7,7 @@ import sympy as sp
 from plan_cases import family, gemms, loop, matrix, plan_of, planned, put, same_outcome, t
 
 from symbp.expr import Function
-from symbp.plan.ir import Apply, Gemm, Number, Plan, Position, Read, View, product, total
+from symbp.plan.ir import Apply, Gemm, Kernel, Number, Plan, Position, Read, View, product, total
 from symbp.plan.recompute import LIMIT, operations, recompute
 
 A, B = matrix("A", 5, 7, "input"), matrix("B", 5, 7, "input")
@@ -23,7 +23,7 @@ def gone(plan: Plan, name: str = "V") -> bool:
     return name not in new.buffers
 
 
-def reading(value: object, *readers: object) -> Plan:
+def reading(value: object, *readers: Kernel) -> Plan:
     plain = put(out.whole(), product(Read(V.whole()), b))
     return plan_of([A, B, V, out], put(V.whole(), value), *(readers or (plain,)))
 

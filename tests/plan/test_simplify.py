@@ -8,7 +8,7 @@ import sympy as sp
 from plan_cases import before, bundled, family, gemms, loop, matrix, plan_of, put, same_outcome, t
 
 from symbp.expr import Function
-from symbp.plan.ir import Apply, Buffer, Gemm, Kernel, Plan, Put, Read, View, puts, reads, walk
+from symbp.plan.ir import Apply, Buffer, Gemm, Kernel, Nest, Plan, Put, Read, View, puts, reads, total, walk
 from symbp.plan.passes import run
 from symbp.plan.simplify import common_subexpressions, copy_propagation, dead_equations
 
@@ -197,3 +197,20 @@ def test_the_loss_of_a_prediction_is_dead() -> None:
     """``predict`` computes what it gives, no more."""
     plan = bundled("rnn").found.plans["predict"]
     assert "loss" not in run(plan, before("recompute")).buffers
+
+
+def test_a_sum_of_a_group_that_only_it_itself_reads_is_dead() -> None:
+    S = matrix("S", 5, 7)
+    group = Nest((Put(S.whole(), total(Read(S.whole()), Read(A.whole()))), Put(out.whole(), Read(A.whole()))))
+    plan = plan_of([A, S, out], put(S.whole(), 0), group)
+    new = dead_equations(plan)
+    assert same_outcome(plan, new)
+    assert [p.target.buffer for p in statements(new)] == ["out"]
+
+
+def test_a_value_made_of_its_own_old_value_is_not_known() -> None:
+    """After ``W = W + A`` the same words mean something else."""
+    B, W = matrix("B", 5, 7), matrix("W", 5, 7, "param")
+    plan = plan_of([A, B, W, out], put(W.whole(), W.whole(), A.whole()), put(B.whole(), W.whole(), A.whole()),
+                   put(out.whole(), B.whole()), outputs=("W", "out"))
+    assert same_outcome(plan, common_subexpressions(plan))

@@ -133,11 +133,15 @@ def shift_a_member(plan: Plan) -> Iterator[Plan]:
                 yield replace(p, target=view)
             for read in dict.fromkeys(v for v in reads(Nest((p,))) if v.where):
                 for view in views_of(read):
-                    yield replace(p, value=map_reads(p.value, lambda v, a=read, b=view: b if v == a else v))
+                    yield _read_instead(p, read, view)
 
         yield from statements(kernel, put)
 
     yield from one_at_a_time(plan, change)
+
+
+def _read_instead(put: Put, read: View, other: View) -> Put:
+    return replace(put, value=map_reads(put.value, lambda v: other if v == read else v))
 
 
 def turn_a_square(plan: Plan) -> Iterator[Plan]:

@@ -7,7 +7,7 @@ from plan_cases import bundled, declared, finished, matrix, plan_of, planned, pu
 
 from symbp.expr import size
 from symbp.plan import module
-from symbp.plan.ir import Gemm
+from symbp.plan.ir import Gemm, Order
 from symbp.plan.storage import STRIDED, cost, neighbours, number, ordered, sample_axes, storage
 
 A, B, out = matrix("A", 48, 32, "input"), matrix("B", 32, 64, "param"), matrix("out", 48, 64, "value")
@@ -28,7 +28,8 @@ def test_what_must_be_packed_costs() -> None:
 
 def test_reading_across_memory_costs() -> None:
     read = put(out.whole(), matrix("Z", 48, 64).whole())
-    same, other = {"out": "C", "Z": "C"}, {"out": "C", "Z": "F"}
+    same: dict[str, Order] = {"out": "C", "Z": "C"}
+    other: dict[str, Order] = {"out": "C", "Z": "F"}
     assert cost(read, other) - cost(read, same) == STRIDED * 48 * 64
 
 

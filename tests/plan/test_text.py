@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import sympy as sp
-from plan_cases import PASSES, bundled, finished, gemms, matrix, until
+from plan_cases import bundled, finished, gemms, matrix, until
 from syrupy.assertion import SnapshotAssertion
 
 from symbp.expr import Function
 from symbp.networks import names
 from symbp.plan.ir import Apply, Number, Pick, Position, Read, product, total
-from symbp.plan.passes import run
+from symbp.plan.passes import PASSES, run
 from symbp.plan.text import expression_text, plan_text
 
 a, b = Read(matrix("A", 5, 7).whole()), Read(matrix("B", 5, 7).whole())

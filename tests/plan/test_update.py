@@ -6,7 +6,7 @@ import pytest
 import sympy as sp
 from plan_cases import TOLERANCE, before, bundled, gemms, matrix, plan_of, planned, put, same_outcome
 
-from symbp.plan.ir import Gemm, Number, Plan, Read, product, puts
+from symbp.plan.ir import Gemm, Kernel, Number, Plan, Read, product, puts
 from symbp.plan.passes import run
 from symbp.plan.update import delay_gradients
 
@@ -17,7 +17,7 @@ through = Gemm(back.whole(), W.whole().T, D.whole())
 update = put(W.whole(), W.whole(), product(Number(sp.Integer(-1)), Read(W_bar.whole())))
 
 
-def after(*body: object, outputs: tuple[str, ...] = ("W", "back")) -> Plan:
+def after(*body: Kernel, outputs: tuple[str, ...] = ("W", "back")) -> Plan:
     plan = plan_of([X, D, W, W_bar, back], *body, outputs=outputs)
     new = delay_gradients(plan)
     assert same_outcome(plan, new)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-LIBRARY = frozenset(
-    """
-    acos asin atan atan2 cos sin tan cosh sinh tanh acosh asinh atanh exp exp2 expm1 log log2 log10 log1p pow sqrt cbrt
-    ceil floor fabs fmod fmax fmin fma erf erfc frexp ldexp modf round trunc rint nearbyint copysign hypot tgamma lgamma
-    """.split()
-)
+LIBRARY = frozenset({
+    "acos", "asin", "atan", "atan2", "cos", "sin", "tan", "cosh", "sinh", "tanh", "acosh", "asinh", "atanh", "exp",
+    "exp2", "expm1", "log", "log2", "log10", "log1p", "pow", "sqrt", "cbrt", "ceil", "floor", "fabs", "fmod", "fmax",
+    "fmin", "fma", "erf", "erfc", "frexp", "ldexp", "modf", "round", "trunc", "rint", "nearbyint", "copysign",
+    "hypot", "tgamma", "lgamma",
+})
 """Functions of C's mathematical library, each with a second form that ends in f."""
 
 
