@@ -19,7 +19,7 @@ def test_read_derive_generate_verify() -> None:
     derivation = symbp.derive(program)
     assert derivation.results[0].target.name == "Z2_bar"
     files = symbp.generate(derivation, name="two_layers")
-    assert list(files) == ["two_layers.py"]
+    assert list(files) == ["two_layers.py", "two_layers_cost.txt"]
     assert symbp.derive(network("mlp").text) == derivation
     assert {v.verdict for v in symbp.verify(program, draws=1)} == {"holds"}
     with pytest.raises(KeyError):

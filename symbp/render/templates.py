@@ -38,11 +38,12 @@ def environment(target: str, folder: Path | None = None) -> jinja2.Environment:
 
     One without a folder is kept, so that a template which is filled many times is parsed once.
     """
-    return _kept(target) if folder is None else _made(target, folder)
+    return _kept(target, tuple(map(str, template_roots()))) if folder is None else _made(target, folder)
 
 
 @lru_cache(maxsize=16)
-def _kept(target: str) -> jinja2.Environment:
+def _kept(target: str, roots: tuple[str, ...]) -> jinja2.Environment:
+    del roots  # where templates are found is a part of the key
     return _made(target, None)
 
 
