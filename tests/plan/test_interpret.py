@@ -12,7 +12,9 @@ from plan_cases import family, loop, matrix, plan_of, put, t
 from symbp.expr import Function
 from symbp.plan.fields import PlanError
 from symbp.plan.interpret import Interpreter
-from symbp.plan.ir import Apply, Buffer, Call, Form, Gemm, Kernel, Nest, Number, Plan, Position, Put, Read, product, total
+from symbp.plan.ir import (
+    Apply, Buffer, Call, Form, Gemm, Kernel, Nest, Number, Plan, Position, Put, Read, product, total,
+)
 from symbp.verify.plans import entrywise
 
 rng = np.random.default_rng(1)
@@ -95,7 +97,8 @@ def test_loops_up_and_down() -> None:
     steps: list[Kernel] = [put(H.whole(sp.S.Zero), A.whole()), loop(1, 3, put(H.whole(t), H.whole(t - 1), Number(t)))]
     up = run(plan_of([A, H], *steps, outputs=("H",)))["H"]
     assert np.allclose(up, [X, X + 1, X + 3, X + 6])
-    back: list[Kernel] = [put(H.whole(sp.Integer(3)), A.whole()), loop(0, 2, put(H.whole(t), H.whole(t + 1), Number(t)), down=True)]
+    step = loop(0, 2, put(H.whole(t), H.whole(t + 1), Number(t)), down=True)
+    back: list[Kernel] = [put(H.whole(sp.Integer(3)), A.whole()), step]
     down = run(plan_of([A, H], *back, outputs=("H",)))["H"]
     assert np.allclose(down, [X + 3, X + 3, X + 2, X])
 
