@@ -46,8 +46,8 @@ RESERVED = frozenset(
         "lround", "nan", "nearbyint", "nextafter", "remainder", "remquo", "rint", "round", "scalbn", "tgamma", "trunc",
         "gamma", "signgam", "j0", "j1", "jn", "y0", "y1", "yn", "drem", "significand", "finite", "isnan", "isinf",
         "signbit", "index", "rindex", "div", "abs", "labs", "memcpy", "memset", "time", "clock", "params", "inputs",
-        "cache", "gradients", "optimizer", "memory", "out", "rate", "steps", "seed", "state", "first", "count", "i", "j",
-        "top", "place", "sum", "flat", "momentum", "decay", "mean_weight", "square_weight", "epsilon", "next", "back",
+        "cache", "gradients", "optimizer", "memory", "out", "rate", "steps", "seed", "state", "first", "count", "i",
+        "j", "top", "place", "sum", "flat", "momentum", "decay", "mean_weight", "square_weight", "epsilon", "next", "back",
     }
 )
 """Names of the language, of its library, and those that the module uses itself."""
