@@ -40,14 +40,15 @@ RESERVED = frozenset(
         "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed",
         "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "bool",
         "true", "false", "asm", "typeof", "main", "NULL", "EOF", "size_t", "acos", "asin", "atan", "atan2", "cos",
-        "sin", "tan", "cosh", "sinh", "tanh", "exp", "frexp", "ldexp", "log", "log10", "modf", "pow", "sqrt", "ceil",
-        "fabs", "floor", "fmod", "acosh", "asinh", "atanh", "cbrt", "copysign", "erf", "erfc", "exp2", "expm1", "fdim",
-        "fma", "fmax", "fmin", "hypot", "ilogb", "lgamma", "llrint", "llround", "log1p", "log2", "logb", "lrint",
-        "lround", "nan", "nearbyint", "nextafter", "remainder", "remquo", "rint", "round", "scalbn", "tgamma", "trunc",
-        "gamma", "signgam", "j0", "j1", "jn", "y0", "y1", "yn", "drem", "significand", "finite", "isnan", "isinf",
-        "signbit", "index", "rindex", "div", "abs", "labs", "memcpy", "memset", "time", "clock", "params", "inputs",
-        "cache", "gradients", "optimizer", "memory", "out", "rate", "steps", "seed", "state", "first", "count", "i",
-        "j", "top", "place", "sum", "flat", "momentum", "decay", "mean_weight", "square_weight", "epsilon", "next", "back",
+        "sin", "tan", "cosh", "sinh", "tanh", "exp", "frexp", "ldexp", "log", "log10", "modf", "pow", "sqrt",
+        "ceil", "fabs", "floor", "fmod", "acosh", "asinh", "atanh", "cbrt", "copysign", "erf", "erfc", "exp2",
+        "expm1", "fdim", "fma", "fmax", "fmin", "hypot", "ilogb", "lgamma", "llrint", "llround", "log1p", "log2",
+        "logb", "lrint", "lround", "nan", "nearbyint", "nextafter", "remainder", "remquo", "rint", "round",
+        "scalbn", "tgamma", "trunc", "gamma", "signgam", "j0", "j1", "jn", "y0", "y1", "yn", "drem", "significand",
+        "finite", "isnan", "isinf", "signbit", "index", "rindex", "div", "abs", "labs", "memcpy", "memset", "time",
+        "clock", "params", "inputs", "cache", "gradients", "optimizer", "memory", "out", "rate", "steps", "seed",
+        "state", "first", "count", "i", "j", "top", "place", "sum", "flat", "momentum", "decay", "mean_weight",
+        "square_weight", "epsilon", "next", "back",
     }
 )
 """Names of the language, of its library, and those that the module uses itself."""
