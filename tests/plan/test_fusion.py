@@ -100,6 +100,16 @@ def test_operands_of_a_product_do_not_change_behind_it() -> None:
     assert all(p.target.buffer != "W" for g in gemms(big) for p in puts(g))
 
 
+def test_a_square_operand_does_not_change_behind_its_product() -> None:
+    """Later rows of the product need the old weight; the interpreter makes all rows first and cannot see it."""
+    W, G = matrix("W", 5, 5, "param"), matrix("G", 5, 5)
+    left, right = matrix("L", 5, 5, "input"), W.whole()
+    for multiply in (Gemm(G.whole(), left.whole(), right), Gemm(G.whole(), right, left.whole())):
+        new = fused(multiply, put(W.whole(), W.whole(), G.whole()), more=(W, G, left), outputs=("W",))
+        assert kinds(new) == ["Gemm", "Nest"]
+        assert gemms(new)[0].epilogue is None
+
+
 def test_the_last_of_several_products_into_one_place_gets_the_epilogue() -> None:
     again = Gemm(Z.whole(), A.whole(), B.whole(), accumulate=True)
     new = fused(gemm, again, put(out.whole(), tanh(Z.whole())))

@@ -238,7 +238,7 @@ def test_random_loops(program: Program, seed: int) -> None:
     assert not wrong_program(program, seed=seed)
 
 
-@settings(SETTINGS, max_examples=6)
+@settings(SETTINGS, max_examples=8)
 @given(declarations(), st.sampled_from(["columns", "rows"]))
 def test_random_networks(text: str, samples: Any) -> None:
     assert not wrong_program(program_of(read_text(text), samples=samples))

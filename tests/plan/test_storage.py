@@ -6,6 +6,7 @@ import pytest
 from plan_cases import bundled, declared, finished, matrix, plan_of, planned, put, workload
 
 from symbp.expr import size
+from symbp.networks import names
 from symbp.plan import module
 from symbp.plan.ir import Gemm, Order
 from symbp.plan.storage import STRIDED, cost, neighbours, number, ordered, sample_axes, storage
@@ -44,11 +45,22 @@ def test_the_order_of_a_weight_is_chosen() -> None:
 
 
 def test_a_gradient_lies_as_its_parameter() -> None:
-    for name in ("mlp", "digits", "lstm", "deep", "residual"):
+    for name in names():
         found = finished(name)
         for parameter, gradient in found.gradients.items():
             plan = found.plans["loss_and_gradients"]
             assert found.plans["train_step"].buffers[parameter].order == plan.buffers[gradient].order
+
+
+def test_buffers_that_lie_alike_are_chosen_together() -> None:
+    """Alone the weight would lie by rows and its gradient by columns; together they lie by columns."""
+    D, G = matrix("D", 48, 64, "input"), matrix("G", 32, 64, "value")
+    plan = plan_of([A, B, D, G, out], Gemm(out.whole(), A.whole(), B.whole()), Gemm(G.whole(), A.whole().T, D.whole()))
+    samples = [{"A": 0, "out": 0, "D": 1}]
+    apart = storage([plan], samples)
+    assert (apart["B"], apart["G"]) == ("C", "F")
+    together = storage([plan], samples, alike={"G": "B"})
+    assert (together["B"], together["G"]) == ("F", "F")
 
 
 def test_one_order_in_all_functions() -> None:
