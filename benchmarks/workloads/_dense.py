@@ -20,6 +20,10 @@ HEADS = {
 FACTS = {"sigmoid": " & binary", "softmax": " & one_hot_rows", "square": ""}
 
 
+MARGIN = 1e-5
+"""How far from its kink a relu must be at the start."""
+
+
 @dataclass(frozen=True)
 class Dense:
     """Layers ``Z = A @ W + b`` with one activation, a loss, a fixed batch; samples are rows.
@@ -79,13 +83,26 @@ class Dense:
         if self.samples is not None:
             return [array.astype(np.float32) for array in self.samples]
         rng = np.random.default_rng(0)
-        X = rng.standard_normal((self.batch, self.widths[0])).astype(np.float32)
+        X = self._apart(rng.standard_normal((self.batch + self.batch // 4 + 8, self.widths[0])).astype(np.float32))
         shape = (self.batch, self.widths[-1])
         if self.head == "softmax":
             return [X, np.eye(shape[1], dtype=np.float32)[rng.integers(shape[1], size=shape[0])]]
         if self.head == "sigmoid":
             return [X, rng.integers(2, size=shape).astype(np.float32)]
         return [X, np.tanh(rng.standard_normal(shape)).astype(np.float32)]
+
+    def _apart(self, X: Array) -> Array:
+        """Return a batch of the samples at which every relu is further from its kink than float32 rounds.
+
+        Else a unit may fall on either side of it, and a right gradient would differ from the reference.
+        """
+        A, far = X.astype(np.float64), np.ones(len(X), bool)
+        weights = [p.astype(np.float64) for p in self.parameters()]
+        for W, b in list(zip(weights[0::2], weights[1::2], strict=True))[:-1] if self.hidden == "relu" else []:
+            Z = A @ W + b
+            far &= np.abs(Z).min(axis=1) > MARGIN
+            A = np.maximum(Z, 0)
+        return X[far][: self.batch]
 
     # -----------------------------------------------------------------------------------------------------
     # The reference: plain NumPy in float64, which shares nothing with any peer
