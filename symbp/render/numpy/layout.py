@@ -16,6 +16,8 @@ from typing import Literal
 import sympy as sp
 
 from symbp.expr import Bounds, SizeMember, at_most, expanded, is_one, same_size
+from symbp.plan.fields import field_name
+from symbp.plan.fields import hull as smallest
 from symbp.program import Program, Var, fresh_name, substitute
 from symbp.render.numpy.scalars import GenerateError
 
@@ -155,14 +157,13 @@ def annotation(depth: int) -> str:
 
 def hull(ends: Sequence[Ends], bounds: Bounds, name: str) -> Ends:
     """Return the smallest interval that holds all given ones; raise ``GenerateError`` if sizes leave it open."""
-    low = next((a for a, _ in ends if all(at_most(a, b, bounds) for b, _ in ends)), None)
-    high = next((b for _, b in ends if all(at_most(a, b, bounds) for _, a in ends)), None)
-    if low is None or high is None:
+    found = smallest(ends, bounds)
+    if found is None:
         shown = ", ".join(f"{a}..{b}" for a, b in ends)
         raise GenerateError(
             f"{name} lives on {shown}: which comes first depends on sizes; state a bound such as `assert T >= 3`"
         )
-    return low, high
+    return found
 
 
 @dataclass(frozen=True)
@@ -352,18 +353,3 @@ class Layout:
     def first_member(self, name: str) -> sp.Expr:
         """Return the first index of a family of sizes."""
         return hull([(a.lo, a.hi) for a in self.members.get(name, ())], self.bounds, name)[0]
-
-
-def field_name(var: Var, ends: Sequence[Ends]) -> str:
-    """Return the field of one declaration: the family's name, with what its fixed indices are (``H_0``, ``H_m1``)."""
-    if all(not same_size(lo, hi) for lo, hi in ends):
-        return var.name
-    parts = []
-    for index, (lo, hi) in zip(var.indices, ends, strict=True):
-        parts.append(index_name(lo) if same_size(lo, hi) else str(index))
-    return f"{var.name}_{'_'.join(parts)}"
-
-
-def index_name(value: sp.Expr) -> str:
-    """Return an index value as a part of a name: ``m1`` for -1, ``Tp1`` for T + 1."""
-    return str(value).replace(" ", "").replace("+", "p").replace("-", "m").replace("*", "")
