@@ -112,6 +112,8 @@ def _join(first: Loop, second: Loop) -> Loop | None:
         return None
     renamed = second
     if second.index != first.index:
+        if first.index in _bound(second.body):
+            return None  # an inner loop over the same name would capture the index
         mapping: dict[sp.Expr, sp.Expr] = {second.index: first.index}
         renamed = replace(
             second, index=first.index, body=tuple(_renamed(k, mapping) for k in second.body)
@@ -125,6 +127,17 @@ def _join(first: Loop, second: Loop) -> Loop | None:
         if _may_follow(first, renamed, down):
             return replace(first, body=(*first.body, *renamed.body), down=down)
     return None
+
+
+def _bound(body: Sequence[Kernel]) -> set[sp.Symbol]:
+    """Return the indices that loops and sums of members inside bind."""
+    found: set[sp.Symbol] = set()
+    for kernel in body:
+        if isinstance(kernel, Loop):
+            found |= {kernel.index} | _bound(kernel.body)
+        elif isinstance(kernel, Gemm):
+            found |= {index for index, _, _ in kernel.stacked}
+    return found
 
 
 def _renamed(kernel: Kernel, mapping: dict[sp.Expr, sp.Expr]) -> Kernel:

@@ -225,6 +225,18 @@ def test_inner_loops_run_together() -> None:
     assert len(loops_of(new)) == 2
 
 
+def test_an_index_is_not_captured_by_an_inner_loop() -> None:
+    """Two loops of one length over different indices, one around the other's: renaming would mix them up."""
+    s = sp.Symbol("s", integer=True)
+    F = Buffer("F", sp.Integer(2), sp.Integer(2), "value", (s, t), (one, one), (two, two))
+    E = replace(F, name="E", indices=(s,), lows=(one,), highs=(two,))
+    B = matrix("B", 2, 2, "input")
+    first = loop(1, 2, put(E.whole(s), B.whole(), s), index=s)
+    second = loop(1, 2, loop(1, 2, put(F.whole(s, t), B.whole(), s + 3 * t), index=s), index=t)
+    plan = plan_of([B, F, E], first, second, outputs=("E", "F"))
+    assert same_outcome(plan, fuse_loops(plan))
+
+
 def test_free_of_order() -> None:
     assert free_of_order(loop(1, 5, put(G.whole(t), H.whole(t + 1))))
     assert not free_of_order(loop(1, 5, put(H.whole(t), H.whole(t - 1))))
