@@ -19,7 +19,7 @@ def setup(workload: Any, parameters: Any, data: Any, threads: int) -> Any:
 
 
 class Plain:
-    """A workload's own loss and gradients in NumPy, in float32: written with care, but with a new array for each value."""
+    """A workload's own loss and gradients in NumPy, in float32: plain, with a new array for each value."""
 
     def __init__(self, workload: Any, parameters: Any, data: Any) -> None:
         self.of, self.rate, self.data = workload.loss_and_gradients, np.float32(workload.rate), data

@@ -7,8 +7,8 @@ A workload is an object with
 - ``gradients(parameters, data)`` and ``trained(parameters, data, steps)``: the float64 reference,
 - ``flop()``, ``bytes_moved()``, ``bytes_held()``: what the floor is made of.
 
-Dense networks are ``_dense.Dense``; others state their loss for each library themselves (``_network.Network``).  Peers that
-do not know a workload say so.
+Dense networks are ``_dense.Dense``; others state their loss for each library themselves (``_network.Network``).  Peers
+that do not know a workload say so.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What workloads beyond dense layers share: first parameters, data, the float64 reference, what a step costs at least.
 
-A workload states its loss four times, each as a careful user of that library would: ``loss_and_gradients`` in NumPy, the
-reference in float64 and a peer in float32; ``torch_loss`` and ``jax_loss``, which are handed the library; and the
+A workload states its loss four times, each as a careful user of that library would: ``loss_and_gradients`` in NumPy,
+the reference in float64 and a peer in float32; ``torch_loss`` and ``jax_loss``, which are handed the library; and the
 declaration in the language of symbp.  The frameworks differentiate by themselves, so they check the reference.
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,8 +17,8 @@ class BatchNorm(Network):
     name = "batch_norm"
     title = f"batch-norm MLP 784-256-256-10, batch {M}"
     rate = 0.05
-    sizes = {"m": M}
-    shapes = {
+    sizes: ClassVar = {"m": M}
+    shapes: ClassVar = {
         "W1": (256, 784), "g1": (256, 1), "c1": (256, 1), "W2": (256, 256), "g2": (256, 1), "c2": (256, 1),
         "W3": (10, 256), "b3": (10, 1),
     }
@@ -85,7 +85,7 @@ loss = softmax_cross_entropy(W3 @ A2 + b3, Y)
 
     def jax_loss(self, jax: Any, data: list[Any]) -> Any:
         """Return the loss."""
-        jnp, nn = jax.numpy, jax.nn
+        nn = jax.nn
         X, targets = data[0].T, data[1].T
 
         def loss_of(values: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,8 +22,8 @@ class Lstm(Network):
     name = "lstm"
     title = f"LSTM {N}-{H}, T={T}, batch {M}"
     rate = 0.1
-    sizes = {"m": M, "T": T}
-    shapes = {"W": (4 * H, N), "U": (4 * H, H), "b": (4 * H, 1), "V": (P, H), "c": (P, 1)}
+    sizes: ClassVar = {"m": M, "T": T}
+    shapes: ClassVar = {"W": (4 * H, N), "U": (4 * H, H), "b": (4 * H, 1), "V": (P, H), "c": (P, 1)}
     declaration = f"""samples: m
 H[0]: input[{H}, m]; C[0]: input[{H}, m]
 Y: target[{P}, m] & one_hot_columns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,8 +28,8 @@ class Transformer(Network):
     name = "transformer"
     title = f"transformer block d={D}, {HEADS} heads, T={T}, batch {M}"
     rate = 0.05
-    sizes = {"m": M, "heads": HEADS}
-    shapes = {
+    sizes: ClassVar = {"m": M, "heads": HEADS}
+    shapes: ClassVar = {
         "Wq": (HEADS, K, D), "Wk": (HEADS, K, D), "Wv": (HEADS, K, D), "Wo": (HEADS, D, K), "g1": (D, 1), "c1": (D, 1),
         "g2": (D, 1), "c2": (D, 1), "W1": (F, D), "b1": (F, 1), "W2": (D, F), "b2": (D, 1),
     }
@@ -83,13 +83,13 @@ loss = sum(sum((B[s] - Y[s])**2) for s in range(1, m+1)) / (2*m*{T})
         def before(D_: Array, hat: Array, scale: Array) -> Array:
             return scale * (D_ - D_.mean(axis=1, keepdims=True) - hat * (D_ * hat).mean(axis=1, keepdims=True))
 
-        hat1, scale1 = normalised(X)
+        hat1, _ = normalised(X)
         N1 = (g1 * hat1 + c1)[:, None]
         Q, K_, V = Wq @ N1, Wk @ N1, Wv @ N1
         S = K_.swapaxes(2, 3) @ Q / 4
         P = np.exp(S - S.max(axis=2, keepdims=True))
         P /= P.sum(axis=2, keepdims=True)
-        O = V @ P  # noqa: E741 - the name of the literature
+        O = V @ P
         A = X + (Wo @ O).sum(axis=1)
         hat2, scale2 = normalised(A)
         N2 = g2 * hat2 + c2
@@ -127,7 +127,7 @@ loss = sum(sum((B[s] - Y[s])**2) for s in range(1, m+1)) / (2*m*{T})
             heads = [
                 (N1 @ W.reshape(D, D).T).reshape(M, T, HEADS, K).transpose(1, 2) for W in (Wq, Wk, Wv)
             ]
-            O = nn.scaled_dot_product_attention(*heads).transpose(1, 2).reshape(M, T, D)  # noqa: E741
+            O = nn.scaled_dot_product_attention(*heads).transpose(1, 2).reshape(M, T, D)
             A = X + O @ Wo.permute(0, 2, 1).reshape(D, D)
             N2 = nn.layer_norm(A, (D,), g2[:, 0], c2[:, 0], EPS)
             B = A + nn.linear(nn.gelu(nn.linear(N2, W1, b1[:, 0])), W2, b2[:, 0])
@@ -150,7 +150,7 @@ loss = sum(sum((B[s] - Y[s])**2) for s in range(1, m+1)) / (2*m*{T})
             N1 = normalised(X, g1, c1)
             Q, K_, V = ((N1 @ W.reshape(D, D).T).reshape(M, T, HEADS, K) for W in (Wq, Wk, Wv))
             P = nn.softmax(jnp.einsum("mthk,mshk->mhts", Q, K_) / 4, axis=3)
-            O = jnp.einsum("mhts,mshk->mthk", P, V).reshape(M, T, D)  # noqa: E741
+            O = jnp.einsum("mhts,mshk->mthk", P, V).reshape(M, T, D)
             A = X + O @ Wo.transpose(0, 2, 1).reshape(D, D)
             G = nn.gelu(normalised(A, g2, c2) @ W1.T + b1[:, 0], approximate=False)
             return ((A + G @ W2.T + b2[:, 0] - Y) ** 2).sum() / (2 * M * T)
