@@ -13,10 +13,14 @@ K = D // HEADS
 
 
 def _erf(x: Array) -> Array:
-    """Return the error function; NumPy has none."""
-    from math import erf
+    """Return the error function: that of SciPy, where it is installed, for NumPy has none."""
+    try:
+        from scipy.special import erf
+    except ImportError:
+        from math import erf
 
-    return np.vectorize(erf, otypes=[x.dtype])(x)
+        return np.vectorize(erf, otypes=[x.dtype])(x)
+    return erf(x)
 
 
 class Transformer(Network):
