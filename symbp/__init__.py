@@ -20,13 +20,14 @@ __version__ = VERSION
 if TYPE_CHECKING:
     from symbp.derivation import Derivation, Result, Step
     from symbp.language import Dense, Dropout, Model, Sequential, read, read_expression
-    from symbp.pipeline import derive, generate, verify
+    from symbp.pipeline import derive, generate, picture, verify
     from symbp.program import Program
 
 # SymPy takes half a second to import: names are loaded when they are first used, so that --help answers at once.
 _HOME = {
     "derive": "symbp.pipeline",
     "generate": "symbp.pipeline",
+    "picture": "symbp.pipeline",
     "verify": "symbp.pipeline",
     "read": "symbp.language",
     "read_expression": "symbp.language",
@@ -52,6 +53,7 @@ __all__ = [
     "__version__",
     "derive",
     "generate",
+    "picture",
     "read",
     "read_expression",
     "verify",

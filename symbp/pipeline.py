@@ -17,6 +17,8 @@ from symbp.choices import Memory, Optimizer
 from symbp.language import read
 from symbp.program import Program
 from symbp.render.files import Files
+from symbp.render.picture import Picture
+from symbp.render.picture import picture as draw
 from symbp.render.sizes import Given, plain_sizes
 
 if TYPE_CHECKING:
@@ -130,6 +132,17 @@ def generate(
             pass  # no values are known at which the loss is finite: the module has no check of its own
     files = write(made, **common, **options)
     return files if isinstance(files, Files) else Files(files)
+
+
+def picture(source: Source, *, samples: Samples | None = None, weights: Weights | None = None) -> Picture:
+    """Draw a declared network with its symbolic sizes, and return the text of an SVG file.
+
+    source:           a program, a declaration's text, or its path.
+    samples, weights: as for ``derive``.
+
+    Raises ``DeclarationError`` for a faulty declaration.
+    """
+    return draw(program_of(source, samples, weights))
 
 
 class OptionError(ValueError):

@@ -18,6 +18,7 @@ from symbp.render.document import latex_document
 from symbp.render.files import Files, write_files
 from symbp.render.markdown import markdown
 from symbp.render.notation import Notation
+from symbp.render.picture import picture
 from symbp.render.terminal import derive_summary, steps_text
 from symbp.render.why import why
 from symbp.render.sizes import fixed_sizes
@@ -127,6 +128,8 @@ def write(
         document = markdown(found, notation, text=text, title=title, detail=detail)
     elif output.suffix == ".json":
         document = derivation_json(found, notation, title=title)
+    elif output.suffix == ".svg":
+        document = picture(found.source, notation)
     else:
-        raise BadInput(f"{output}: the name of a document ends in .tex, .md or .json")
+        raise BadInput(f"{output}: the name of a document ends in .tex, .md, .json or .svg")
     return write_files(output.parent, {output.name: document})[0]

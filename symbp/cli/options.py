@@ -21,7 +21,7 @@ Quiet = Annotated[bool, Option("--quiet", "-q", help="Print errors only.")]
 Seed = Annotated[int, Option("--seed", min=0, help="Seed of everything random.")]
 Ascii = Annotated[bool, Option("--ascii", help="Plain characters only.")]
 
-Document = Annotated[Path | None, Option("-o", "--output", metavar="FILE", help="Write x.tex, x.md or x.json.")]
+Document = Annotated[Path | None, Option("-o", "--output", metavar="FILE", help="Write x.tex, x.md, x.json or x.svg.")]
 Steps = Annotated[bool, Option("--steps", help="Print every step with its reason.")]
 Why = Annotated[str | None, Option("--why", metavar="NAME", help="Say why the gradient of NAME is what it is.")]
 Notation = Annotated[choices.Adjoints, Option("--notation", help="How gradients are written.")]

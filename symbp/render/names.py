@@ -100,7 +100,7 @@ def split(name: str) -> tuple[str, tuple[str, ...]]:
     return letter, (*((digits,) if digits else ()), *rest)
 
 
-def _implied(letter: str) -> tuple[str, tuple[str, ...]]:
+def implied(letter: str) -> tuple[str, tuple[str, ...]]:
     """Split a word that means a letter with a subscript: ``Xc`` is X, c; a weight ``Wxh`` is W, xh; else the word."""
     if letter not in GREEK and letter not in SHORT and re.fullmatch(r"[A-Zb][a-z]|[UVW][a-z]{2}", letter):
         return letter[0], (letter[1:],)
@@ -116,7 +116,7 @@ def spelling(name: str) -> Spelling:
     if parts and parts[-1] in ACCENTS:
         letter, parts = letter + parts[-1], parts[:-1]
     accent = next((a for a in ACCENTS if letter.endswith(a) and 0 < len(letter) - len(a) <= 5), "")
-    bare, implied = _implied(letter.removesuffix(accent))
+    bare, within = implied(letter.removesuffix(accent))
     greek = SHORT.get(bare, bare)
     core = f"\\{greek}" if greek in GREEK else bare if len(bare) == 1 else f"\\mathrm{{{_escape(bare)}}}"
     shown = GREEK.get(greek, letter.removesuffix(accent))
@@ -125,7 +125,7 @@ def spelling(name: str) -> Spelling:
         core, shown = f"{command}{{{core}}}", shown + mark
     digits = parts[0] if parts and parts[0].isdigit() else ""
     tail = digits.translate(_SUBSCRIPT) + "".join(f"_{spelling(p).unicode}" for p in parts[bool(digits) :])
-    return Spelling(name, shown, tail, core, tuple(_subscript(p) for p in (*implied, *parts)))
+    return Spelling(name, shown, tail, core, tuple(_subscript(p) for p in (*within, *parts)))
 
 
 def _subscript(part: str) -> str:

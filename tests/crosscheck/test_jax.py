@@ -1,0 +1,228 @@
+"""symbp's gradients against JAX: each bundled network stated with JAX's own functions, in double precision.
+
+A matrix of symbp has its samples as columns, here they are rows; time comes first in a sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from symbp.networks import names
+
+pytestmark = pytest.mark.crosscheck
+jax = pytest.importorskip("jax")
+jax.config.update("jax_enable_x64", True)
+jnp, lax, nn = jax.numpy, jax.lax, jax.nn
+
+Loss = Callable[[SimpleNamespace, SimpleNamespace], Any]
+"""A network: (arrays by name, sizes) -> the loss."""
+
+LOSSES: dict[str, Loss] = {}
+"""Every bundled network, stated for JAX."""
+
+
+def stated(loss: Loss) -> Loss:
+    """Enter a statement under the network's name."""
+    LOSSES[loss.__name__] = loss
+    return loss
+
+
+def gradient(loss: Loss, by: Mapping[str, Any], rest: Mapping[str, Any], sizes: SimpleNamespace) -> Any:
+    """Return the loss and its gradients as JAX finds them."""
+    given = jax.tree.map(jnp.asarray, dict(rest))
+    value, slopes = jax.value_and_grad(lambda leaves: loss(SimpleNamespace(**leaves, **given), sizes))(dict(by))
+    return float(value), jax.tree.map(np.asarray, slopes)
+
+
+@pytest.mark.parametrize("name", names())
+def test_gradients(name: str, worst_difference: Any, record_property: Any) -> None:
+    assert name in LOSSES, f"{name}.net is not stated in JAX"
+    worst = worst_difference(name, partial(gradient, LOSSES[name]))
+    record_property("JAX", (name, worst))
+    assert worst < 1e-10
+
+
+def test_a_wrong_statement_is_seen(worst_difference: Any) -> None:
+    def wrong(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+        # The loss is right, its gradient is off in the eighth digit.
+        return LOSSES["logistic"](v, n) + 1e-8 * (v.w - lax.stop_gradient(v.w)).sum()
+
+    assert worst_difference("logistic", partial(gradient, wrong)) > 1e-10
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Forward through layers
+
+
+def linear(x: Any, weight: Any, bias: Any = 0.0) -> Any:
+    """Return a layer whose weight is outputs x inputs and whose bias is a column."""
+    return jnp.einsum("...i,oi->...o", x, weight) + jnp.transpose(bias)
+
+
+def half_squares(outputs: Any, targets: Any, samples: int) -> Any:
+    """Return the squared error, halved, for each sample."""
+    return jnp.vdot(outputs - targets, outputs - targets) / (2 * samples)
+
+
+def softmax_loss(scores: Any, targets: Any) -> Any:
+    """Return the cross-entropy of a softmax along the last axis, for each sample."""
+    return -(targets * nn.log_softmax(scores)).sum(-1).mean()
+
+
+def binary_loss(scores: Any, targets: Any) -> Any:
+    """Return the cross-entropy of a logistic output."""
+    return -(targets * nn.log_sigmoid(scores) + (1 - targets) * nn.log_sigmoid(-scores)).mean()
+
+
+def sequence(family: Mapping[int, Any], steps: int) -> Any:
+    """Return the members 1..T as (time, samples, features)."""
+    return jnp.stack([family[t].T for t in range(1, steps + 1)])
+
+
+def scan(cell: Callable[[Any, Any], Any], state: Any, inputs: Any, reverse: bool = False) -> Any:
+    """Return the states of a cell ``(state, input) -> state`` at all steps."""
+
+    def step(before: Any, x: Any) -> Any:
+        after = cell(before, x)
+        return after, after
+
+    return lax.scan(step, state, inputs, reverse=reverse)[1]
+
+
+def simple(W: Any, U: Any, b: Any) -> Callable[[Any, Any], Any]:
+    """Return the cell of a simple recurrent network."""
+    return lambda h, x: jnp.tanh(linear(h, W) + linear(x, U, b))
+
+
+@stated
+def regression(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    return half_squares(linear(v.X.T, v.W, v.b), v.Y.T, n.m)
+
+
+@stated
+def logistic(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    return binary_loss(linear(v.X.T, v.w.T, v.b), v.Y.T) + v.lam[0, 0] / 2 * jnp.vdot(v.w, v.w)
+
+
+@stated
+def mlp(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    return half_squares(linear(jnp.tanh(linear(v.X.T, v.W1, v.b1)), v.W2, v.b2), v.Y.T, n.m)
+
+
+@stated
+def xor(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    return binary_loss(linear(jnp.tanh(linear(v.X.T, v.W1, v.b1)), v.W2, v.b2), v.Y.T)
+
+
+def classifier(v: SimpleNamespace, activation: Callable[[Any], Any]) -> Any:
+    """Return the cross-entropy of two layers."""
+    return softmax_loss(linear(activation(linear(v.X.T, v.W_A1, v.b_A1)), v.W_Z2, v.b_Z2), v.Y.T)
+
+
+@stated
+def iris(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    return classifier(v, jnp.tanh)
+
+
+@stated
+def digits(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    return classifier(v, nn.relu)
+
+
+@stated
+def dropout(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    # A mask keeps an entry with probability 1/2; what is kept is doubled.
+    decay = v.lam[0, 0] * (jnp.vdot(v.W_A1, v.W_A1) + jnp.vdot(v.W_Z2, v.W_Z2))
+    return classifier(v, lambda z: jnp.where(v.M.T > 0, nn.relu(z) / 0.5, 0.0)) + decay
+
+
+@stated
+def deep(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    # sigma is left open; symbp's checks take tanh.
+    a = v.A[0].T
+    for l in range(1, n.L + 1):
+        a = jnp.tanh(linear(a, v.W[l], v.b[l]))
+    return half_squares(a, v.Y.T, n.m)
+
+
+@stated
+def nielsen(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    a = v.a[0].T
+    for l in range(1, n.L + 1):
+        a = jnp.tanh(linear(a, v.w[l], v.b[l]))
+    return half_squares(a, v.y.T, 1)
+
+
+@stated
+def residual(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    a = v.A[0].T
+    for l in range(1, n.L + 1):
+        a = a + nn.relu(linear(a, v.W[l], v.b[l]))
+    return jnp.square(a - v.Y.T).mean()
+
+
+@stated
+def dag(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    x = lax.fori_loop(0, n.n, lambda _, x: jnp.tanh(linear(x, v.A * v.M, v.u)), v.x[0].T)
+    return half_squares(x, v.Y.T, 1)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Through time
+
+
+@stated
+def rnn(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    states = scan(simple(v.W, v.U, v.b), v.H[0].T, sequence(v.X, n.T))
+    return half_squares(linear(states, v.V, v.c), sequence(v.Y, n.T), n.m)
+
+
+@stated
+def last_step(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    states = scan(simple(v.W, v.U, v.b), v.H[0].T, sequence(v.X, n.T))
+    return half_squares(linear(states[-1], v.V, v.c), v.Y.T, n.m)
+
+
+@stated
+def bidirectional(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    x = sequence(v.X, n.T)
+    forth = scan(simple(v.Wf, v.Uf, v.bf), v.F[0].T, x)
+    back = scan(simple(v.Wg, v.Ug, v.bg), v.G[n.T + 1].T, x, reverse=True)
+    return half_squares(linear(forth, v.Vf) + linear(back, v.Vg, v.c), sequence(v.Y, n.T), n.m)
+
+
+@stated
+def stacked(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    states = jnp.stack([v.H[0, t].T for t in range(1, n.T + 1)])
+    for l in range(1, n.L + 1):
+        states = scan(simple(v.W[l], v.U[l], v.b[l]), v.H[l, 0].T, states)
+    return half_squares(states, sequence(v.Y, n.T), n.m)
+
+
+@stated
+def delayed(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    def step(line: Any, x: Any) -> Any:
+        h = jnp.tanh(linear(line[2], v.W1) + linear(line[0], v.W3) + linear(x, v.U, v.b))
+        return jnp.stack([line[1], line[2], h]), h
+
+    before = jnp.stack([v.H[k].T for k in (-2, -1, 0)])
+    states = lax.scan(step, before, sequence(v.X, n.T))[1]
+    return half_squares(linear(states, v.V), sequence(v.Y, n.T), n.m)
+
+
+@stated
+def lstm(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    def cell(before: Any, x: Any) -> Any:
+        h, c = before
+        i, f, o, g = jnp.split(linear(x, v.W, v.b) + linear(h, v.U), 4, axis=-1)
+        c = nn.sigmoid(f) * c + nn.sigmoid(i) * jnp.tanh(g)
+        return nn.sigmoid(o) * jnp.tanh(c), c
+
+    states, _ = scan(cell, (v.H[0].T, v.C[0].T), sequence(v.X, n.T))
+    return half_squares(linear(states, v.V), sequence(v.Y, n.T), n.m)

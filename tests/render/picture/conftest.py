@@ -1,0 +1,94 @@
+"""Drawings that the tests of pictures share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from symbp.language import read_text
+from symbp.networks import names, network
+from symbp.pipeline import program_of
+from symbp.render.picture import Drawing
+
+Draw = Callable[[str], Drawing]
+
+DECLARATIONS = {
+    "tapped": """
+for t in range(-1, T+1):
+    X[t]: input[n, m]
+for t in range(1, T+1):
+    Y[t]: target[p, m]
+W0: param[p, n]; W2: param[p, n]
+for t in range(1, T+1):
+    O[t] = tanh(W0 @ X[t] + W2 @ X[t-2])
+loss = sum(sum((O[t] - Y[t])**2) for t in range(1, T+1)) / m
+""",
+    "heads": """
+X: input[d, T]
+Y: target[d, T]
+for j in range(1, heads+1):
+    Wq[j]: param[k, d]; Wk[j]: param[k, d]; Wo[j]: param[d, k]
+for j in range(1, heads+1):
+    Q[j] = Wq[j] @ X
+    S[j] = (Wk[j] @ X).T @ Q[j] / sqrt(k)
+    P[j] = softmax(S[j], axis=0)
+    O[j] = Q[j] @ P[j]
+A = X + sum(Wo[j] @ O[j] for j in range(1, heads+1))
+loss = sum((A - Y)**2) / (2*T)
+""",
+    "long names": """
+Inputs_of_the_first_laye: input[features_of_the_inputs, m]
+Never_read_by_anything_x: input[n, m]
+Weights_of_first_layer_1: param[hidden_units_of_the_net, features_of_the_inputs]
+Hidden_of_the_first_lay1 = tanh(Weights_of_first_layer_1 @ Inputs_of_the_first_laye)
+loss = sum(Hidden_of_the_first_lay1**2) / m
+""",
+    "learned state": """
+H[0]: param[h, m]
+W: param[h, h]
+for t in range(1, T+1):
+    X[t]: input[h, m]
+    H[t] = tanh(W @ H[t-1] + X[t])
+loss = sum(sum(H[t]**2) for t in range(0, T+1))
+""",
+    "many reads": """
+X: input[n, m]
+W: param[n, n]
+A = W @ X
+B = W @ A + X
+C = W @ B + A + X
+D = W @ C + B + A + X
+E = tanh(D) * C * B * A * X
+loss = sum(E * D * C * B * A * X)
+""",
+}
+"""Networks with what the bundled ones lack."""
+
+
+def drawing(name: str) -> Drawing:
+    """Return the drawing of a bundled network, ``mlp`` or ``mlp as rows``, or of one of the declarations above."""
+    if name in DECLARATIONS:
+        return Drawing(read_text(DECLARATIONS[name], f"{name}.net"))
+    bundled, _, rows = name.partition(" as ")
+    program = program_of(network(bundled).text, "rows" if rows else None)
+    return Drawing(program.replace(name=bundled))
+
+
+@pytest.fixture(scope="session")
+def draw() -> Draw:
+    """Return what makes a drawing by name, once."""
+    made: dict[str, Drawing] = {}
+
+    def named(name: str) -> Drawing:
+        if name not in made:
+            made[name] = drawing(name)
+        return made[name]
+
+    return named
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests of ``any_name`` over every bundled network and every declaration above."""
+    if "any_name" in metafunc.fixturenames:
+        metafunc.parametrize("any_name", [*names(), "iris as rows", "rnn as rows", *DECLARATIONS])
