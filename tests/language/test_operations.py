@@ -141,6 +141,12 @@ EXPRESSIONS: list[tuple[str, str, Callable[..., Any]]] = [
     ("arctan(A)", "n x m", lambda d: np.arctan(d["A"])),
     ("softsign(A)", "n x m", lambda d: d["A"] / (1 + np.abs(d["A"]))),
     ("hard_tanh(3 * A)", "n x m", lambda d: np.clip(3 * d["A"], -1, 1)),
+    ("relu6(9 * A)", "n x m", lambda d: np.clip(9 * d["A"], 0, 6)),
+    ("hard_sigmoid(5 * A)", "n x m", lambda d: np.clip(5 * d["A"] + 3, 0, 6) / 6),
+    ("hard_swish(5 * A)", "n x m", lambda d: 5 * d["A"] * np.clip(5 * d["A"] + 3, 0, 6) / 6),
+    ("selu(A)", "n x m", lambda d: np.where(d["A"] > 0, 1, 1.6732632423543772) * 1.0507009873554805
+        * np.where(d["A"] > 0, d["A"], np.exp(d["A"]) - 1)),
+    ("log_sigmoid(A)", "n x m", lambda d: np.log(_sigmoid(d["A"]))),
     ("log1p(P)", "n x m", lambda d: np.log1p(d["P"])),
     ("expm1(A)", "n x m", lambda d: np.expm1(d["A"])),
     ("log2(P) + log10(P)", "n x m", lambda d: np.log2(d["P"]) + np.log10(d["P"])),

@@ -67,6 +67,21 @@ def test_a_bias_is_separate_folded_or_none() -> None:
     np.testing.assert_allclose(found, (W[:, :4] @ X + W[:, 4:]).T, rtol=1e-14)
 
 
+@pytest.mark.parametrize(("name", "function"), [("glu", "sigmoid"), ("swiglu", "silu"), ("geglu", "gelu")])
+def test_a_gated_unit_is_a_product_of_two_layers(name: str, function: str) -> None:
+    program = read_text(f"X: input[n0, m]\nH = {name}(X, n1, bias='separate')\nloss = sum(H)\n")
+    assert equations(program) == {
+        "Z_H": "Add(MatMul(W_H, X), MatMul(b_H, Ones(1, m)))",
+        "G_H": f"Map(Z_H, {function})",
+        "U_H": "Add(MatMul(V_H, X), MatMul(c_H, Ones(1, m)))",
+        "H": "Hadamard(G_H, U_H)",
+        "loss": "MatMul(Ones(1, n1), H, Ones(m, 1))",
+    }
+    rows = read_text(f"X: input[m, n0]\nsamples: m\nH = {name}(X, n1, bias='none')\nloss = sum(H)\n")
+    assert equations(rows)["U_H"] == "MatMul(X, V_H)"
+    assert {v.name: v.shape for v in rows.parameters} == {"W_H": (n0, n1), "V_H": (n0, n1)}
+
+
 def test_any_activation() -> None:
     text = "sigma: elementwise\ndef f(x): return x**2\nX: input[n0, m]\n"
     for activation in ("sigma", "f", "gelu", "np.tanh", "elu", "linear", "None", "softmax", "square"):
@@ -178,7 +193,7 @@ def test_every_layer_is_registered_with_a_signature_that_is_read() -> None:
     for name, entry in LAYERS.items():
         assert re.match(rf"{name}\(", entry.signature)
         assert entry.meaning
-    assert set(symbp.losses.__all__) == set(LAYERS) - {"dense", "dropout", "flatten"}
+    assert set(symbp.losses.__all__) == set(LAYERS) - {"dense", "dropout", "flatten", "glu", "swiglu", "geglu"}
 
 
 @pytest.mark.parametrize(
@@ -188,6 +203,9 @@ def test_every_layer_is_registered_with_a_signature_that_is_read() -> None:
         ("A = dense(X, 0)", "S021"),
         ("A = dense(X, n1, foo)", "O005"),
         ("A = dense(2, n1)", "O004"),
+        ("A = swiglu(X)", "O003"),
+        ("A = glu(X, n1, bias='what')", "O005"),
+        ("A = geglu(X, X)", "N011"),
         ("A = dense(X, n1, bias='what')", "O005"),
         ("A = dropout(X, X, 1)", "O005"),
         ("loss = huber(X, X.T)", "S002"),
