@@ -511,6 +511,30 @@ def _triangle(k: int, kinds: dict[int, str], name: str) -> str:
     return kinds[k]
 
 
+@operation("symmetric(A)", "the symmetric matrix with the lower triangle of A; nothing above the diagonal is read")
+def symmetric(call: Call, A: Node) -> Node:
+    _square(A, "symmetric")
+    below = Hadamard(Mask("strict_tril", *A.shape), A)
+    return add(Hadamard(Mask("tril", *A.shape), A), T(below))
+
+
+@operation("skew(A)", "the skew-symmetric matrix with the strict lower triangle of A: its transpose is its negative")
+def skew(call: Call, A: Node) -> Node:
+    _square(A, "skew")
+    below = Hadamard(Mask("strict_tril", *A.shape), A)
+    return add(below, scaled(-1, T(below)))
+
+
+@operation("spd(A)", "A @ A.T, positive definite where the rows of A are independent")
+def spd(call: Call, A: Node) -> Node:
+    return MatMul(A, T(A))
+
+
+def _square(A: Node, name: str) -> None:
+    if not same_size(A.rows, A.cols):
+        raise Mistake("S002", f"{name} wants a square matrix, not {shape_text(A.shape)}")
+
+
 @operation("vstack(arrays)", "matrices below each other", "row_stack")
 def vstack(call: Call, arrays: list[Node]) -> Node:
     return stacked(arrays, 0)

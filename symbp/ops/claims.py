@@ -92,6 +92,20 @@ CLAIMS: list[Claim] = [
         "P * c",
     ),
     Claim(
+        "symmetric parameter",
+        "A: param[n, n]\nC: input[n, n]\nX = symmetric(A)\nloss = sum(C * X)\n",
+        "A",
+        "tril(C + C.T) - eye(n) * C",
+        source="F0.5",
+    ),
+    Claim(
+        "positive definite parameter",
+        "A: param[n, k]\nC: input[n, n]\nX = spd(A)\nloss = sum(C * X)\n",
+        "A",
+        "(C + C.T) @ A",
+        source="F0.5",
+    ),
+    Claim(
         "quadratic form",
         "x: param[n, 1]\nA: input[n, n]\nloss = sum(x.T @ A @ x)\n",
         "x",

@@ -91,7 +91,7 @@ def _check_shapes(params: Params, inputs: Inputs) -> None:
         raise _misshapen("inputs.X", "n x m", X)
     if W.ndim != 2:
         raise _misshapen("params.W", "k x n", W)
-    n, m = X.shape
+    n = X.shape[0]
     k = W.shape[0]
     if W.shape != (k, n):
         raise _misshapen("params.W", "k x n", W, (k, n))
