@@ -31,6 +31,7 @@ from symbp.expr import (
     Hadamard,
     LogSumExp,
     Map,
+    Mask,
     MatMul,
     Node,
     Ones,
@@ -283,11 +284,18 @@ def _single(node: Node, context: Context) -> Node | None:
     return node.operands[0] if len(node.operands) == 1 else None
 
 
+MIRRORED = {
+    "tril": "triu", "triu": "tril", "strict_tril": "strict_triu", "strict_triu": "strict_tril",
+    "diagonal": "diagonal", "off_diagonal": "off_diagonal",
+}
+"""The kind of a pattern's transpose."""
+
+
 @identity(
     "transpose of a product",
     "contract",
     Transpose,
-    says="(AB)^T -> B^T A^T; (A + B)^T -> A^T + B^T; A^TT -> A",
+    says="(AB)^T -> B^T A^T; (A + B)^T -> A^T + B^T; A^TT -> A; tril^T -> triu",
     detail=True,
 )
 def _transpose(node: Node, context: Context) -> Node | None:
@@ -298,6 +306,8 @@ def _transpose(node: Node, context: Context) -> Node | None:
         return Ones(A.cols, A.rows)
     if isinstance(A, (Eye, Zero)):
         return A if isinstance(A, Eye) else Zero(A.cols, A.rows)
+    if isinstance(A, Mask):
+        return Mask(MIRRORED[A.kind], A.cols, A.rows) if A.kind in MIRRORED else None
     if isinstance(A, Ref) and "symmetric" in context.facts.get(A.name, ()):
         return A
     if isinstance(A, SumOver):
@@ -491,24 +501,40 @@ COLUMN_SUMS = frozenset({"columns_sum_to_one", "one_hot_columns"})
 ROW_SUMS = frozenset({"rows_sum_to_one", "one_hot_rows"})
 
 
-def _sums_to_one(node: Node, axis: int, context: Context) -> bool:
+def _known_sum(node: Node, axis: int, context: Context) -> sp.Expr | None:
+    """Return the number to which each column (axis 0) or row of a matrix sums, if facts tell; None if they do not."""
     if isinstance(node, Transpose):
-        node, axis = node.operands[0], 1 - axis
+        return _known_sum(node.operands[0], 1 - axis, context)
+    if isinstance(node, Scale):
+        inside = _known_sum(node.body, axis, context)
+        return None if inside is None else node.coefficient * inside
+    if isinstance(node, Add):
+        parts = [t.shape[axis] * c for c, t in map(_term, node.operands) if isinstance(t, Ones)]
+        others = [_known_sum(t, axis, context) for t in node.operands if not isinstance(_term(t)[1], Ones)]
+        return expanded(sum((*parts, *others), sp.S.Zero)) if others and None not in others else None
     value = _definition(node, context)
     if isinstance(value, Softmax):
-        return value.axis == axis
+        return sp.S.One if value.axis == axis else None
     wanted = COLUMN_SUMS if axis == 0 else ROW_SUMS
-    return isinstance(node, Ref) and bool(wanted & context.facts.get(node.name, frozenset()))
+    known = isinstance(node, Ref) and wanted & context.facts.get(node.name, frozenset())
+    return sp.S.One if known else None
 
 
-@identity("column sums", "facts", MatMul, says="1^T Y -> 1^T; Y 1 -> 1", condition="the columns (rows) of Y sum to one")
+@identity(
+    "column sums",
+    "facts",
+    MatMul,
+    says="1^T Y -> 1^T; Y 1 -> 1; 1^T (aY + b 1 1^T) -> (a + nb) 1^T",
+    condition="the columns (rows) of Y sum to one",
+)
 def _column_sums(node: Node, context: Context) -> Node | None:
     factors = node.operands
     for k, (a, b) in enumerate(pairwise(factors)):
-        if isinstance(a, Ones) and _sums_to_one(b, 0, context):
-            return matmul(*factors[:k], Ones(a.rows, b.cols), *factors[k + 2 :])
-        if isinstance(b, Ones) and _sums_to_one(a, 1, context):
-            return matmul(*factors[:k], Ones(a.rows, b.cols), *factors[k + 2 :])
+        found = _known_sum(b, 0, context) if isinstance(a, Ones) else None
+        if found is None and isinstance(b, Ones):
+            found = _known_sum(a, 1, context)
+        if found is not None:
+            return scaled(found, matmul(*factors[:k], Ones(a.rows, b.cols), *factors[k + 2 :]))
     return None
 
 

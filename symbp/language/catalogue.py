@@ -214,6 +214,38 @@ def where_(call: Call, M: Node, U: Value, V: Value) -> Node:
     return where(M, U, V)
 
 
+# -- activations that are compositions
+
+
+@operation("relu6(U)", "relu up to 6: 3*hard_tanh(U/3 - 1) + 3")
+def relu6(call: Call, U: Value) -> Value:
+    inside = add_values(multiply_values(sp.Rational(1, 3), U), sp.S.NegativeOne)
+    return add_values(multiply_values(sp.Integer(3), elementwise("hard_tanh", inside)), sp.Integer(3))
+
+
+@operation("hard_sigmoid(U)", "hard_tanh(U/3)/2 + 1/2: 0 below -3, 1 above 3", "hardsigmoid")
+def hard_sigmoid(call: Call, U: Value) -> Value:
+    inside = elementwise("hard_tanh", multiply_values(sp.Rational(1, 3), U))
+    return add_values(multiply_values(HALF, inside), HALF)
+
+
+@operation("hard_swish(U)", "U * hard_sigmoid(U)", "hardswish")
+def hard_swish(call: Call, U: Value) -> Value:
+    return multiply_values(U, hard_sigmoid(call, U))
+
+
+@operation("selu(U)", "lam * elu(U, alpha) with the numbers at which mean 0 and variance 1 are a fixed point")
+def selu(call: Call, U: Value) -> Value:
+    # Klambauer et al. 2017, as exact decimals.
+    lam, alpha = sp.Rational("1.0507009873554805"), sp.Rational("1.6732632423543772")
+    return multiply_values(lam, elementwise("elu", U, parameters=(alpha,)))
+
+
+@operation("log_sigmoid(U)", "log(sigmoid(U)), without overflow: -softplus(-U)", "logsigmoid")
+def log_sigmoid(call: Call, U: Value) -> Value:
+    return multiply_values(sp.S.NegativeOne, elementwise("softplus", multiply_values(sp.S.NegativeOne, U)))
+
+
 # -- arithmetic under its NumPy names
 
 
@@ -477,6 +509,30 @@ def _triangle(k: int, kinds: dict[int, str], name: str) -> str:
     if k not in kinds:
         raise Mistake("O005", f"{name} has k = {' or '.join(map(str, kinds))}, not {k}")
     return kinds[k]
+
+
+@operation("symmetric(A)", "the symmetric matrix with the lower triangle of A; nothing above the diagonal is read")
+def symmetric(call: Call, A: Node) -> Node:
+    _square(A, "symmetric")
+    below = Hadamard(Mask("strict_tril", *A.shape), A)
+    return add(Hadamard(Mask("tril", *A.shape), A), T(below))
+
+
+@operation("skew(A)", "the skew-symmetric matrix with the strict lower triangle of A: its transpose is its negative")
+def skew(call: Call, A: Node) -> Node:
+    _square(A, "skew")
+    below = Hadamard(Mask("strict_tril", *A.shape), A)
+    return add(below, scaled(-1, T(below)))
+
+
+@operation("spd(A)", "A @ A.T, positive definite where the rows of A are independent")
+def spd(call: Call, A: Node) -> Node:
+    return MatMul(A, T(A))
+
+
+def _square(A: Node, name: str) -> None:
+    if not same_size(A.rows, A.cols):
+        raise Mistake("S002", f"{name} wants a square matrix, not {shape_text(A.shape)}")
 
 
 @operation("vstack(arrays)", "matrices below each other", "row_stack")

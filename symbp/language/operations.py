@@ -42,6 +42,8 @@ KINDS_OF_PARAMETERS = {
     "p": "scalar",
     "delta": "scalar",
     "margin": "scalar",
+    "gamma": "scalar",
+    "smoothing": "scalar",
     "axis": "axis",
     "keepdims": "flag",
     "ddof": "integer",

@@ -38,23 +38,31 @@ def dense(writer: Writer, X: Node, units: sp.Expr, activation: Callable[[Node, i
                 formula F0.2) or ``none``.
     """
     axis = writer.sample_axis(X)
+    Z = affine(writer, X, units, bias)
+    if activation(Z, 1 - axis) is Z:
+        return Z
+    assert same_size(Z.shape[axis], X.shape[axis])
+    return activation(writer.equation("Z", Z), 1 - axis)
+
+
+def affine(writer: Writer, X: Node, units: sp.Expr, bias: str, weight: str = "W", offset: str = "b") -> Node:
+    """Return ``W @ X + b``, or ``X @ W + b`` where samples are rows; the arguments are those of ``dense``."""
+    axis = writer.sample_axis(X)
     if bias not in ("separate", "folded", "none"):
         raise ValueError(f"bias is 'separate', 'folded' or 'none', not {bias!r}")
-    inputs, samples = X.shape[1 - axis], X.shape[axis]
+    inputs = X.shape[1 - axis]
     if bias == "folded":
         X = with_ones(X, axis)
         inputs = expanded(inputs + 1)
     if axis == 1:
-        Z: Node = MatMul(writer.parameter("W", units, inputs), X)
+        Z: Node = MatMul(writer.parameter(weight, units, inputs), X)
     else:
-        Z = MatMul(X, writer.parameter("W", inputs, units))
+        Z = MatMul(X, writer.parameter(weight, inputs, units))
     if bias == "separate":
-        b = writer.parameter("b", units, sp.S.One) if axis == 1 else writer.parameter("b", sp.S.One, units)
+        one = sp.S.One
+        b = writer.parameter(offset, units, one) if axis == 1 else writer.parameter(offset, one, units)
         Z = plus(Z, b)
-    if activation(Z, 1 - axis) is Z:
-        return Z
-    assert same_size(Z.shape[axis], samples)
-    return activation(writer.equation("Z", Z), 1 - axis)
+    return Z
 
 
 def with_ones(X: Node, axis: int) -> Node:

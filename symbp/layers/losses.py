@@ -14,6 +14,7 @@ from symbp.expr import (
     Node,
     Ref,
     ShapeError,
+    Softmax,
     apply,
     broadcast,
     compare,
@@ -22,6 +23,7 @@ from symbp.expr import (
     same_size,
     scaled,
     shape_text,
+    sum_axis,
     times,
     total,
     where,
@@ -74,14 +76,27 @@ def cross_entropy(writer: Writer, P: Node, Y: Node, kind: str) -> Node:
     return scaled(-1 / m, total(both))
 
 
-@layer("softmax_cross_entropy(Z, Y)", "-(1/m) * sum(Y*(Z - logsumexp(Z))), the logarithm of a softmax over the units")
-def softmax_cross_entropy(writer: Writer, Z: Node, Y: Node) -> Node:
-    """Return the categorical cross-entropy of softmax(Z), written without overflow."""
+@layer(
+    "softmax_cross_entropy(Z, Y, smoothing=0)",
+    "-(1/m) * sum(Y*(Z - logsumexp(Z))), the logarithm of a softmax over the units; with smoothing e over n units "
+    "(1 - e)*Y + e/n takes the place of Y",
+)
+def softmax_cross_entropy(writer: Writer, Z: Node, Y: Node, smoothing: sp.Expr) -> Node:
+    """Return the categorical cross-entropy of softmax(Z), written without overflow, with smoothed labels or without.
+
+    Smoothed labels sum to one as the labels do; they are left apart, so that a fact of ``Y`` is seen.
+    Source: Szegedy et al. 2016.
+    """
     _alike(Z, Y)
+    if smoothing.is_number and not 0 <= smoothing < 1:
+        raise ValueError(f"the smoothing of labels is at least 0 and below 1, not {smoothing}")
     axis = writer.sample_axis(Z)
-    m, Z = Z.shape[axis], _named(writer, Z)
-    lse = broadcast(LogSumExp(Z, sp.Integer(1 - axis)), *Z.shape)
-    return scaled(-1 / m, total(Hadamard(Y, _minus(Z, lse))))
+    m, n, Z = Z.shape[axis], Z.shape[1 - axis], _named(writer, Z)
+    log_p = _minus(Z, broadcast(LogSumExp(Z, sp.Integer(1 - axis)), *Z.shape))
+    if smoothing == 0:
+        return scaled(-1 / m, total(Hadamard(Y, log_p)))
+    given = scaled((smoothing - 1) / m, total(Hadamard(Y, log_p)))
+    return plus(given, scaled(-smoothing / (m * n), total(log_p)))
 
 
 @layer("sigmoid_cross_entropy(Z, Y)", "(1/m) * sum(softplus(Z) - Y*Z), the binary cross-entropy of sigmoid(Z)")
@@ -90,6 +105,87 @@ def sigmoid_cross_entropy(writer: Writer, Z: Node, Y: Node) -> Node:
     _alike(Z, Y)
     m, Z = Z.shape[writer.sample_axis(Z)], _named(writer, Z)
     return scaled(1 / m, total(_minus(apply(Function("softplus"), Z), Hadamard(Y, Z))))
+
+
+@layer(
+    "softmax_focal(Z, Y, gamma=2)",
+    "-(1/m) * sum(Y * (1 - P)**gamma * log(P)) with P = softmax(Z) over the units; gamma 0 or at least 1",
+)
+def softmax_focal(writer: Writer, Z: Node, Y: Node, gamma: sp.Expr) -> Node:
+    """Return the categorical focal loss, which lowers the weight of samples that are right already.
+
+    Source: Lin et al. 2017.
+    """
+    if gamma.is_number and not (gamma == 0 or gamma >= 1):
+        raise ValueError(f"the exponent of a focal loss over classes is 0 or at least 1, not {gamma}: (1 - P) may be 0")
+    if gamma == 0:
+        return softmax_cross_entropy(writer, Z, Y, sp.S.Zero)
+    _alike(Z, Y)
+    axis = writer.sample_axis(Z)
+    P = writer.equation("P", Softmax(Z, sp.Integer(1 - axis)))
+    log_p = _minus(Z, broadcast(LogSumExp(Z, sp.Integer(1 - axis)), *Z.shape))
+    weight = power(plus(1, scaled(-1, P)), gamma)
+    return scaled(-1 / Z.shape[axis], total(Hadamard(Y, weight, log_p)))
+
+
+@layer(
+    "sigmoid_focal(Z, Y, gamma=2, alpha=None)",
+    "-(1/m) * sum(Y*(1 - A)**gamma*log(A) + (1 - Y)*A**gamma*log(1 - A)) with A = sigmoid(Z); alpha weighs the first "
+    "term, 1 - alpha the second",
+)
+def sigmoid_focal(writer: Writer, Z: Node, Y: Node, gamma: sp.Expr, alpha: sp.Expr | None) -> Node:
+    """Return the binary focal loss, written without overflow: ``(1 - A)**gamma = exp(-gamma*softplus(Z))``.
+
+    Source: Lin et al. 2017.
+    """
+    _alike(Z, Y)
+    if gamma.is_number and gamma < 0:
+        raise ValueError(f"the exponent of a focal loss is not negative: {gamma}")
+    m = Z.shape[writer.sample_axis(Z)]
+    softplus = Function("softplus")
+    of_one = writer.equation("L1", apply(softplus, scaled(-1, Z)))  # -log(A), the loss where the label is 1
+    of_zero = writer.equation("L0", apply(softplus, Z))  # -log(1 - A)
+
+    def weighted(own: Node, other: Node) -> Node:
+        return own if gamma == 0 else Hadamard(apply(Function("exp"), scaled(-gamma, other)), own)
+
+    ones = Hadamard(Y, weighted(of_one, of_zero))
+    zeros = Hadamard(plus(1, scaled(-1, Y)), weighted(of_zero, of_one))
+    if alpha is not None:
+        ones, zeros = scaled(alpha, ones), scaled(1 - alpha, zeros)
+    return scaled(1 / m, total(plus(ones, zeros)))
+
+
+@layer(
+    "cosine_similarity_loss(A, Y)",
+    "(1/m) * sum(1 - sum(A*Y)/(norm(A)*norm(Y))), the cosine for each sample; no sample is zero",
+)
+def cosine_similarity_loss(writer: Writer, A: Node, Y: Node) -> Node:
+    """Return the mean over the samples of one minus the cosine of the angle between output and target."""
+    _alike(A, Y)
+    axis = writer.sample_axis(A)
+    a = writer.equation("a", power(sum_axis(power(A, 2), 1 - axis), sp.Rational(1, 2)))
+    y = writer.equation("y", power(sum_axis(power(Y, 2), 1 - axis), sp.Rational(1, 2)))
+    cosine = Hadamard(sum_axis(Hadamard(A, Y), 1 - axis), power(a, -1), power(y, -1))
+    return plus(1, scaled(-1 / A.shape[axis], total(cosine)))
+
+
+@layer(
+    "triplet(A, P, Q, margin=1)",
+    "(1/m) * sum(relu(|A - P|**2 - |A - Q|**2 + margin)), anchors A, positive examples P and negative ones Q by sample",
+)
+def triplet(writer: Writer, A: Node, P: Node, Q: Node, margin: sp.Expr) -> Node:
+    """Return the triplet loss of embeddings: each anchor nearer to its positive example than to its negative one.
+
+    Source: Schroff et al. 2015.
+    """
+    _alike(A, P)
+    _alike(A, Q)
+    axis = writer.sample_axis(A)
+    near = sum_axis(power(_minus(A, P), 2), 1 - axis)
+    far = sum_axis(power(_minus(A, Q), 2), 1 - axis)
+    gap = writer.equation("D", plus(near, scaled(-1, far), margin))
+    return scaled(1 / A.shape[axis], total(apply(Function("relu"), gap)))
 
 
 @layer("huber(A, Y, delta=1)", "(1/m) * sum of E**2/2 where |E| <= delta, else delta*|E| - delta**2/2; E = A - Y")

@@ -55,6 +55,23 @@ CLAIMS: list[Claim] = [
         source="F1.4",
     ),
     Claim(
+        "softmax with cross-entropy, smoothed labels",
+        "Z: param[n, m]\nY: target[n, m] & columns_sum_to_one\nloss = softmax_cross_entropy(Z, Y, smoothing=1/10)\n",
+        "Z",
+        "(softmax(Z, axis=0) - (9*Y/10 + ones(n, m)/(10*n))) / m",
+        holds="the columns of Y sum to one",
+        source="Szegedy et al. 2016",
+    ),
+    Claim(
+        "cosine similarity",
+        "A: param[n, m]\nY: target[n, m]\na = sqrt(sum(A**2, axis=0, keepdims=True))\n"
+        "y = sqrt(sum(Y**2, axis=0, keepdims=True))\nc = sum(A*Y, axis=0, keepdims=True) / (a * y)\n"
+        "loss = mean(1 - c)\n",
+        "A",
+        "(c * A / a**2 - Y / (a * y)) / m",
+        holds="no column is zero",
+    ),
+    Claim(
         "softmax with cross-entropy, any Y",
         "Z: param[n, m]\nY: target[n, m]\nP = softmax(Z, axis=0)\nloss = -sum(Y * log(P)) / m\n",
         "Z",
@@ -73,6 +90,20 @@ CLAIMS: list[Claim] = [
         "Z: param[n, m]\nc: input[1, m]\nP = softmax(Z, axis=0)\nloss = sum(c * logsumexp(Z, axis=0, keepdims=True))\n",
         "Z",
         "P * c",
+    ),
+    Claim(
+        "symmetric parameter",
+        "A: param[n, n]\nC: input[n, n]\nX = symmetric(A)\nloss = sum(C * X)\n",
+        "A",
+        "tril(C + C.T) - eye(n) * C",
+        source="F0.5",
+    ),
+    Claim(
+        "positive definite parameter",
+        "A: param[n, k]\nC: input[n, n]\nX = spd(A)\nloss = sum(C * X)\n",
+        "A",
+        "(C + C.T) @ A",
+        source="F0.5",
     ),
     Claim(
         "quadratic form",

@@ -117,9 +117,17 @@ silu = elementwise(
     "silu",
     r"\operatorname{{silu}}({X})",
     lambda x: x / (1 + sp.exp(-x)),
-    slope=lambda x, y: y + sigmoid(x) * (1 - y),
+    # The book's y + sigmoid(x) (1 - y) subtracts two large numbers where x is large.
+    slope=lambda x, y: sigmoid(x) * (1 + x * (1 - sigmoid(x))),
     source="F1.5",
     aliases=("swish",),
+)
+mish = elementwise(
+    "mish",
+    r"\operatorname{{mish}}({X})",
+    lambda x: x * sp.tanh(sp.log(1 + sp.exp(x))),
+    slope=lambda x, y: tanh(softplus(x)) + x * sigmoid(x) * (1 - tanh(softplus(x)) ** 2),
+    source="Misra 2019",
 )
 gelu = elementwise(
     "gelu",

@@ -151,6 +151,8 @@ def made_of(e: Apply) -> Expr | None:
         return _sigmoid(x)
     if f.name == "silu":
         return product(x, _sigmoid(x))
+    if f.name == "mish":
+        return product(x, Apply(TANH, (Apply(Function("softplus"), (x,)),)))
     if f.name == "softsign":
         return product(x, Apply(RECIP, (total(ONE, Apply(Function("abs"), (x,))),)))
     if f.name == "step":

@@ -581,6 +581,12 @@ def _log1p(z: Array) -> Array:
     return np.log1p(x * (2 + x) + y * y) / 2 + 1j * np.arctan2(y, 1 + x)
 
 
+def _softplus(z: Array) -> Array:
+    """Return log(1 + exp(z)) without overflow."""
+    re = np.real(z)
+    return np.where(re > 0, z, 0 * z) + _log1p(np.exp(np.where(re > 0, -z, z)))
+
+
 def _logistic_derivative(z: Array, order: int) -> Array:
     """Return a derivative of the logistic function, as s(z) s(-z) times a polynomial in s."""
     s = _logistic(z)
@@ -592,6 +598,19 @@ def _logistic_derivative(z: Array, order: int) -> Array:
     for _ in range(order - 1):
         q = (1 - 2 * x) * q + (x - x * x) * q.deriv()
     return s * _logistic(-z) * q(s)
+
+
+def _gate_derivative(z: Array, order: int) -> Array:
+    """Return a derivative of tanh(softplus(z)) = (1 - q^2) / (1 + q^2), q = s(-z)."""
+    if order == 0:
+        return np.tanh(_softplus(z))
+    # The first is 4 q^2 (1 - q) / (1 + q^2)^2; q' = -q (1 - q) keeps the form q^2 (1 - q) n(q) / (1 + q^2)^k.
+    x = np.polynomial.Polynomial([0.0, 1.0])
+    n = np.polynomial.Polynomial([4.0])
+    for k in range(2, order + 1):
+        n = 2 * k * x * x * (1 - x) * n - (1 + x * x) * ((2 - 3 * x) * n + (x - x * x) * n.deriv())
+    q = _logistic(-z)
+    return q * q * _logistic(z) * n(q) / (1 + q * q) ** (order + 1)
 
 
 def _gauss_derivative(z: Array, order: int) -> Array:
@@ -637,14 +656,13 @@ def closed_form(numbers: Numbers, function: Function, z: Array) -> Array | None:
     if name == "sigmoid":
         return _logistic_derivative(z, order)
     if name == "softplus":
-        if order:
-            return _logistic_derivative(z, order - 1)
-        small = np.exp(np.where(re > 0, -z, z))
-        return np.where(re > 0, z, 0 * z) + _log1p(small)
+        return _logistic_derivative(z, order - 1) if order else _softplus(z)
     if name == "tanh" and order:
         return 2 ** (order + 1) * _logistic_derivative(2 * z, order)
     if name == "silu":
         return z * _logistic_derivative(z, order) + (order * _logistic_derivative(z, order - 1) if order else 0)
+    if name == "mish":
+        return z * _gate_derivative(z, order) + (order * _gate_derivative(z, order - 1) if order else 0)
     if name == "erf":
         return _erf_derivative(numbers, z, order)
     if name == "gelu":

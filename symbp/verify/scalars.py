@@ -62,6 +62,7 @@ LAWS: dict[str, Callable[..., sp.Expr]] = {
     "leaky_relu": lambda z, alpha: sp.Piecewise((z, z > 0), (alpha * z, True)),
     "elu": lambda z, alpha: sp.Piecewise((z, z > 0), (alpha * (sp.exp(z) - 1), True)),
     "silu": lambda z: z * _logistic(z),
+    "mish": lambda z: z * sp.tanh(sp.log(1 + sp.exp(z))),
     "gelu": lambda z: z * (1 + sp.erf(z / sp.sqrt(2))) / 2,
     "arctan": sp.atan,
     "softsign": lambda z: sp.Piecewise((z / (1 + z), z > 0), (z / (1 - z), True)),

@@ -188,6 +188,7 @@ SPOILED_RULES: tuple[SpoiledRule, ...] = (
     SpoiledRule("relu: the other side", "relu", _slope(lambda x, y: _f("step", -x))),
     SpoiledRule("leaky relu: slope below lost", "leaky_relu", _slope(lambda x, y, p: _f("step", x))),
     SpoiledRule("silu: first term lost", "silu", _slope(lambda x, y: _f("sigmoid", x) * (1 - y))),
+    SpoiledRule("mish: second term lost", "mish", _slope(lambda x, y: _f("tanh", _f("softplus", x)))),
     SpoiledRule("gelu: density lost", "gelu", _slope(lambda x, y: scaled(sp.S.Half, _f("erf", x / sp.sqrt(2)) + 1))),
     SpoiledRule("softplus: mirrored", "softplus", _slope(lambda x, y: _f("sigmoid", -x))),
     SpoiledRule("arctan: square lost", "arctan", _slope(lambda x, y: _f("recip", 2 + x))),

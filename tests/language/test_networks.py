@@ -32,6 +32,8 @@ def test_the_networks_that_the_documents_name_are_there() -> None:
         "lstm",
         "dag",
         "dropout",
+        "gated",
+        "tied",
     }
 
 

@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sympy as sp
 
 import symbp.losses
+from symbp.calculus import derive
 from symbp.expr.nodes import plain
-from symbp.expr import size
+from symbp.expr import Ref, Softmax, add, constant, scaled, size
 from symbp.language import DeclarationError, read_text
 from symbp.language.reader import LAYER_TABLE
 from symbp.layers import LAYERS
 from symbp.program import Program
+from symbp.verify import all_ok, check_derivation, text_table
 from symbp.verify.evaluate import evaluate, value_of
 
 n0, n1, n2, m = (size(x) for x in ("n0", "n1", "n2", "m"))
@@ -65,6 +68,21 @@ def test_a_bias_is_separate_folded_or_none() -> None:
     rows = read_text("X: input[m, n0]\nsamples: m\nA = dense(X, n1, bias='folded')\nloss = sum(A)\n")
     found = evaluate(rows, {"X": X.T, "W_A": W.T}, {"n0": 4, "n1": 3, "m": 2})["A"]
     np.testing.assert_allclose(found, (W[:, :4] @ X + W[:, 4:]).T, rtol=1e-14)
+
+
+@pytest.mark.parametrize(("name", "function"), [("glu", "sigmoid"), ("swiglu", "silu"), ("geglu", "gelu")])
+def test_a_gated_unit_is_a_product_of_two_layers(name: str, function: str) -> None:
+    program = read_text(f"X: input[n0, m]\nH = {name}(X, n1, bias='separate')\nloss = sum(H)\n")
+    assert equations(program) == {
+        "Z_H": "Add(MatMul(W_H, X), MatMul(b_H, Ones(1, m)))",
+        "G_H": f"Map(Z_H, {function})",
+        "U_H": "Add(MatMul(V_H, X), MatMul(c_H, Ones(1, m)))",
+        "H": "Hadamard(G_H, U_H)",
+        "loss": "MatMul(Ones(1, n1), H, Ones(m, 1))",
+    }
+    rows = read_text(f"X: input[m, n0]\nsamples: m\nH = {name}(X, n1, bias='none')\nloss = sum(H)\n")
+    assert equations(rows)["U_H"] == "MatMul(X, V_H)"
+    assert {v.name: v.shape for v in rows.parameters} == {"W_H": (n0, n1), "V_H": (n0, n1)}
 
 
 def test_any_activation() -> None:
@@ -118,6 +136,16 @@ def _huber(E: Any, delta: float) -> Any:
     return np.where(np.abs(E) <= delta, E**2 / 2, delta * np.abs(E) - delta**2 / 2).sum() / 4
 
 
+def _softmax(Z: Any) -> Any:
+    return np.exp(Z) / np.exp(Z).sum(axis=0)
+
+
+def _focal(d: dict[str, Any], gamma: float, of_one: float, of_zero: float) -> Any:
+    A = 1 / (1 + np.exp(-d["A"]))
+    ones, zeros = (1 - A) ** gamma * np.log(A), A**gamma * np.log(1 - A)
+    return -np.sum(of_one * d["Y"] * ones + of_zero * (1 - d["Y"]) * zeros) / 4
+
+
 LOSSES: list[tuple[str, Callable[[dict[str, Any]], Any]]] = [
     ("mean_squared_error(A, Y)", lambda d: np.mean((d["A"] - d["Y"]) ** 2)),
     ("sum_of_squares(A, Y)", lambda d: np.sum((d["A"] - d["Y"]) ** 2)),
@@ -130,6 +158,23 @@ LOSSES: list[tuple[str, Callable[[dict[str, Any]], Any]]] = [
     ),
     ("softmax_cross_entropy(A, Y)", lambda d: -np.sum(d["Y"] * (d["A"] - np.log(np.exp(d["A"]).sum(axis=0)))) / 4),
     ("sigmoid_cross_entropy(A, Y)", lambda d: np.sum(np.log1p(np.exp(d["A"])) - d["Y"] * d["A"]) / 4),
+    (
+        "softmax_cross_entropy(A, Y, smoothing=1/5)",
+        lambda d: -np.sum((0.8 * d["Y"] + 0.2 / 3) * np.log(_softmax(d["A"]))) / 4,
+    ),
+    ("softmax_focal(A, Y)", lambda d: -np.sum(d["Y"] * (1 - _softmax(d["A"])) ** 2 * np.log(_softmax(d["A"]))) / 4),
+    ("softmax_focal(A, Y, gamma=0)", lambda d: -np.sum(d["Y"] * np.log(_softmax(d["A"]))) / 4),
+    ("sigmoid_focal(A, Y)", lambda d: _focal(d, 2.0, 1.0, 1.0)),
+    ("sigmoid_focal(A, Y, gamma=3/2, alpha=1/4)", lambda d: _focal(d, 1.5, 0.25, 0.75)),
+    ("sigmoid_focal(A, Y, gamma=0)", lambda d: _focal(d, 0.0, 1.0, 1.0)),
+    (
+        "cosine_similarity_loss(A, Y)",
+        lambda d: np.mean([1 - a @ y / np.sqrt(a @ a * (y @ y)) for a, y in zip(d["A"].T, d["Y"].T, strict=True)]),
+    ),
+    (
+        "triplet(A, P, Q, margin=1/2)",
+        lambda d: np.maximum(0, np.sum((d["A"] - d["P"]) ** 2 - (d["A"] - d["Q"]) ** 2, axis=0) + 0.5).sum() / 4,
+    ),
     ("huber(A, Y)", lambda d: _huber(d["A"] - d["Y"], 1.0)),
     ("huber(A, Y, delta=0.3)", lambda d: _huber(d["A"] - d["Y"], 0.3)),
     ("log_cosh(A, Y)", lambda d: np.sum(np.log(np.cosh(d["A"] - d["Y"]))) / 4),
@@ -166,11 +211,36 @@ def test_a_loss_may_be_part_of_an_expression() -> None:
 
 def test_no_overflow_in_the_losses_of_logits() -> None:
     given = _data() | {"A": 1e3 * np.sign(_data()["A"])}
-    for name in ("softmax_cross_entropy", "sigmoid_cross_entropy"):
+    for name in ("softmax_cross_entropy", "sigmoid_cross_entropy", "softmax_focal", "sigmoid_focal"):
         with np.errstate(over="raise", invalid="raise"):
             assert np.isfinite(
                 value_of(evaluate(read_text(f"{HEAD}loss = {name}(A, Y)\n"), given, {"k": 3, "m": 4}), "loss")
             )
+
+
+def test_smoothed_labels_are_seen_to_sum_to_one() -> None:
+    for Y, axis in (("Y: target[k, m] & one_hot_columns", 0), ("Y: target[m, k] & one_hot_rows", 1)):
+        shape = "k, m" if axis == 0 else "m, k"
+        text = f"Z: param[{shape}]\n{Y}\nsamples: m\nloss = softmax_cross_entropy(Z, Y, smoothing=1/5)\n"
+        derivation = derive(read_text(text))
+        (site,) = (s for s in derivation.program.sites if s.target.name == derivation.gradients["Z"])
+        k, m = size("k"), size("m")
+        Z, Y_ = (Ref(name, *((k, m) if axis == 0 else (m, k))) for name in ("Z", "Y"))
+        P = Softmax(Z, sp.Integer(axis))
+        even = constant(-sp.Rational(1, 5) / (k * m), *Z.shape)
+        wanted = add(scaled(1 / m, P), scaled(-sp.Rational(4, 5) / m, Y_), even)
+        assert plain(site.equation.value) == plain(wanted)
+
+
+@pytest.mark.parametrize("text", [text for text, _ in LOSSES if "focal" in text or text[:3] in ("cos", "tri")])
+def test_the_gradient_of_a_loss_holds(text: str) -> None:
+    """The witnesses that need no compiler, in both conventions; the bundled networks go the whole way."""
+    for shape in ("k, m", "m, k"):
+        program = read_text(
+            f"A: param[{shape}]; P: input[{shape}]; Q: input[{shape}]; Y: target[{shape}]\nsamples: m\nloss = {text}\n"
+        )
+        verdicts = check_derivation(derive(program), draws=1)
+        assert all_ok(verdicts), text_table(verdicts)
 
 
 def test_every_layer_is_registered_with_a_signature_that_is_read() -> None:
@@ -178,7 +248,7 @@ def test_every_layer_is_registered_with_a_signature_that_is_read() -> None:
     for name, entry in LAYERS.items():
         assert re.match(rf"{name}\(", entry.signature)
         assert entry.meaning
-    assert set(symbp.losses.__all__) == set(LAYERS) - {"dense", "dropout", "flatten"}
+    assert set(symbp.losses.__all__) == set(LAYERS) - {"dense", "dropout", "flatten", "glu", "swiglu", "geglu"}
 
 
 @pytest.mark.parametrize(
@@ -188,6 +258,16 @@ def test_every_layer_is_registered_with_a_signature_that_is_read() -> None:
         ("A = dense(X, 0)", "S021"),
         ("A = dense(X, n1, foo)", "O005"),
         ("A = dense(2, n1)", "O004"),
+        ("A = swiglu(X)", "O003"),
+        ("A = glu(X, n1, bias='what')", "O005"),
+        ("loss = softmax_cross_entropy(X, X, smoothing=1)", "O005"),
+        ("loss = softmax_cross_entropy(X, X, -1/2)", "O005"),
+        ("loss = softmax_focal(X, X, gamma=1/2)", "O005"),
+        ("loss = sigmoid_focal(X, X, gamma=-1)", "O005"),
+        ("loss = sigmoid_focal(X, X, alpha=X)", "O005"),
+        ("loss = triplet(X, X, X.T)", "S002"),
+        ("loss = cosine_similarity_loss(X, 2)", "O004"),
+        ("A = geglu(X, X)", "N011"),
         ("A = dense(X, n1, bias='what')", "O005"),
         ("A = dropout(X, X, 1)", "O005"),
         ("loss = huber(X, X.T)", "S002"),

@@ -139,7 +139,7 @@ def test_slopes_agree_with_the_scalar_law(entry: object) -> None:
 
 def test_slopes_at_negative_arguments_and_kinks() -> None:
     x, Y = Ref("a", 1, 1), Ref("y", 1, 1)
-    for name in ("relu", "leaky_relu", "elu", "abs", "softsign", "silu", "gelu", "softplus"):
+    for name in ("relu", "leaky_relu", "elu", "abs", "softsign", "silu", "mish", "gelu", "softplus"):
         entry = ELEMENTWISE[name]
         node = Map(x, entry.function())
         said = slope(node, Y, 0)
@@ -149,6 +149,20 @@ def test_slopes_at_negative_arguments_and_kinks() -> None:
             values["y"] = run(node, values)
             stepped = run(node, {"a": np.full((1, 1), point + 1e-30j)}).imag[0, 0] / 1e-30
             assert run(said, values, (Y,))[0, 0] == pytest.approx(stepped, rel=1e-12, abs=1e-15), name
+
+
+@pytest.mark.parametrize("name", ["silu", "mish", "gelu", "softplus", "tanh", "sigmoid"])
+def test_slopes_keep_their_digits_far_out(name: str) -> None:
+    """A slope that subtracts two large numbers loses digits, as the book's ``y + sigmoid(x) (1 - y)`` of silu does."""
+    x, Y = Ref("a", 1, 1), Ref("y", 1, 1)
+    node = Map(x, ELEMENTWISE[name].function())
+    said = slope(node, Y, 0)
+    assert said is not None
+    for point in (-60.3, -9.1, -0.3, 0.2, 4.7, 17.3, 60.7, 900.1):
+        exact = run(Map(x, ELEMENTWISE[name].function().derivative()), {"a": np.full((1, 1), point)})[0, 0]
+        values = {"a": np.full((1, 1), point)}
+        values["y"] = run(node, values)
+        assert abs(run(said, values, (Y,))[0, 0] - exact) < 4e-15, point
 
 
 def test_a_wrong_pull_is_seen() -> None:

@@ -98,13 +98,28 @@ def test_0_4_differential_rules(shapes: str, value: str, adjoints: Any) -> None:
             "theta: param[4, 4]\nG: input[4, 4]\nU = triu(theta)\nloss = sum(G * (U + (U - eye(4)*U).T))\n",
             lambda t, G: np.triu(G + G.T - np.diag(np.diag(G))),
         ),
+        (
+            "theta: param[4, 4]\nG: input[4, 4]\nloss = sum(G * symmetric(theta))\n",
+            lambda t, G: np.tril(G + G.T - np.diag(np.diag(G))),
+        ),
+        ("theta: param[4, 4]\nG: input[4, 4]\nloss = sum(G * skew(theta))\n", lambda t, G: np.tril(G - G.T, -1)),
+        ("theta: param[4, 4]\nG: input[4, 4]\nloss = sum(G * spd(theta))\n", lambda t, G: (G + G.T) @ t),
+        ("theta: param[4, 4]\nG: input[4, 4]\nloss = sum(G * tril(theta))\n", lambda t, G: np.tril(G)),
     ],
-    ids=["diagonal", "positive definite", "masked", "symmetric"],
+    ids=["diagonal", "C C^T", "pattern", "upper triangle", "symmetric", "skew", "positive definite", "triangular"],
 )
 def test_0_5_structured_parameters(text: str, expected: Any) -> None:
     shape = (4, 1) if "[4, 1]" in text else (4, 4)
     values = {"theta": R.normal(size=shape), "G": R.normal(size=(4, 4))}
-    assert np.allclose(run(text, values, {})["bar(theta)"], expected(values["theta"], values["G"]), **CLOSE)
+    found = run(text, values, {})["bar(theta)"]
+    assert np.allclose(found, expected(values["theta"], values["G"]), **CLOSE)
+    # The loss is at most quadratic: a symmetric difference is exact, over each free entry.
+    program = read_text(text)
+    for i, j in np.ndindex(*shape):
+        unit = np.zeros(shape)
+        unit[i, j] = 1.0
+        up, down = (evaluate(program, {**values, "theta": values["theta"] + h * unit}, {})["loss"] for h in (1, -1))
+        assert np.isclose(found[i, j], (up - down)[0, 0] / 2, rtol=1e-12, atol=1e-12)
 
 
 # ---------------------------------------------------------------------------------------------------------

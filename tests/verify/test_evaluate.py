@@ -150,7 +150,7 @@ def test_erf_of_complex_numbers() -> None:
 
 def test_no_overflow_far_out() -> None:
     far = {**VALUES, "A": np.array([[-1e3, -1, 1, 1e3]] * 3)}
-    for name in ("sigmoid", "softplus", "tanh", "silu", "gelu", "elu"):
+    for name in ("sigmoid", "softplus", "tanh", "silu", "mish", "gelu", "elu"):
         function = Function(name, PARAMETERS.get(name, ()))
         for f in (function, function.derivative(), function.derivative().derivative()):
             assert np.isfinite(compute(Map(A, f), far)).all()

@@ -63,7 +63,7 @@ class Functions:
         # Whole numbers become numbers of the type, functions of libm those of the type, own functions own names.
         text = re.sub(r"(?<![\w.])(\d+)(?![\w.])", lambda m: self.real.literal(sp.Integer(m[1])), text)
         text = re.sub(r"\b(pow|sqrt|sin|cos|fabs|expm1|atan)\(", lambda m: f"{self.real.call(m[1])}(", text)
-        return re.sub(r"\b(sigmoid|erf)\(", lambda m: f"{self.prefix}_{m[1]}(", text)
+        return re.sub(r"\b(sigmoid|erf|tanh|softplus)\(", lambda m: f"{self.prefix}_{m[1]}(", text)
 
     def _power(self, exponent: sp.Expr) -> str:
         own = f"{self.prefix}_power_{self._word(exponent)}"

@@ -27,6 +27,7 @@ FUNCTIONS: dict[str, str] = {
     "leaky_relu": "x > 0 ? x : {p} * x",
     "elu": "x > 0 ? x : {p} * expm1(x)",
     "silu": "x * sigmoid(x)",
+    "mish": "x * tanh(softplus(x))",
     "gelu": "x * (1 + erf(x * {sqrt_half})) / 2",
     "arctan": "atan(x)",
     "softsign": "x / (1 + fabs(x))",
@@ -34,7 +35,8 @@ FUNCTIONS: dict[str, str] = {
 }
 
 CALLS: dict[str, tuple[str, ...]] = {
-    "silu": ("sigmoid",), "gelu": ("erf",), "sigmoid": ("exp",), "softplus": ("exp",), "erf": ("exp",),
+    "silu": ("sigmoid",), "mish": ("tanh", "softplus"), "gelu": ("erf",), "sigmoid": ("exp",), "softplus": ("exp",),
+    "erf": ("exp",),
 }
 """Functions that call others of the table."""
 

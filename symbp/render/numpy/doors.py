@@ -53,14 +53,15 @@ def check_shapes(layout: Layout, kernels: Kernels) -> FunctionText:
     for size in layout.loose:
         words = f"inputs.{size} must be at least 1, but is {{inputs.{size}}}"
         lines += [f"if inputs.{size} < 1:", f'    raise ValueError(f"{words}")']
-    lines += _sizes(scope, early) + compared + assumed
     scope.fields = layout.fields
     compared_late = [line for f in (*late, *targets) for line in _compared(scope, f)]
     assumed_late = [] if assumed else _assumed(scope)
     new = {name: text for name, text in scope.size_lines.items() if name not in early}
+    read = "\n".join([*compared, *assumed, *compared_late, *assumed_late, *scope.size_lines.values()])
+    lines += _sizes(scope, early, read) + compared + assumed
     if targets:
         lines += ["if not targets:", "    return"]
-    lines += [*_sizes(scope, new), *compared_late, *assumed_late]
+    lines += [*_sizes(scope, new, read), *compared_late, *assumed_late]
     return FunctionText(
         f"_check_shapes(params: Params, inputs: Inputs{', targets: bool = True' if targets else ''}) -> None:",
         "Raise ValueError, naming the field, unless each array has the shape of its declaration.",
@@ -68,8 +69,11 @@ def check_shapes(layout: Layout, kernels: Kernels) -> FunctionText:
     )
 
 
-def _sizes(scope: FunctionScope, sizes: dict[str, str]) -> list[str]:
-    """Return the lines that read sizes off shapes, after making sure that the arrays have all their axes."""
+def _sizes(scope: FunctionScope, sizes: dict[str, str], read: str) -> list[str]:
+    """Return the lines that read sizes off shapes, after making sure that the arrays have all their axes.
+
+    A size that nothing else has, such as the number of samples of a single input, is left where it is.
+    """
     lines: list[str] = []
     for known in scope.layout.fields:
         name = scope.field(known) if known.access in scope.bound.values() else known.access
@@ -80,7 +84,7 @@ def _sizes(scope: FunctionScope, sizes: dict[str, str]) -> list[str]:
             elif known.depth == 1:
                 lines += [f"for a in {name}:", f"    if a.ndim != {count}:"]
                 lines.append(f'        raise _misshapen("{known.access}", "{shape}", a)')
-    return lines + scope.sizes(sizes)
+    return lines + scope.sizes({name: text for name, text in sizes.items() if re.search(rf"\b{name}\b", read)})
 
 
 def _assumed(scope: FunctionScope) -> list[str]:

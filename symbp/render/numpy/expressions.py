@@ -705,6 +705,7 @@ ELEMENTWISE: dict[str, Line] = {
     "leaky_relu": _entry("_leaky_relu({0}, {p})"),
     "elu": _entry("_elu({0}, {p})"),
     "silu": _entry("_silu({0})"),
+    "mish": _entry("_mish({0})"),
     "gelu": _entry("_gelu({0})"),
     "arctan": _entry("np.arctan({0})"),
     "softsign": _entry("_softsign({0})"),

@@ -212,24 +212,20 @@ class Entries:
         return self.relocated((m, n, p, q), links, lambda at: self.entry(a, *there(at)))
 
     def mask(self, node: Node, i: Index, j: Index) -> Products:
-        """Return the pattern as indicators."""
+        """Return the pattern as indicators: a triangle is its strict part and the diagonal, so that they add up."""
         assert isinstance(node, Mask)
         algebra, one = self.algebra, number(1)
-        below, diagonal = minus(i, j), algebra.single(algebra.delta(minus(i, j)))
-        strict = algebra.single(algebra.indicator(minus(below, one)))
-        if node.kind == "tril":
-            return algebra.single(algebra.indicator(below))
-        if node.kind == "triu":
-            return algebra.single(algebra.indicator(minus(j, i)))
-        if node.kind == "strict_tril":
-            return strict
-        if node.kind == "strict_triu":
-            return algebra.single(algebra.indicator(minus(minus(j, i), one)))
+        diagonal = algebra.single(algebra.delta(minus(i, j)))
         if node.kind == "diagonal":
             return diagonal
         if node.kind == "off_diagonal":
             return algebra.constant(1) + algebra.scaled(diagonal, -1)
-        return strict + algebra.scaled(diagonal, Fraction(1, 2))
+        above = minus(j, i) if node.kind in ("triu", "strict_triu") else minus(i, j)
+        strict = algebra.single(algebra.indicator(minus(above, one)))
+        on = {"tril": 1, "triu": 1, "half_lower": Fraction(1, 2), "strict_tril": 0, "strict_triu": 0}.get(node.kind)
+        if on is None:
+            raise Unsupported(f"the pattern {node.kind}")
+        return strict + algebra.scaled(diagonal, on) if on else strict
 
     # -- non-linear -----------------------------------------------------------------------------------------
     def mapped(self, node: Node, i: Index, j: Index) -> Products:
