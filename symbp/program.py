@@ -65,6 +65,7 @@ class Var:
     scalar:       declared without brackets: prints as a scalar, is no operand of ``@``.
     value:        a ``const`` whose entries the file gives, row by row, exact.
     size:         for the fact ``index``: the size below which its entries lie.
+    start:        a parameter whose entries all begin as this number; None: as is usual for its shape.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Var:
     scalar: bool = False
     value: tuple[tuple[sp.Expr, ...], ...] | None = None
     size: sp.Expr | None = None
+    start: sp.Expr | None = None
 
     @property
     def declared(self) -> bool:

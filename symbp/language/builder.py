@@ -136,6 +136,14 @@ def Sequential(
 # Mathematics with operators
 
 
+def _start(value: sp.Expr | int | None) -> sp.Expr | None:
+    """Return the exact start value of a parameter."""
+    found = None if value is None else sp.sympify(value, strict=True)
+    if found is not None and not found.is_Rational:
+        raise ValueError(f"a parameter starts at an exact number, for example sp.Rational(1, 2), not {value}")
+    return found
+
+
 class Model:
     """A program in the making: declare variables, assign equations, open loops, then take ``program()``."""
 
@@ -159,6 +167,7 @@ class Model:
         cols: SizeLike | None = None,
         *facts: str,
         at: tuple[Any, ...] = (),
+        start: sp.Expr | int | None = None,
     ) -> Ref:
         """Declare a variable (a scalar without sizes), or with ``at`` the member of a family, and return it."""
         scalar = rows is None and cols is None
@@ -167,7 +176,9 @@ class Model:
         if not where:
             if name in self.variables:
                 raise ValueError(f"{name} is declared twice")
-            self.variables[name] = Var(name, *shape, kind=kind, facts=frozenset(facts), scalar=scalar)
+            self.variables[name] = Var(
+                name, *shape, kind=kind, facts=frozenset(facts), scalar=scalar, start=_start(start)
+            )
             return self.variables[name]()
         box = index_box(where, {s: (lo, hi) for s, lo, hi in self._loops})
         if box is None:
@@ -176,7 +187,8 @@ class Model:
         boxes = (*(known.boxes if known is not None else ()), box)
         self._piece(name, where, shape)
         self.variables[name] = Var(
-            name, *self._family(name), self._formals(name), kind, frozenset(facts), boxes, scalar=scalar
+            name, *self._family(name), self._formals(name), kind, frozenset(facts), boxes, scalar=scalar,
+            start=_start(start),
         )
         return self.variables[name](*where)
 
@@ -209,9 +221,10 @@ class Model:
         cols: SizeLike | None = None,
         *facts: str,
         at: tuple[Any, ...] = (),
+        start: sp.Expr | int | None = None,
     ) -> Ref:
-        """Declare something trainable."""
-        return self.declare("param", name, rows, cols, *facts, at=at)
+        """Declare something trainable; all its entries start at the number ``start`` if there is one."""
+        return self.declare("param", name, rows, cols, *facts, at=at, start=start)
 
     def const(
         self,

@@ -27,7 +27,7 @@ from symbp.render.facts import facts_text
 from symbp.render.notation import samples_text
 from symbp.render.notes import Notes
 from symbp.version import VERSION
-from symbp.render.initial import biases
+from symbp.render.initial import biases, first_words
 
 FORMAT = 1
 """The version of the form of generated modules; it changes when their functions do."""
@@ -406,13 +406,18 @@ class Module:
 
     # -- first parameters, flat arrays ------------------------------------------------------------------------------
     def initial(self) -> list[dict[str, object]]:
-        """Return for each parameter its label, how many entries it has, and the range of its first values."""
+        """Return for each parameter its label, how many entries it has, and the range of its first values, or the value."""
         zero = biases(self.derivation.forward)
         found = []
         for buffer in self.held("param"):
             rows, cols = (int(n.xreplace(dict(self.capacity))) for n in buffer.shape)
-            limit = None if buffer.of in zero else self.real.literal(sp.sqrt(sp.Rational(6, rows + cols)))
-            found.append({"label": self.labels[buffer.name], "entries": self.entries_of(buffer), "limit": limit})
+            start = self.program.variables[buffer.of].start
+            drawn = start is None and buffer.of not in zero
+            found.append({
+                "label": self.labels[buffer.name], "entries": self.entries_of(buffer),
+                "limit": self.real.literal(sp.sqrt(sp.Rational(6, rows + cols))) if drawn else None,
+                "start": self.real.literal(start) if start else "0",
+            })
         return found
 
     def flat(self, buffers: Iterable[Buffer]) -> list[dict[str, object]]:
@@ -509,7 +514,7 @@ class Module:
             "suffix": self.real.suffix, "version": VERSION,
             "title": f"{self.program.name}: forward pass, backward pass and training, in C99.",
             "header": self.header_lines(), "structs": self.structs(), "functions": functions, "figures": figures,
-            "largest": {str(s): n for s, n in self.capacity.items()},
+            "largest": {str(s): n for s, n in self.capacity.items()}, "first_words": first_words(self.program),
             "memory": self.memory, "block": self.block, "constants": self.constants(),
             "prelude": self.products.prelude(), "elementwise": list(self.functions.texts.values()),
             "products": list(self.products.texts.values()), "initial": self.initial(),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sympy as sp
 
 from symbp.expr import SizeMember, expanded, same_size
-from symbp.render.initial import biases
+from symbp.render.initial import biases, first_words
 from symbp.render.numpy.layout import Field, Layout, hull
 from symbp.render.numpy.pieces import FunctionText, call, indented
 from symbp.render.numpy.scalars import PLUS, GenerateError
@@ -47,7 +47,7 @@ def init_params(layout: Layout, kernels: Kernels) -> FunctionText:
     fields = [f"{known.name}={_initial(scope, known, known.var.name in zero)}" for known in layout.params]
     return FunctionText(
         f"init_params({', '.join(parts)}) -> Params:",
-        "Return first parameters: uniform weights after Glorot and Bengio (2010), zero biases.",
+        f"Return first parameters: {first_words(layout.program)}.",
         indented(body) + call("Params", fields), document,
     )
 
@@ -65,10 +65,16 @@ def _initial(scope: FunctionScope, known: Field, bias: bool) -> str:
     steps = [scope.steps(known.var.indices[k], *known.ends[k]) for k in known.free[: known.depth]]
     sizes = (*known.lengths[known.depth :], *known.shape)
     shape = f"({', '.join(scope.size(s, PLUS) for s in sizes)})"
-    text = f"np.zeros({shape}, DTYPE)" if bias else f"{scope.kernel('glorot')}(rng, {shape})"
-    if "positive" in known.var.facts:
+    start = known.var.start
+    if start is not None:
+        text = f"np.full({shape}, {scope.size(start)}, DTYPE)"
+    elif bias:
+        text = f"np.zeros({shape}, DTYPE)"
+    else:
+        text = f"{scope.kernel('glorot')}(rng, {shape})"
+    if "positive" in known.var.facts and start is None:
         text = f"np.abs({scope.kernel('glorot')}(rng, {shape})) + 0.1"
-    if "symmetric" in known.var.facts:
+    if "symmetric" in known.var.facts and start is None:
         text = f"{scope.kernel('symmetric')}({text})"
     for step in reversed(steps):
         text = f"tuple({text} for {step})"
