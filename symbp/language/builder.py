@@ -27,7 +27,7 @@ from symbp.language.families import PieceShape, pattern
 from symbp.language.functions import bind_values, exact
 from symbp.language.reader import LAYER_TABLE, outputs_of, read_text
 from symbp.language.scope import find_samples
-from symbp.program import Equation, Kind, Loop, Program, Statement, Var, check, fresh_name, index_box
+from symbp.program import Equation, Kind, Loop, Program, Running, Statement, Var, check, fresh_name, index_box
 
 SizeLike: TypeAlias = sp.Expr | int | str
 Activation: TypeAlias = str | Callable[..., Any] | None
@@ -157,6 +157,7 @@ class Model:
         self._loops: list[tuple[sp.Symbol, sp.Expr, sp.Expr]] = []
         self._body: list[list[Statement]] = [[]]
         self._left = ""
+        self._running: list[Running] = []
 
     # -- declarations ------------------------------------------------------------------------------------
     def declare(
@@ -330,10 +331,18 @@ class Model:
         self[left] = entry.build(self, **arguments)
         return self[left] if not self._loops else self[(left, *(s for s, _, _ in self._loops))]
 
-    def parameter(self, prefix: str, rows: sp.Expr, cols: sp.Expr) -> Ref:
+    def parameter(self, prefix: str, rows: sp.Expr, cols: sp.Expr, start: sp.Expr | None = None) -> Ref:
         """Declare a parameter of the layer that is being written."""
         name = fresh_name(f"{prefix}_{self._left}", self.variables)
-        return self.declare("param", name, rows, cols, at=tuple(s for s, _, _ in self._loops))
+        return self.declare("param", name, rows, cols, at=tuple(s for s, _, _ in self._loops), start=start)
+
+    def running(self, prefix: str, statistic: Node, momentum: sp.Expr, *facts: str, start: sp.Expr) -> None:
+        """Declare the running value of a statistic of the layer that is being written."""
+        assert isinstance(statistic, Ref)
+        name = fresh_name(f"{prefix}_{self._left}", self.variables)
+        at = tuple(s for s, _, _ in self._loops)
+        self.declare("state", name, *statistic.shape, *facts, at=at, start=start)
+        self._running.append(Running(name, statistic.name, momentum))
 
     def equation(self, prefix: str, value: Node) -> Ref:
         """Write an equation of the layer that is being written."""
@@ -371,6 +380,7 @@ class Model:
                 (),
                 dict(self.functions),
                 self.name,
+                tuple(self._running),
             )
         )
 

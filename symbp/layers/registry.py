@@ -14,11 +14,18 @@ from symbp.expr import Node
 class Writer(Protocol):
     """What a layer may do to the program in which it stands."""
 
-    def parameter(self, prefix: str, rows: sp.Expr, cols: sp.Expr) -> Node:
-        """Declare a parameter ``<prefix>_<left side>`` and return it."""
+    def parameter(self, prefix: str, rows: sp.Expr, cols: sp.Expr, start: sp.Expr | None = None) -> Node:
+        """Declare a parameter ``<prefix>_<left side>`` and return it; ``start`` is what all its entries start as."""
 
     def equation(self, prefix: str, value: Node) -> Node:
         """Write the equation ``<prefix>_<left side> = value`` and return the name."""
+
+    def running(self, prefix: str, statistic: Node, momentum: sp.Expr, *facts: str, start: sp.Expr) -> None:
+        """Declare the state ``<prefix>_<left side>``, the running value of a statistic that has an equation.
+
+        In inference it takes the statistic's place; a training step moves it: ``(1 - momentum) * state + momentum *
+        statistic``.
+        """
 
     def sample_axis(self, A: Node) -> int:
         """Return the axis along which the samples of ``A`` lie: 1 if they are columns, 0 if they are rows."""
