@@ -78,7 +78,7 @@ def plan_error(
             expected[name] = _stepped(values[name], truth[bar], rate)
     worst, culprit = 0.0, ""
     for name in plan.outputs:
-        if plan.buffers[name].role == "state":
+        if plan.buffers[name].role == "moment":
             continue  # what an optimizer remembers
         for at, wanted in members(entries, plan.buffers[name], expected):
             error = difference(found[name][at], wanted, 1e-2)
