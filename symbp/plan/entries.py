@@ -9,14 +9,14 @@ from typing import Any, Literal
 import sympy as sp
 
 from symbp.derivation import Derivation
-from symbp.expr import Function, Zero, refs
+from symbp.expr import Function, Zero, add, refs, scaled
 from symbp.plan.fields import Fields, Sizes
 from symbp.plan.ir import (
-    Apply, Buffer, Expr, Kernel, Loop, Nest, Number, Plan, Put, Read, Role, View, product, total,
+    Apply, Buffer, Expr, Kernel, Loop, Nest, Number, Plan, Put, Read, Role, Source, View, product, total,
 )
 from symbp.plan.selection import select
 from symbp.program import Loop as ProgramLoop
-from symbp.program import Equation, Program, Statement
+from symbp.program import Equation, Program, Running, Statement, Var
 
 RATE = sp.Symbol("rate", positive=True)
 """The learning rate of a training step, which its caller gives."""
@@ -168,11 +168,18 @@ def _moving(plan: Plan, program: Program, fields: Fields) -> Plan:
                 member = tuple(split.get(k, i) for k, i in enumerate(known.var.indices))
                 _, statistic = fields.view(running.statistic, member)
                 target = state.whole(*state.indices)
-                put = Put(target, total(product(keep, Read(target)), product(take, Read(statistic))))
+                moved = total(product(keep, Read(target)), product(take, Read(statistic)))
+                put = Put(target, moved, source=Source(_update_of(running, known.var, program.variables)))
                 kernels.append(_for_each_member(state, Nest((put,))))
                 states.append(state)
     outputs = (*plan.outputs, *(s.name for s in states))
     return replace(plan, body=(*plan.body, *kernels), outputs=outputs).with_buffers(*states)
+
+
+def _update_of(running: Running, state: Var, variables: Mapping[str, Var]) -> Equation:
+    """Return how a state moves, as an equation to be read: the state on its right side is the old one."""
+    old, new = state(*state.indices), variables[running.statistic](*state.indices)
+    return Equation(old, add(scaled(1 - running.momentum, old), scaled(running.momentum, new)))
 
 
 MOMENTS: dict[Optimizer, tuple[str, ...]] = {"sgd": (), "momentum": ("mean",), "adam": ("mean", "square")}

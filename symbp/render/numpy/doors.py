@@ -42,7 +42,7 @@ def check_shapes(layout: Layout, kernels: Kernels) -> FunctionText:
     compared, late = [], []
     for known in given:
         try:
-            compared += _compared(scope, known)
+            compared += shape_lines(scope, known)
         except GenerateError:
             late.append(known)  # a size of it is known from a target only
     assumed: list[str] = []
@@ -55,7 +55,7 @@ def check_shapes(layout: Layout, kernels: Kernels) -> FunctionText:
         lines += [f"if inputs.{size} < 1:", f'    raise ValueError(f"{words}")']
     lines += _sizes(scope, early) + compared + assumed
     scope.fields = layout.fields
-    compared_late = [line for f in (*late, *targets) for line in _compared(scope, f)]
+    compared_late = [line for f in (*late, *targets) for line in shape_lines(scope, f)]
     assumed_late = [] if assumed else _assumed(scope)
     new = {name: text for name, text in scope.size_lines.items() if name not in early}
     if targets:
@@ -98,7 +98,7 @@ def _assumed(scope: FunctionScope) -> list[str]:
     return lines
 
 
-def _compared(scope: FunctionScope, known: Field) -> list[str]:
+def shape_lines(scope: FunctionScope, known: Field) -> list[str]:
     """Return the lines that compare the shape of a field with its declaration."""
     if known.annotation == "float":
         return []
