@@ -23,7 +23,7 @@ from symbp.expr import Add, Box, Node, SumOver, add, evaluate_size, refs, walk
 from symbp.program import Program, Var
 from symbp.verify.draws import arrays, choose_sizes, draw, inner, tangents
 from symbp.verify.evaluate import Array, EvaluationError, Evaluator, evaluate, value_of
-from symbp.verify.running import moved, stored
+from symbp.verify.running import follow, stored
 from symbp.verify.witnesses import INNER, SLOPE, VALUE, Finding, difference, magnitude, measured, refusal, sizes_text
 
 SINGLE = 2e-5
@@ -325,7 +325,7 @@ class _Comparison:
     def states(self, cache: Any) -> Finding:
         """Compare the state after a step, and what ``update_state`` makes of the cache, with the definition."""
         *_, after = self.module.train_step(self.params, *self.state, self.inputs, 0.25)
-        wanted = moved(self.derivation.source, self.values, self.truth)
+        wanted = follow(self.derivation.source, self.values, self.truth)
         worst, culprit = 0.0, ""
         for given in (after, self.module.update_state(*self.state, cache)):
             for (var, box), value in zip(self.state_order, given, strict=True):

@@ -26,7 +26,7 @@ def stored(program: Program) -> Program:
     return program.replace(body=map_equations(program.body, change), running=()) if states else program
 
 
-def moved(program: Program, values: Mapping[str, Any], truth: Mapping[str, Any]) -> dict[str, Any]:
+def follow(program: Program, values: Mapping[str, Any], truth: Mapping[str, Any]) -> dict[str, Any]:
     """Return every state after a step: ``(1 - momentum) * state + momentum * statistic``.
 
     values: the states before, by name.
