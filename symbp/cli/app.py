@@ -106,7 +106,8 @@ def explain(code: opt.Code = None, as_json: opt.Json = False) -> None:
 def derive(
     file: opt.OptionalFile = None, output: opt.Document = None, steps: opt.Steps = False, why: opt.Why = None,
     notation: opt.Notation = "bar", products: opt.Products = "hadamard", samples: opt.Samples = None,
-    weights: opt.Weights = None, mode: opt.Mode = "training", wrt: opt.Wrt = None, expr: opt.Expr = None, shapes: opt.Shapes = None,
+    weights: opt.Weights = None, mode: opt.Mode = "training", wrt: opt.Wrt = None,
+    expr: opt.Expr = None, shapes: opt.Shapes = None,
     verified: opt.Verified = True, plan: opt.Plan = False, size: opt.Size = None, function: opt.Function = None,
     ascii: opt.Ascii = False, templates: opt.Templates = None, as_json: opt.Json = False, quiet: opt.Quiet = False,
     seed: opt.Seed = 0,

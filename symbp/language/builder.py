@@ -325,7 +325,7 @@ class Model:
                 if found is None:
                     raise ValueError(f"{value} is no activation")
                 arguments[parameter.name] = found
-            elif parameter.kind == "scalar" and isinstance(value, str):
+            elif parameter.kind in ("scalar", "value") and isinstance(value, str):
                 arguments[parameter.name] = sp.Rational(value)
         self._left = left
         self[left] = entry.build(self, **arguments)

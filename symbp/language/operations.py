@@ -51,7 +51,7 @@ KINDS_OF_PARAMETERS = {
     "shape": "shape",
     "n": "size",
     "groups": "size",
-    "eps": "scalar",
+    "eps": "value",
     "momentum": "scalar",
     "units": "size",
     "arrays": "matrices",
@@ -175,7 +175,8 @@ LATER: dict[str, str] = {
         "the gathers of a later version": """take gather scatter scatter_add take_along_axis embedding choose compress
             select one_hot""",
         "the layers of a later version": """conv conv1d conv2d conv3d convolve correlate conv_transpose max_pool
-            max_pool2d avg_pool average_pool average_pool2d maxpool avgpool lstm gru rnn attention multi_head_attention im2col""",
+            max_pool2d avg_pool average_pool average_pool2d maxpool avgpool
+            lstm gru rnn attention multi_head_attention im2col""",
         "a later version": """prod cumprod sort argsort argmax argmin median percentile quantile floor ceil round rint
             mod fmod gamma gammaln lgamma digamma beta betainc erfinv erfc fft ifft rfft logcumsumexp cross searchsorted
             unique nonzero any all isnan isfinite arcsin arccos arctan2 arcsinh arccosh arctanh sinc hypot ldexp""",

@@ -38,7 +38,7 @@ class EquationWriter:
         """Write one layer and return its value."""
         for parameter in entry.parameters:
             value = arguments.get(parameter.name)
-            if parameter.kind == "scalar" and isinstance(value, (str, int)):
+            if parameter.kind in ("scalar", "value") and isinstance(value, (str, int)):
                 arguments[parameter.name] = sp.Rational(value)
             elif value == "linear" and parameter.kind == "activation":
                 arguments[parameter.name] = lambda A, axis: A

@@ -10,19 +10,69 @@ import sympy as sp
 
 from symbp.expr import Node, Reshape, broadcast, expanded, plus, power, scaled, sum_axis, times
 from symbp.layers.registry import Writer, layer
+from symbp.ops.claims import Claim
+
+
+def _claims(name: str, source: str, **forms: tuple[str, str]) -> tuple[Claim, ...]:
+    """Return closed forms of the adjoints of ``Y = name(X, eps)``; C is the adjoint of Y, of any entries.
+
+    forms: by what each is called, the variable whose adjoint it is, and the form.
+    """
+    declared = "samples: m\nX: param[n, m]\nC: input[n, m]\neps: input & positive\n"
+    network = f"{declared}Y = {name}(X, eps)\nloss = sum(C * Y)\n"
+    said = {title.replace("_", " "): form for title, form in forms.items()}
+    return tuple(Claim(f"{name}: {title}", network, of, form, source=source) for title, (of, form) in said.items())
+
+
+SCALE_AND_SHIFT = {
+    "scale": ("gamma_Y", "sum(C * Xhat_Y, axis=1, keepdims=True)"),
+    "shift": ("beta_Y", "sum(C, axis=1, keepdims=True)"),
+}
+BATCH = _claims(
+    "batch_norm", "Ioffe and Szegedy 2015; F2",
+    **SCALE_AND_SHIFT,
+    # gamma/s (H - xhat xhat^T / m) of each feature, with the centring matrix H.
+    projector_form=(
+        "X",
+        "gamma_Y * V_Y * (C @ (eye(m) - ones(m, m)/m) - Xhat_Y * sum(C * Xhat_Y, axis=1, keepdims=True)/m)",
+    ),
+    compact_form=(
+        "X",
+        "gamma_Y * V_Y / m * (m*C - sum(C, axis=1, keepdims=True) - Xhat_Y * sum(C * Xhat_Y, axis=1, keepdims=True))",
+    ),
+)
+LAYER = _claims(
+    "layer_norm", "Ba, Kiros and Hinton 2016",
+    **SCALE_AND_SHIFT,
+    projector_form=(
+        "X",
+        "V_Y * ((eye(n) - ones(n, n)/n) @ (gamma_Y * C) - Xhat_Y * mean(gamma_Y * C * Xhat_Y, axis=0, keepdims=True))",
+    ),
+    compact_form=(
+        "X",
+        "V_Y / n * (n*gamma_Y*C - sum(gamma_Y * C, axis=0, keepdims=True)"
+        " - Xhat_Y * sum(gamma_Y * C * Xhat_Y, axis=0, keepdims=True))",
+    ),
+)
+RMS = _claims(
+    "rms_norm", "Zhang and Sennrich 2019",
+    scale=SCALE_AND_SHIFT["scale"],
+    compact_form=("X", "V_Y / n * (n*gamma_Y*C - Xhat_Y * sum(gamma_Y * C * Xhat_Y, axis=0, keepdims=True))"),
+)
 
 
 @layer(
     "batch_norm(X, eps=1/100000, momentum=1/10)",
-    "gamma * Xhat + beta, Xhat = (X - mu) / sqrt(v + eps), with mean mu and variance v of each feature over the samples",
+    "gamma * (X - mu) / sqrt(v + eps) + beta, with mean mu and variance v of each feature over the samples",
+    BATCH,
 )
-def batch_norm(writer: Writer, X: Node, eps: sp.Expr, momentum: sp.Expr) -> Node:
+def batch_norm(writer: Writer, X: Node, eps: Node | sp.Expr, momentum: sp.Expr) -> Node:
     """Return each feature normalised over the samples, with a scale and a shift of its own.
 
     X:        features x samples (or samples x features).
     eps:      what is added to the variance.
-    momentum: the weight of the new batch in the running mean and variance, which take the place of ``mu`` and ``v`` in
-              inference: ``v_run <- (1 - momentum) v_run + momentum v``, with the variance that normalises (divided by m).
+    momentum: the weight of a new batch in the running mean and variance, which take the place of ``mu`` and ``v`` in
+              inference: ``v_run <- (1 - momentum) v_run + momentum v``, with the variance that normalises (over m).
 
     Source: Ioffe and Szegedy 2015, formula F2.
     """
@@ -42,9 +92,10 @@ def batch_norm(writer: Writer, X: Node, eps: sp.Expr, momentum: sp.Expr) -> Node
 
 @layer(
     "layer_norm(X, eps=1/100000)",
-    "gamma * Xhat + beta, Xhat = (X - mu) / sqrt(v + eps), with mean mu and variance v of each sample over its features",
+    "gamma * (X - mu) / sqrt(v + eps) + beta, with mean mu and variance v of each sample over its features",
+    LAYER,
 )
-def layer_norm(writer: Writer, X: Node, eps: sp.Expr) -> Node:
+def layer_norm(writer: Writer, X: Node, eps: Node | sp.Expr) -> Node:
     """Return each sample normalised over its features; each feature has a scale and a shift.
 
     X:   features x samples (or samples x features).
@@ -60,10 +111,8 @@ def layer_norm(writer: Writer, X: Node, eps: sp.Expr) -> Node:
     return _scaled_and_shifted(writer, _divided(writer, Xc, v, eps), axis)
 
 
-@layer(
-    "rms_norm(X, eps=1/100000)", "gamma * Xhat, Xhat = X / sqrt(q + eps), with the mean square q of each sample's features"
-)
-def rms_norm(writer: Writer, X: Node, eps: sp.Expr) -> Node:
+@layer("rms_norm(X, eps=1/100000)", "gamma * X / sqrt(q + eps), with the mean square q of each sample's features", RMS)
+def rms_norm(writer: Writer, X: Node, eps: Node | sp.Expr) -> Node:
     """Return each sample divided by the root of its mean square; each feature has a scale.
 
     X:   features x samples (or samples x features).
@@ -81,7 +130,7 @@ def rms_norm(writer: Writer, X: Node, eps: sp.Expr) -> Node:
     "group_norm(X, groups, eps=1/100000)",
     "layer_norm over each group of neighbouring features by itself; gamma and beta for each feature",
 )
-def group_norm(writer: Writer, X: Node, groups: sp.Expr, eps: sp.Expr) -> Node:
+def group_norm(writer: Writer, X: Node, groups: sp.Expr, eps: Node | sp.Expr) -> Node:
     """Return each group of neighbouring features of a sample normalised by itself.
 
     X:      features x samples (or samples x features); the number of features is a multiple of ``groups``.
@@ -114,8 +163,11 @@ def group_norm(writer: Writer, X: Node, groups: sp.Expr, eps: sp.Expr) -> Node:
     return _scaled_and_shifted(writer, Xhat, axis)
 
 
-def _check_eps(eps: sp.Expr) -> None:
-    if not (eps.is_number and eps >= 0):
+def _check_eps(eps: Node | sp.Expr) -> None:
+    if isinstance(eps, Node):
+        if not eps.is_scalar_shape:
+            raise ValueError("eps is a number: declare it as a scalar, `eps: input & positive`")
+    elif not (eps.is_number and eps >= 0):
         raise ValueError(f"eps is a number that is not below 0, not {eps}")
 
 
@@ -127,9 +179,9 @@ def _centred(A: Node, mu: Node) -> Node:
     return plus(A, scaled(-1, broadcast(mu, *A.shape)))
 
 
-def _divided(writer: Writer, Xc: Node, v: Node, eps: sp.Expr, name: str = "Xhat") -> Node:
+def _divided(writer: Writer, Xc: Node, v: Node, eps: Node | sp.Expr, name: str = "Xhat") -> Node:
     """Write the inverse spread V and what is normalised."""
-    V = writer.equation("V", power(power(plus(v, eps) if eps != 0 else v, sp.S.Half), -1))
+    V = writer.equation("V", power(power(v if eps == 0 else plus(v, eps), sp.S.Half), -1))
     return writer.equation(name, times(Xc, V))
 
 

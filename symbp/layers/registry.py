@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import sympy as sp
 
 from symbp.expr import Node
+from symbp.ops.claims import Claim
 
 
 class Writer(Protocol):
@@ -39,25 +40,29 @@ class Layer:
     signature: its parameters with defaults, as text; the kind of an argument follows from its parameter's name.
     meaning:   what it is, as a formula.
     write:     a function of the writer and the arguments that returns the value.
+    claims:    closed forms of its adjoints that books know, for samples as columns; see ``symbp.ops.claims``.
     """
 
     name: str
     signature: str
     meaning: str
     write: Callable[..., Node]
+    claims: tuple[Claim, ...] = ()
 
 
 LAYERS: dict[str, Layer] = {}
 """Every layer and loss by name."""
 
 
-def layer(signature: str, meaning: str) -> Callable[[Callable[..., Node]], Callable[..., Node]]:
+def layer(
+    signature: str, meaning: str, claims: tuple[Claim, ...] = ()
+) -> Callable[[Callable[..., Node]], Callable[..., Node]]:
     """Register the decorated function as the layer of that signature."""
 
     def register(write: Callable[..., Any]) -> Callable[..., Any]:
         name = signature.partition("(")[0]
         assert name not in LAYERS, name
-        LAYERS[name] = Layer(name, signature, meaning, write)
+        LAYERS[name] = Layer(name, signature, meaning, write, claims)
         return write
 
     return register

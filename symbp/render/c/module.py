@@ -424,7 +424,7 @@ class Module:
 
     # -- first parameters, flat arrays ------------------------------------------------------------------------------
     def initial(self, role: Role) -> list[dict[str, object]]:
-        """Return for each parameter, or for each state, its label, how many entries it has, and the range of its first values, or the value."""
+        """Return for each parameter or state its label, how many entries it has, and their first value or its range."""
         zero = biases(self.derivation.forward)
         found = []
         for buffer in self.held(role):

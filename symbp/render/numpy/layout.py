@@ -98,7 +98,7 @@ class Store:
 
 @dataclass(frozen=True)
 class Field:
-    """A field of ``Params``, ``Inputs`` or ``State``: a declared variable, or the part of a family that one declaration gives."""
+    """A field of ``Params``, ``State`` or ``Inputs``: a declared variable, or the part of a family in one line."""
 
     name: str
     var: Var

@@ -149,8 +149,9 @@ def train_step(trained: Sequence[Field], gradients: Sequence[Field], layout: Lay
             indented(lines) + returned,
         )
     returned[-1] += ", update_state(state, cache)"
+    arguments = "params: Params, state: State, inputs: Inputs, learning_rate: float"
     return FunctionText(
-        "train_step(params: Params, state: State, inputs: Inputs, learning_rate: float) -> tuple[float, Params, State]:",
+        f"train_step({arguments}) -> tuple[float, Params, State]:",
         f"Return {output} before, and parameters and state after, one step of gradient descent.",
         ["    _check_state(params, state, inputs)", *indented(lines), *returned],
     )
