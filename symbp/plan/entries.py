@@ -37,6 +37,7 @@ class Entries:
     gradients:  gradient buffer by the buffer of what it is the gradient of, in order.
     cached:     the values that ``forward`` keeps for ``backward``.
     predicted:  what ``predict`` returns.
+    inference:  the network that predicts, if it is not the one that is trained.
     """
 
     derivation: Derivation
@@ -45,6 +46,7 @@ class Entries:
     gradients: Mapping[str, str] = field(default_factory=dict)
     cached: tuple[str, ...] = ()
     predicted: tuple[str, ...] = ()
+    inference: Derivation | None = None
 
 
 def entries(
@@ -94,7 +96,7 @@ def entries(
         body = _needed(program, forward, predicted)
         plans["predict"] = select("predict", program, body, predicted, fields)
     plans = {name: _own(plan, given.get(name, ())) for name, plan in plans.items()}
-    return Entries(derivation, fields, plans, pairs, cached, tuple(predicted))
+    return Entries(derivation, fields, plans, pairs, cached, tuple(predicted), inference)
 
 
 def _own(plan: Plan, given: Sequence[str]) -> Plan:

@@ -57,7 +57,7 @@ SPOILED = [
     ("batch_norm: scale", "form", "sum(C * Xc_Y, axis=1, keepdims=True)"),
     ("batch_norm: shift", "form", "sum(C, axis=1, keepdims=True) / m"),
     ("layer_norm: compact form", "form", "V_Y * (gamma_Y * C - mean(gamma_Y * C, axis=0, keepdims=True))"),
-    ("layer_norm: projector form", "form", "V_Y * (eye(n) - ones(n, n)/n) @ (gamma_Y * C)"),
+    ("layer_norm: projector form", "form", "V_Y * ((eye(n) - ones(n, n)/n) @ (gamma_Y * C))"),
     ("rms_norm: compact form", "form", "V_Y * gamma_Y * C"),
 ]
 
