@@ -7,13 +7,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from symbp.calculus import convert, sample_size
+from symbp.calculus import convert, inference, sample_size
 from symbp.calculus import derive as derive_program
 from symbp.calculus.batch import ConversionError, Samples, Weights
 from symbp.calculus.passes import passes, with_functions
 from symbp.derivation import Derivation
 from symbp.expr import is_one
-from symbp.choices import Memory, Optimizer
+from symbp.choices import Memory, Mode, Optimizer
 from symbp.language import read
 from symbp.program import Program
 from symbp.render.files import Files
@@ -59,6 +59,7 @@ def derive(
     *,
     samples: Samples | None = None,
     weights: Weights | None = None,
+    mode: Mode = "training",
 ) -> Derivation:
     """Derive the backward pass of a declared network, in matrix form and for all sizes.
 
@@ -66,10 +67,12 @@ def derive(
     wrt:     the declared variables whose gradients are wanted; by default the parameters.
     samples: ``rows`` or ``columns``: where the samples are to stand; by default as declared.
     weights: ``in_out`` or ``out_in``: how weights are to be stored; by default turned with the data.
+    mode:    ``inference``: with running statistics in place of those of the batch.
 
     Raises ``DeclarationError`` for a faulty declaration.
     """
-    return derive_program(program_of(source, samples, weights), wrt)
+    program = program_of(source, samples, weights)
+    return derive_program(inference(program) if mode == "inference" else program, wrt)
 
 
 def generate(

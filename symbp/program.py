@@ -38,8 +38,8 @@ from symbp.expr import (
     walk,
 )
 
-Kind = Literal["input", "target", "param", "const", "value", "adjoint", "tangent", "message"]
-DECLARED: tuple[Kind, ...] = ("input", "target", "param", "const")
+Kind = Literal["input", "target", "param", "const", "state", "value", "adjoint", "tangent", "message"]
+DECLARED: tuple[Kind, ...] = ("input", "target", "param", "const", "state")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Var:
     name:         unique in its program; ASCII.
     rows, cols:   the shape, a pattern in ``indices`` for a family.
     indices:      the formal indices of a family, () for a plain variable.
-    kind:         declared (input, target, param, const) or computed (value, adjoint, tangent, message).
+    kind:         declared (input, target, param, const, state) or computed (value, adjoint, tangent, message).
     facts:        declared facts, e.g. ``columns_sum_to_one``.
     boxes:        the boxes on which a declared family exists, one per declaration; () for a plain variable.
     origin:       for derived variables, of what.
@@ -65,6 +65,7 @@ class Var:
     scalar:       declared without brackets: prints as a scalar, is no operand of ``@``.
     value:        a ``const`` whose entries the file gives, row by row, exact.
     size:         for the fact ``index``: the size below which its entries lie.
+    start:        a parameter or a state whose entries all begin as this number; None: as is usual for its shape.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Var:
     scalar: bool = False
     value: tuple[tuple[sp.Expr, ...], ...] | None = None
     size: sp.Expr | None = None
+    start: sp.Expr | None = None
 
     @property
     def declared(self) -> bool:
@@ -182,6 +184,21 @@ class ProgramError(ValueError):
 
 
 @dataclass(frozen=True)
+class Running:
+    """A state that follows a statistic of the data: each training step makes it ``(1 - momentum) * state + momentum *
+    statistic``, and in inference it takes the statistic's place.
+
+    state:     the name of the state.
+    statistic: the name of the computed variable that it follows, of the same shape.
+    momentum:  the weight of what is new, an exact number.
+    """
+
+    state: str
+    statistic: str
+    momentum: sp.Expr
+
+
+@dataclass(frozen=True)
 class Program(Displayed):
     """Equations and loops in order, with the variables that they read and define.
 
@@ -192,7 +209,7 @@ class Program(Displayed):
     assumptions: lower bounds of sizes (``assert T >= 3``).
     definitions: sizes that are defined by an equation (``assert d == k*heads`` gives heads: d/k), as (size, value).
     functions:   scalar functions that the user defined or left free, by name.
-    options:     settings of the declaration that travel with it (e.g. initial weights).
+    running:     the states that training moves, with what they follow.
     """
 
     variables: Mapping[str, Var]
@@ -203,6 +220,7 @@ class Program(Displayed):
     definitions: tuple[tuple[sp.Expr, sp.Expr], ...] = ()
     functions: Mapping[str, Function] = field(default_factory=dict)
     name: str = "network"
+    running: tuple[Running, ...] = ()
 
     @property
     def bounds(self) -> Bounds:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
 
-from symbp.choices import Dtype, Memory, Optimizer, Samples, Target, Weights
+from symbp.choices import Dtype, Memory, Mode, Optimizer, Samples, Target, Weights
 
 
 def _names(value: Any) -> Any:
@@ -66,11 +66,13 @@ class DeriveSettings(Settings):
     wrt:     the names whose gradients are wanted; by default the parameters.
     samples: where the samples stand; by default as declared.
     weights: how weights are stored; by default turned with the data.
+    mode:    whether statistics are those of the batch, or running ones.
     """
 
     wrt: Annotated[tuple[Name, ...] | None, BeforeValidator(_names)] = None
     samples: Samples | None = None
     weights: Weights | None = None
+    mode: Mode = "training"
 
 
 class GenerateSettings(Settings):

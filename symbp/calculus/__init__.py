@@ -5,6 +5,7 @@ from symbp.calculus.batch import ConversionError, conversion, convert, sample_si
 from symbp.calculus.derive import derive, prepare
 from symbp.calculus.differential import differential, differential_of
 from symbp.calculus.identities import IDENTITIES, Context, Identity
+from symbp.calculus.inference import inference
 from symbp.calculus.naming import name_parts
 from symbp.calculus.passes import Passes, UnspecifiedFunction, passes, with_functions
 from symbp.calculus.rewriting import DoesNotEnd, rewrite, tidy
@@ -28,6 +29,7 @@ __all__ = [
     "derive",
     "differential",
     "differential_of",
+    "inference",
     "name_parts",
     "part_program",
     "passes",

@@ -13,6 +13,7 @@ import sympy as sp
 from symbp.calculus.derive import derive, facts_of
 from symbp.calculus.differential import differential
 from symbp.calculus.identities import Context
+from symbp.calculus.inference import inference
 from symbp.calculus.naming import definitions
 from symbp.calculus.rewriting import tidy
 from symbp.calculus.split import part_program, split_loss
@@ -50,16 +51,21 @@ class Passes:
     derivation: the forward and the backward pass.
     tangent:    the forward pass with the tangent of each value beside it.
     parts:      the two parts of the loss, each with its own backward pass.
+    inference:  the network that predicts after training, if it has running statistics; else None.
     """
 
     derivation: Derivation
     tangent: Program
     parts: Parts
+    inference: Derivation | None = None
 
 
 def passes(derivation: Derivation) -> Passes:
     """Return what a module that trains is made of."""
-    return Passes(derivation, tangents(derivation), parts_of(derivation))
+    source, answers = derivation.source, None
+    if source.running:
+        answers = derive(inference(source), list(derivation.gradients), derivation.output)
+    return Passes(derivation, tangents(derivation), parts_of(derivation), answers)
 
 
 def tangents(derivation: Derivation) -> Program:

@@ -106,7 +106,8 @@ def explain(code: opt.Code = None, as_json: opt.Json = False) -> None:
 def derive(
     file: opt.OptionalFile = None, output: opt.Document = None, steps: opt.Steps = False, why: opt.Why = None,
     notation: opt.Notation = "bar", products: opt.Products = "hadamard", samples: opt.Samples = None,
-    weights: opt.Weights = None, wrt: opt.Wrt = None, expr: opt.Expr = None, shapes: opt.Shapes = None,
+    weights: opt.Weights = None, mode: opt.Mode = "training", wrt: opt.Wrt = None,
+    expr: opt.Expr = None, shapes: opt.Shapes = None,
     verified: opt.Verified = True, plan: opt.Plan = False, size: opt.Size = None, function: opt.Function = None,
     ascii: opt.Ascii = False, templates: opt.Templates = None, as_json: opt.Json = False, quiet: opt.Quiet = False,
     seed: opt.Seed = 0,
@@ -117,7 +118,7 @@ def derive(
         from symbp.render.notation import Notation
         from symbp.settings import DeriveSettings, PlanSettings, VerifySettings
 
-        settings = DeriveSettings.model_validate({"wrt": wrt, "samples": samples, "weights": weights})
+        settings = DeriveSettings.model_validate({"wrt": wrt, "samples": samples, "weights": weights, "mode": mode})
         title, text, program = _declared(file) if expr is None else _expression(expr, shapes, settings.wrt, file)
         chosen = Notation(notation, products, "ascii" if ascii or not _unicode() else "unicode")
         found = deriving.derivation(program, settings)

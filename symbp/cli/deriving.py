@@ -34,7 +34,9 @@ def derivation(program: Program, settings: DeriveSettings) -> Derivation:
             raise BadInput(f"--wrt: there is no declared name {name}; there are: {', '.join(known)}")
     if settings.wrt is None:
         need_parameters(program)
-    return pipeline.derive(program, settings.wrt, samples=settings.samples, weights=settings.weights)
+    return pipeline.derive(
+        program, settings.wrt, samples=settings.samples, weights=settings.weights, mode=settings.mode
+    )
 
 
 def need_parameters(program: Program) -> None:

@@ -28,6 +28,7 @@ Notation = Annotated[choices.Adjoints, Option("--notation", help="How gradients 
 Products = Annotated[choices.Products, Option("--products", help="Entrywise products or diagonal matrices.")]
 Samples = Annotated[choices.Samples | None, Option("--samples", help="Where the samples are to stand.")]
 Weights = Annotated[choices.Weights | None, Option("--weights", help="How weights are to be stored.")]
+Mode = Annotated[choices.Mode, Option("--mode", help="Statistics of the batch, or running ones.")]
 Wrt = Annotated[str | None, Option("--wrt", metavar="X,..", help="Whose gradients; default: the parameters.")]
 Expr = Annotated[str | None, Option("--expr", metavar="E", help="One expression instead of a file.")]
 Shapes = Annotated[str | None, Option("--shapes", metavar="S", help="Its shapes: 'A[n,d] x[d,1]'.")]

@@ -27,7 +27,7 @@ from symbp.language.families import PieceShape, pattern
 from symbp.language.functions import bind_values, exact
 from symbp.language.reader import LAYER_TABLE, outputs_of, read_text
 from symbp.language.scope import find_samples
-from symbp.program import Equation, Kind, Loop, Program, Statement, Var, check, fresh_name, index_box
+from symbp.program import Equation, Kind, Loop, Program, Running, Statement, Var, check, fresh_name, index_box
 
 SizeLike: TypeAlias = sp.Expr | int | str
 Activation: TypeAlias = str | Callable[..., Any] | None
@@ -136,6 +136,14 @@ def Sequential(
 # Mathematics with operators
 
 
+def _start(value: sp.Expr | int | None) -> sp.Expr | None:
+    """Return the exact start value of a parameter."""
+    found = None if value is None else sp.sympify(value, strict=True)
+    if found is not None and not found.is_Rational:
+        raise ValueError(f"a parameter starts at an exact number, for example sp.Rational(1, 2), not {value}")
+    return found
+
+
 class Model:
     """A program in the making: declare variables, assign equations, open loops, then take ``program()``."""
 
@@ -149,6 +157,7 @@ class Model:
         self._loops: list[tuple[sp.Symbol, sp.Expr, sp.Expr]] = []
         self._body: list[list[Statement]] = [[]]
         self._left = ""
+        self._running: list[Running] = []
 
     # -- declarations ------------------------------------------------------------------------------------
     def declare(
@@ -159,6 +168,7 @@ class Model:
         cols: SizeLike | None = None,
         *facts: str,
         at: tuple[Any, ...] = (),
+        start: sp.Expr | int | None = None,
     ) -> Ref:
         """Declare a variable (a scalar without sizes), or with ``at`` the member of a family, and return it."""
         scalar = rows is None and cols is None
@@ -167,7 +177,9 @@ class Model:
         if not where:
             if name in self.variables:
                 raise ValueError(f"{name} is declared twice")
-            self.variables[name] = Var(name, *shape, kind=kind, facts=frozenset(facts), scalar=scalar)
+            self.variables[name] = Var(
+                name, *shape, kind=kind, facts=frozenset(facts), scalar=scalar, start=_start(start)
+            )
             return self.variables[name]()
         box = index_box(where, {s: (lo, hi) for s, lo, hi in self._loops})
         if box is None:
@@ -176,7 +188,8 @@ class Model:
         boxes = (*(known.boxes if known is not None else ()), box)
         self._piece(name, where, shape)
         self.variables[name] = Var(
-            name, *self._family(name), self._formals(name), kind, frozenset(facts), boxes, scalar=scalar
+            name, *self._family(name), self._formals(name), kind, frozenset(facts), boxes, scalar=scalar,
+            start=_start(start),
         )
         return self.variables[name](*where)
 
@@ -209,9 +222,10 @@ class Model:
         cols: SizeLike | None = None,
         *facts: str,
         at: tuple[Any, ...] = (),
+        start: sp.Expr | int | None = None,
     ) -> Ref:
-        """Declare something trainable."""
-        return self.declare("param", name, rows, cols, *facts, at=at)
+        """Declare something trainable; all its entries start at the number ``start`` if there is one."""
+        return self.declare("param", name, rows, cols, *facts, at=at, start=start)
 
     def const(
         self,
@@ -311,16 +325,24 @@ class Model:
                 if found is None:
                     raise ValueError(f"{value} is no activation")
                 arguments[parameter.name] = found
-            elif parameter.kind == "scalar" and isinstance(value, str):
+            elif parameter.kind in ("scalar", "value") and isinstance(value, str):
                 arguments[parameter.name] = sp.Rational(value)
         self._left = left
         self[left] = entry.build(self, **arguments)
         return self[left] if not self._loops else self[(left, *(s for s, _, _ in self._loops))]
 
-    def parameter(self, prefix: str, rows: sp.Expr, cols: sp.Expr) -> Ref:
+    def parameter(self, prefix: str, rows: sp.Expr, cols: sp.Expr, start: sp.Expr | None = None) -> Ref:
         """Declare a parameter of the layer that is being written."""
         name = fresh_name(f"{prefix}_{self._left}", self.variables)
-        return self.declare("param", name, rows, cols, at=tuple(s for s, _, _ in self._loops))
+        return self.declare("param", name, rows, cols, at=tuple(s for s, _, _ in self._loops), start=start)
+
+    def running(self, prefix: str, statistic: Node, momentum: sp.Expr, *facts: str, start: sp.Expr) -> None:
+        """Declare the running value of a statistic of the layer that is being written."""
+        assert isinstance(statistic, Ref)
+        name = fresh_name(f"{prefix}_{self._left}", self.variables)
+        at = tuple(s for s, _, _ in self._loops)
+        self.declare("state", name, *statistic.shape, *facts, at=at, start=start)
+        self._running.append(Running(name, statistic.name, momentum))
 
     def equation(self, prefix: str, value: Node) -> Ref:
         """Write an equation of the layer that is being written."""
@@ -358,6 +380,7 @@ class Model:
                 (),
                 dict(self.functions),
                 self.name,
+                tuple(self._running),
             )
         )
 

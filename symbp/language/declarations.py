@@ -6,7 +6,7 @@ Declarations hold before any equation, wherever they stand, so everything here l
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import sympy as sp
@@ -31,6 +31,19 @@ _EXCLUSIVE = (
     ("one_hot_rows", "signs"),
     ("index", "signs"),
 )
+
+LARGEST_START = 10**30
+"""The largest start value: single precision goes little further."""
+
+_START_FITS: dict[str, Callable[[sp.Expr], bool]] = {
+    **dict.fromkeys(FACTS, lambda start: False),  # sums of one, one-hot columns, indices are no single number
+    "positive": lambda start: bool(start > 0),
+    "symmetric": lambda start: True,
+    "binary": lambda start: start in (0, 1),
+    "mask": lambda start: start in (0, 1),
+    "signs": lambda start: abs(start) == 1,
+}
+"""Whether a matrix whose entries are all one number has a fact."""
 
 
 class Declarations(Names):
@@ -221,8 +234,11 @@ class Declarations(Names):
             subscripts = tuple(shapes.index(s) for s in p.subscripts)
         except Stop:
             failed = True
+        start: sp.Expr | None = None
         try:
-            if p.value is not None:
+            if p.value is not None and p.kind == "param":
+                start = self.start(p, p.value, facts[0], shapes)
+            elif p.value is not None:
                 value, shape = self.values(p, shapes, shape)
         except Stop:
             failed = True
@@ -247,7 +263,7 @@ class Declarations(Names):
                 raise shapes.fail(
                     p.target, "B004", "an index must be a loop index plus or minus a constant, or free of loop indices"
                 )
-        return Piece(subscripts, shape, facts[0], facts[1], box, value)
+        return Piece(subscripts, shape, facts[0], facts[1], box, value, start)
 
     def facts(self, p: Declare, shapes: Shapes) -> tuple[frozenset[str], sp.Expr | None]:
         """Read the facts of a declaration and the size of the fact ``index``."""
@@ -277,6 +293,20 @@ class Declarations(Names):
             if a in found and b in found:
                 raise shapes.fail(p.facts[0], "F002", f"the facts {a} and {b} exclude each other")
         return frozenset(found) | {_IMPLIED[f] for f in found if f in _IMPLIED}, below
+
+    def start(self, p: Declare, written: ast.expr, facts: frozenset[str], shapes: Shapes) -> sp.Expr:
+        """Read the number at which every entry of a parameter starts."""
+        if isinstance(written, (ast.List, ast.Tuple)):
+            raise shapes.fail(
+                written, "P011", "a parameter starts at one number, the same for all entries", "g: param[n, 1] = 1"
+            )
+        found = self.entry(p, written, shapes, "a start value")
+        if abs(found) > LARGEST_START:
+            raise shapes.fail(written, "O010", "a start value lies between -1e30 and 1e30")
+        for fact in sorted(facts):
+            if not _START_FITS[fact](found):
+                raise shapes.fail(written, "F002", f"entries that are all {found} do not have the fact {fact}")
+        return found
 
     def values(
         self, p: Declare, shapes: Shapes, shape: tuple[sp.Expr, sp.Expr]
@@ -310,14 +340,14 @@ class Declarations(Names):
             )
         return tuple(rows), found
 
-    def entry(self, p: Declare, node: ast.expr, shapes: Shapes) -> sp.Expr:
+    def entry(self, p: Declare, node: ast.expr, shapes: Shapes, what: str = "the value of a const") -> sp.Expr:
         """Read one exact number."""
-        sign = 1
-        inner = node
-        while isinstance(inner, ast.UnaryOp) and isinstance(inner.op, (ast.USub, ast.UAdd)):
-            sign = -sign if isinstance(inner.op, ast.USub) else sign
-            inner = inner.operand
-        parts = [inner.left, inner.right] if isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Div) else [inner]
+        sign, inner = _signed(node)
+        parts = [inner]
+        if isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Div):
+            # -1/2 is (-1)/2 to Python's grammar.
+            (above, left), (below, right) = _signed(inner.left), _signed(inner.right)
+            sign, parts = sign * above * below, [left, right]
         if all(isinstance(x, ast.Constant) and type(x.value) in (int, float) for x in parts):
             try:
                 values = [number(source(p.statement, x, longest=2000)) for x in parts]
@@ -331,16 +361,14 @@ class Declarations(Names):
             node,
             "O010",
             f"`{source(p.statement, node)}` is not a number",
-            "the value of a const is made of numbers such as 2, -0.5, 1/3",
+            f"{what} is made of numbers such as 2, -0.5, 1/3",
         )
 
     def variable(self, name: str, pieces: list[tuple[Declare, tuple[Head, ...], Piece]]) -> Var:
         """Make a variable, or a family of all its pieces."""
         first, _, piece = pieces[0]
         kind: Kind = first.kind  # type: ignore[assignment]
-        scalar = (first.shape is None and first.value is None) or (
-            isinstance(first.value, ast.expr) and not isinstance(first.value, ast.List)
-        )
+        scalar = first.shape is None and not isinstance(first.value, ast.List)
         if piece.box is None:
             if len(pieces) > 1:
                 raise Mistake(
@@ -355,13 +383,18 @@ class Declarations(Names):
                     "delete one of the two lines",
                 )
             rows, cols = piece.shape
-            return Var(name, rows, cols, (), kind, piece.facts, (), scalar=scalar, value=piece.value, size=piece.below)
+            return Var(
+                name, rows, cols, (), kind, piece.facts, (), scalar=scalar, value=piece.value, size=piece.below,
+                start=piece.start,
+            )
         if len({p.kind for p, _, _ in pieces}) > 1:
             raise Mistake(
                 "S027", f"the pieces of {name} differ in kind: {' and '.join(sorted({p.kind for p, _, _ in pieces}))}"
             )
         if len({one.facts for _, _, one in pieces}) > 1:
             raise Mistake("S027", f"the pieces of {name} differ in facts")
+        if len({one.start for _, _, one in pieces}) > 1:
+            raise Mistake("S027", f"the pieces of {name} start at different numbers")
         formals = self.names[name].formals
         shapes = [(PieceShape(one.subscripts, one.shape), [h.symbol for h in loops]) for _, loops, one in pieces]
         stated = [a for a in self.names[name].assigned if a.shape is not None]
@@ -372,7 +405,9 @@ class Declarations(Names):
                 raise
             rows, cols = self.stated(name, stated[0], formals)
         boxes = tuple(one.box for _, _, one in pieces if one.box is not None)
-        return Var(name, rows, cols, formals, kind, piece.facts, boxes, scalar=scalar, size=piece.below)
+        return Var(
+            name, rows, cols, formals, kind, piece.facts, boxes, scalar=scalar, size=piece.below, start=piece.start
+        )
 
     def read_stated_shapes(self) -> None:
         """A stated shape of a family is a declaration: it holds before any equation."""
@@ -425,6 +460,16 @@ class Piece:
     below: sp.Expr | None
     box: Box | None
     value: tuple[tuple[sp.Expr, ...], ...] | None
+    start: sp.Expr | None
+
+
+def _signed(node: ast.expr) -> tuple[int, ast.expr]:
+    """Return the sign before an expression, and what follows it."""
+    sign = 1
+    while isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
+        sign = -sign if isinstance(node.op, ast.USub) else sign
+        node = node.operand
+    return sign, node
 
 
 def _annotation(p: Declare) -> ast.AST | None:

@@ -52,6 +52,9 @@ KINDS_OF_PARAMETERS = {
     "order": "order",
     "shape": "shape",
     "n": "size",
+    "groups": "size",
+    "eps": "value",
+    "momentum": "scalar",
     "units": "size",
     "arrays": "matrices",
     "activation": "activation",
@@ -174,7 +177,7 @@ LATER: dict[str, str] = {
         "the gathers of a later version": """take gather scatter scatter_add take_along_axis embedding choose compress
             select one_hot""",
         "the layers of a later version": """conv conv1d conv2d conv3d convolve correlate conv_transpose max_pool
-            max_pool2d avg_pool average_pool average_pool2d maxpool avgpool batch_norm layer_norm rms_norm group_norm
+            max_pool2d avg_pool average_pool average_pool2d maxpool avgpool
             lstm gru rnn attention multi_head_attention im2col""",
         "a later version": """prod cumprod sort argsort argmax argmin median percentile quantile floor ceil round rint
             mod fmod gamma gammaln lgamma digamma beta betainc erfinv erfc fft ifft rfft logcumsumexp cross searchsorted

@@ -385,10 +385,10 @@ class Parser:
             )
         if kind.id not in KINDS:
             return self.unknown_kind(statement, node, kind)
-        if node.value is not None and kind.id != "const":
+        if node.value is not None and kind.id not in ("const", "param"):
             return self.error(
                 "P011",
-                "only a const has its value in the file",
+                "only a const has its value in the file, and a param its start value",
                 statement,
                 node.value,
                 f"write `{name}: const{'' if shape is None else '[...]'} = ...`, or leave the value out",

@@ -328,6 +328,7 @@ class Reader:
             tuple(self.declarations.definitions),
             dict(scope.functions),
             self.name,
+            tuple(scope.running),
         )
 
     def finish(self, program: Program) -> None:

@@ -9,7 +9,7 @@ import sympy as sp
 
 from symbp.expr import Bounds, Function, Node, Ref, affine, least
 from symbp.language.diagnostics import Mistake, Report, Span, did_you_mean
-from symbp.program import Var
+from symbp.program import Running, Var
 
 
 MASK_FACTS = frozenset({"mask", "binary", "one_hot_columns", "one_hot_rows"})
@@ -56,6 +56,7 @@ class Scope:
     bounds: dict[sp.Expr, int] = field(default_factory=dict)
     samples: sp.Expr | None = None
     positions: dict[tuple[int, Ref], Span] = field(default_factory=dict)
+    running: list[Running] = field(default_factory=list)
     _members: dict[tuple[str, tuple[sp.Expr, ...]], Ref] = field(default_factory=dict)
 
     @property

@@ -14,7 +14,7 @@ from symbp.language.diagnostics import Mistake
 from symbp.language.operations import Parameter
 from symbp.language.forms import Assign
 from symbp.language.scope import Head, Private, Scope, find_samples
-from symbp.program import Equation, Var, fresh_name
+from symbp.program import Equation, Kind, Running, Var, fresh_name
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class EquationWriter:
         """Write one layer and return its value."""
         for parameter in entry.parameters:
             value = arguments.get(parameter.name)
-            if parameter.kind == "scalar" and isinstance(value, (str, int)):
-                arguments[parameter.name] = sp.Integer(value)
+            if parameter.kind in ("scalar", "value") and isinstance(value, (str, int)):
+                arguments[parameter.name] = sp.Rational(value)
             elif value == "linear" and parameter.kind == "activation":
                 arguments[parameter.name] = lambda A, axis: A
         try:
@@ -59,13 +59,24 @@ class EquationWriter:
             )
         return fresh_name(wanted, known)
 
-    def parameter(self, prefix: str, rows: sp.Expr, cols: sp.Expr) -> Ref:
+    def parameter(self, prefix: str, rows: sp.Expr, cols: sp.Expr, start: sp.Expr | None = None) -> Ref:
         """Declare a parameter; in a loop a family, one member for each iteration."""
+        return self._declared("param", prefix, rows, cols, start=start)
+
+    def running(self, prefix: str, statistic: Node, momentum: sp.Expr, *facts: str, start: sp.Expr) -> None:
+        """Declare the running value of a statistic that this layer computes; in a loop a family of them."""
+        assert isinstance(statistic, Ref)
+        state = self._declared("state", prefix, *statistic.shape, *facts, start=start)
+        self.scope.running.append(Running(state.name, statistic.name, momentum))
+
+    def _declared(
+        self, kind: Kind, prefix: str, rows: sp.Expr, cols: sp.Expr, *facts: str, start: sp.Expr | None
+    ) -> Ref:
         name = self.name(prefix)
         self.mine.add(name)
         symbols = tuple(h.symbol for h in self.loops)
         boxes = (Box.of(*((h.lo, h.hi) for h in self.loops)),) if self.loops else ()
-        self.scope.define(Var(name, rows, cols, symbols, "param", boxes=boxes))
+        self.scope.define(Var(name, rows, cols, symbols, kind, frozenset(facts), boxes, start=start))
         return self.scope.member(name, symbols)
 
     def equation(self, prefix: str, value: Node) -> Ref:

@@ -9,16 +9,24 @@ from typing import Any, Protocol
 import sympy as sp
 
 from symbp.expr import Node
+from symbp.ops.claims import Claim
 
 
 class Writer(Protocol):
     """What a layer may do to the program in which it stands."""
 
-    def parameter(self, prefix: str, rows: sp.Expr, cols: sp.Expr) -> Node:
-        """Declare a parameter ``<prefix>_<left side>`` and return it."""
+    def parameter(self, prefix: str, rows: sp.Expr, cols: sp.Expr, start: sp.Expr | None = None) -> Node:
+        """Declare a parameter ``<prefix>_<left side>`` and return it; ``start`` is what all its entries start as."""
 
     def equation(self, prefix: str, value: Node) -> Node:
         """Write the equation ``<prefix>_<left side> = value`` and return the name."""
+
+    def running(self, prefix: str, statistic: Node, momentum: sp.Expr, *facts: str, start: sp.Expr) -> None:
+        """Declare the state ``<prefix>_<left side>``, the running value of a statistic that has an equation.
+
+        In inference it takes the statistic's place; a training step moves it: ``(1 - momentum) * state + momentum *
+        statistic``.
+        """
 
     def sample_axis(self, A: Node) -> int:
         """Return the axis along which the samples of ``A`` lie: 1 if they are columns, 0 if they are rows."""
@@ -32,25 +40,29 @@ class Layer:
     signature: its parameters with defaults, as text; the kind of an argument follows from its parameter's name.
     meaning:   what it is, as a formula.
     write:     a function of the writer and the arguments that returns the value.
+    claims:    closed forms of its adjoints that books know, for samples as columns; see ``symbp.ops.claims``.
     """
 
     name: str
     signature: str
     meaning: str
     write: Callable[..., Node]
+    claims: tuple[Claim, ...] = ()
 
 
 LAYERS: dict[str, Layer] = {}
 """Every layer and loss by name."""
 
 
-def layer(signature: str, meaning: str) -> Callable[[Callable[..., Node]], Callable[..., Node]]:
+def layer(
+    signature: str, meaning: str, claims: tuple[Claim, ...] = ()
+) -> Callable[[Callable[..., Node]], Callable[..., Node]]:
     """Register the decorated function as the layer of that signature."""
 
     def register(write: Callable[..., Any]) -> Callable[..., Any]:
         name = signature.partition("(")[0]
         assert name not in LAYERS, name
-        LAYERS[name] = Layer(name, signature, meaning, write)
+        LAYERS[name] = Layer(name, signature, meaning, write, claims)
         return write
 
     return register

@@ -9,14 +9,14 @@ from typing import Any, Literal
 import sympy as sp
 
 from symbp.derivation import Derivation
-from symbp.expr import Function, Zero, refs
+from symbp.expr import Function, Zero, add, refs, scaled
 from symbp.plan.fields import Fields, Sizes
 from symbp.plan.ir import (
-    Apply, Buffer, Expr, Kernel, Loop, Nest, Number, Plan, Put, Read, Role, View, product, total,
+    Apply, Buffer, Expr, Kernel, Loop, Nest, Number, Plan, Put, Read, Role, Source, View, product, total,
 )
 from symbp.plan.selection import select
 from symbp.program import Loop as ProgramLoop
-from symbp.program import Equation, Program, Statement
+from symbp.program import Equation, Program, Running, Statement, Var
 
 RATE = sp.Symbol("rate", positive=True)
 """The learning rate of a training step, which its caller gives."""
@@ -32,11 +32,12 @@ class Entries:
 
     derivation: the forward and the backward pass.
     fields:     the buffers of its variables.
-    plans:      by name: ``forward``, ``backward``, ``loss_and_gradients``, ``train_step`` and, where something can be
-                computed without targets, ``predict``.
+    plans:      by name: ``forward``, ``backward``, ``loss_and_gradients``, ``train_step``; where there are running
+                statistics, ``update_state``; where something can be computed without targets, ``predict``.
     gradients:  gradient buffer by the buffer of what it is the gradient of, in order.
     cached:     the values that ``forward`` keeps for ``backward``.
     predicted:  what ``predict`` returns.
+    inference:  the network that predicts, if it is not the one that is trained.
     """
 
     derivation: Derivation
@@ -45,11 +46,12 @@ class Entries:
     gradients: Mapping[str, str] = field(default_factory=dict)
     cached: tuple[str, ...] = ()
     predicted: tuple[str, ...] = ()
+    inference: Derivation | None = None
 
 
 def entries(
     derivation: Derivation, numbers: Mapping[str, Any] | None = None, predicted: Sequence[str] = (),
-    optimizer: Optimizer = "sgd",
+    optimizer: Optimizer = "sgd", inference: Derivation | None = None,
 ) -> Entries:
     """Return the first plans of a module's functions.
 
@@ -57,6 +59,7 @@ def entries(
     numbers:    sizes as numbers (a family: a mapping from index to number); the rest stay symbols.
     predicted:  the values that ``predict`` returns.
     optimizer:  how a training step moves the parameters.
+    inference:  the network that predicts, if it is not the one that is trained.
 
     Raises ``PlanError`` where a program cannot be planned.
     """
@@ -64,7 +67,8 @@ def entries(
     forward, backward = derivation.forward.body, derivation.backward
     computed = {s.target.name for s in derivation.forward.sites}
     read = {r.name for s in _sites(backward) for r in refs(s.value)}
-    cached = tuple(n for n in program.variables if n in computed & read and n != output)
+    followed = {r.statistic for r in program.running}
+    cached = tuple(n for n in program.variables if n in computed & (read | followed) and n != output)
     bars = dict(derivation.gradients)
     kept: dict[str, Role] = {output: "value", **dict.fromkeys((*cached, *predicted), "value")}
     kept |= dict.fromkeys(bars.values(), "gradient")
@@ -79,17 +83,26 @@ def entries(
     whole = plans["loss_and_gradients"]
     pairs = _pairs(derivation, fields, whole)
     plans["train_step"] = _with_update(whole, derivation, fields, pairs, optimizer)
-    if predicted:
+    if program.running:
+        plans["train_step"] = _moving(plans["train_step"], program, fields)
+        held = {n: plans["forward"].buffers[n] for n in plans["forward"].outputs}
+        plans["update_state"] = _moving(Plan("update_state", held, (), ()), program, fields).used()
+        given["update_state"] = tuple(followed)
+    if predicted and inference is not None:
+        own = Fields(inference.program, fields.sizes, kept)
+        body = _needed(inference.program, inference.forward.body, predicted)
+        plans["predict"] = select("predict", inference.program, body, predicted, own)
+    elif predicted:
         body = _needed(program, forward, predicted)
         plans["predict"] = select("predict", program, body, predicted, fields)
-    own = {name: _own(plan, given.get(name, ())) for name, plan in plans.items()}
-    return Entries(derivation, fields, own, pairs, cached, tuple(predicted))
+    plans = {name: _own(plan, given.get(name, ())) for name, plan in plans.items()}
+    return Entries(derivation, fields, plans, pairs, cached, tuple(predicted), inference)
 
 
 def _own(plan: Plan, given: Sequence[str]) -> Plan:
     """Return the plan with what its caller neither brings nor gets as temporaries."""
     def role(buffer: Buffer) -> Buffer:
-        declared = buffer.role in ("param", "input", "const", "state")
+        declared = buffer.role in ("param", "state", "input", "const", "moment")
         outside = declared or buffer.name in plan.outputs or buffer.of in given
         return buffer if outside else replace(buffer, role="scratch")
 
@@ -128,17 +141,47 @@ def _with_update(
         target = buffer.whole(*buffer.indices)
         where = target.where if len(gradient.indices) == len(buffer.indices) else _fixed(fields, buffer, gradient)
         moments = [
-            replace(buffer, name=f"{name}_{word}", role="state", of=name) for word in MOMENTS[optimizer]
+            replace(buffer, name=f"{name}_{word}", role="moment", of=name) for word in MOMENTS[optimizer]
         ]
         changed += [buffer, *moments]
-        for put in _moved(optimizer, target, Read(gradient.whole(*where)), moments):
-            kernel: Kernel = Nest((put,))
-            for index, low, high in reversed(list(zip(buffer.indices, buffer.lows, buffer.highs, strict=True))):
-                kernel = Loop(index, low, high, (kernel,))
-            updates.append(kernel)
+        puts = _moved(optimizer, target, Read(gradient.whole(*where)), moments)
+        updates += [_for_each_member(buffer, Nest((put,))) for put in puts]
     outputs = (derivation.output, *(b.name for b in changed))
     plan = Plan("train_step", whole.buffers, (*whole.body, *updates), outputs, whole.history)
     return plan.with_buffers(*changed)
+
+
+def _for_each_member(buffer: Buffer, kernel: Kernel) -> Kernel:
+    """Return the kernel in loops over the members of a buffer."""
+    for index, low, high in reversed(list(zip(buffer.indices, buffer.lows, buffer.highs, strict=True))):
+        kernel = Loop(index, low, high, (kernel,))
+    return kernel
+
+
+def _moving(plan: Plan, program: Program, fields: Fields) -> Plan:
+    """Return the plan with each state moved behind it towards the statistic that it follows."""
+    kernels: list[Kernel] = []
+    states: list[Buffer] = []
+    for running in program.running:
+        keep, take = Number(1 - running.momentum), Number(running.momentum)
+        for known in fields.fields_of(running.state):
+            for where, state in known.buffers.items():
+                split = dict(zip(known.free, where, strict=False))
+                member = tuple(split.get(k, i) for k, i in enumerate(known.var.indices))
+                _, statistic = fields.view(running.statistic, member)
+                target = state.whole(*state.indices)
+                moved = total(product(keep, Read(target)), product(take, Read(statistic)))
+                put = Put(target, moved, source=Source(_update_of(running, known.var, program.variables)))
+                kernels.append(_for_each_member(state, Nest((put,))))
+                states.append(state)
+    outputs = (*plan.outputs, *(s.name for s in states))
+    return replace(plan, body=(*plan.body, *kernels), outputs=outputs).with_buffers(*states)
+
+
+def _update_of(running: Running, state: Var, variables: Mapping[str, Var]) -> Equation:
+    """Return how a state moves, as an equation to be read: the state on its right side is the old one."""
+    old, new = state(*state.indices), variables[running.statistic](*state.indices)
+    return Equation(old, add(scaled(1 - running.momentum, old), scaled(running.momentum, new)))
 
 
 MOMENTS: dict[Optimizer, tuple[str, ...]] = {"sgd": (), "momentum": ("mean",), "adam": ("mean", "square")}

@@ -120,11 +120,11 @@ class Fields:
     # -- declared ---------------------------------------------------------------------------------------------
     @cached_property
     def declared(self) -> tuple[Field, ...]:
-        """The fields of all declared variables: parameters, inputs and constants, targets."""
-        order = ("param", "input", "const", "target")
+        """The fields of all declared variables: parameters, states, inputs and constants, targets."""
+        order = ("param", "state", "input", "const", "target")
         known = [v for k in order for v in self.program.declared(k)]  # type: ignore[arg-type]
         inputs = [v for v in known if v.kind in ("input", "const")]
-        ordered = [v for v in known if v.kind == "param"]
+        ordered = [v for v in known if v.kind in ("param", "state")]
         ordered += [v for v in self.program.variables.values() if v in inputs]
         ordered += [v for v in known if v.kind == "target"]
         taken: set[str] = set()
@@ -141,7 +141,8 @@ class Fields:
         numbers = tuple((self.sizes.value(lo), self.sizes.value(hi)) for lo, hi in ends)
         if any((hi - lo).is_negative for lo, hi in numbers):
             return []
-        role: Role = "param" if var.kind == "param" else "const" if var.value is not None else "input"
+        own: dict[str, Role] = {"param": "param", "state": "state"}
+        role: Role = "const" if var.value is not None else own.get(var.kind, "input")
         free = [k for k, (lo, hi) in enumerate(ends) if not same_size(lo, hi)]
         fixed = {i: lo for k, (i, (lo, _)) in enumerate(zip(var.indices, numbers, strict=True)) if k not in free}
         depth = self._levels(var, free)

@@ -16,7 +16,7 @@ import sympy as sp
 from symbp.expr import Function, Size, is_one, same_size
 from symbp.program import Equation
 
-Role = Literal["param", "input", "const", "value", "gradient", "state", "scratch"]
+Role = Literal["param", "state", "input", "const", "value", "gradient", "moment", "scratch"]
 """What a buffer is to the outside: declared ones come from the caller, values and gradients may go to the caller."""
 
 Order = Literal["C", "F"]

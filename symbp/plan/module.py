@@ -32,7 +32,7 @@ C = Abilities(tuple(PASSES))
 
 def module_plans(
     derivation: Derivation, numbers: Mapping[str, Any], abilities: Abilities = C, *, predicted: Sequence[str] = (),
-    capacity: Mapping[str, int] | None = None, optimizer: Optimizer = "sgd",
+    capacity: Mapping[str, int] | None = None, optimizer: Optimizer = "sgd", inference: Derivation | None = None,
 ) -> Entries:
     """Return the plans of a module's functions, lowered to a target's abilities.
 
@@ -42,10 +42,11 @@ def module_plans(
     predicted:  the values that ``predict`` returns.
     capacity:   the largest value of each size that is known at run time only.
     optimizer:  how a training step moves the parameters.
+    inference:  the network that predicts, if it is not the one that is trained.
 
     Raises ``PlanError`` where a program cannot be planned.
     """
-    found = entries(derivation, numbers, predicted, optimizer)
+    found = entries(derivation, numbers, predicted, optimizer, inference)
     most = capacity or {}
     limits = {s: most[s.name] for s in derivation.program.sizes if s.is_Symbol and s.name in most}
     plans = {name: replace(plan, capacity=limits) for name, plan in found.plans.items()}
@@ -86,7 +87,7 @@ def _orders(derivation: Derivation, found: Entries, plans: Sequence[Plan]) -> di
     alike = {bar: name for name, bar in found.gradients.items()}
     for plan in plans:
         # What an optimizer remembers of a parameter lies as the parameter does.
-        alike |= {b.name: b.of for b in plan.buffers.values() if b.role == "state"}
+        alike |= {b.name: b.of for b in plan.buffers.values() if b.role == "moment"}
     return storage(plans, samples, alike=alike)
 
 

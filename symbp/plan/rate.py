@@ -82,7 +82,7 @@ def _carried(plan: Plan, updates: Mapping[int, str], signals: Collection[str]) -
             made += [(p.target, p.source) for p in puts(kernel)]
             for view, source in made:
                 of = plan.buffers[view.buffer].of or (source.equation.target.name if source else "")
-                if of in signals and plan.buffers[view.buffer].role not in ("param", "state"):
+                if of in signals and plan.buffers[view.buffer].role not in ("param", "state", "moment"):
                     found.add(view.buffer)
     found -= kept | {v.buffer for k in walk(plan.body) if isinstance(k, Call) for v in (*k.reads, *k.writes)}
     while True:

@@ -41,7 +41,7 @@ class _Inlining:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.count = writers(plan)
-        self.changing = {n for n, c in self.count.items() if c > 1 or plan.buffers[n].role == "param"}
+        self.changing = {n for n, c in self.count.items() if c > 1 or plan.buffers[n].role in ("param", "state")}
         self.readers: dict[str, int] = {}
         self.kept: set[str] = set(plan.outputs)
         self.values: dict[str, tuple[View, Expr]] = {}

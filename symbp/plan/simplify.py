@@ -49,7 +49,7 @@ def _same_shape(put: Put) -> bool:
 
 def _rewritten(plan: Plan, buffer: str, whole: Plan) -> bool:
     """Tell whether a buffer changes after it got its value: a parameter that is updated, a sum."""
-    if plan.buffers[buffer].role in ("param", "input", "const"):
+    if plan.buffers[buffer].role in ("param", "state", "input", "const"):
         return any(v.buffer == buffer for k in walk(whole.body) for v in writes(k))
     return writers(plan).get(buffer, 0) > 1
 

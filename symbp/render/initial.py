@@ -1,4 +1,4 @@
-"""First parameters: which ones begin as zero."""
+"""First parameters: which ones begin as zero, and how that is said."""
 
 from __future__ import annotations
 
@@ -31,3 +31,10 @@ def biases(program: Program) -> frozenset[str]:
     for site in program.sites:
         visit(site.equation.value, False)
     return frozenset((terms - other) & weights)
+
+
+def first_words(program: Program) -> str:
+    """Return in words how parameters begin."""
+    usual = "uniform weights after Glorot and Bengio (2010), zero biases"
+    stated = any(v.start is not None for v in program.parameters)
+    return f"{usual}, the rest as declared" if stated else usual

@@ -17,15 +17,20 @@ from symbp.render.text import Ascii
 
 
 class Notes:
-    """The notes of a module: F1, F2, ... forward, the derivation's own numbers backward, T1, T2, ... for tangents."""
+    """The notes of a module: F1, F2, ... forward, the derivation's own numbers backward, T1, T2, ... for tangents.
 
-    def __init__(self, derivation: Derivation, tangent: Program, factor: sp.Expr) -> None:
+    numbered: whose equations the forward numbers count, if not those of the derivation's forward pass.
+    """
+
+    def __init__(
+        self, derivation: Derivation, tangent: Program, factor: sp.Expr, numbered: Program | None = None
+    ) -> None:
         notation = Notation(charset="ascii")
         self._factor = factor
         self._values = {site.target: site.equation.value for site in derivation.program.sites}
         self._printer = Ascii(Names(derivation.program, notation, derivation.output))
         self._tangent_printer = Ascii(Names(tangent, notation, derivation.output))
-        forward = [site.target for site in derivation.forward.sites]
+        forward = [site.target for site in (numbered or derivation.forward).sites]
         self._forward = {target: k for k, target in enumerate(forward, 1)}
         moved = [site.target for site in tangent.sites if site.target not in self._forward]
         self._tangent = {target: k for k, target in enumerate(moved, 1)}

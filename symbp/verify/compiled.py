@@ -31,6 +31,7 @@ from symbp.render.sizes import size_names
 from symbp.verify.draws import arrays, draw
 from symbp.verify.evaluate import Array, evaluate, value_of
 from symbp.verify.module import ModuleError, declarations, input_order, record, unpacked
+from symbp.verify.running import follow, stored
 from symbp.verify.witnesses import Finding, difference, measured, refusal, sizes_text
 
 DOUBLE, SINGLE = 1e-12, 1e-4
@@ -69,7 +70,7 @@ def _works(program: str) -> bool:
 # ---------------------------------------------------------------------------------------------------------
 # Compiled modules
 
-BYTES = ("params", "inputs", "cache", "gradients", "predictions", "optimizer", "scratch")
+BYTES = ("params", "state", "inputs", "cache", "gradients", "predictions", "optimizer", "scratch")
 """The structs of a module."""
 
 ARGUMENTS = {"out": "predictions", "memory": "scratch"}
@@ -225,6 +226,7 @@ class Compiled:
     def give(self, values: Mapping[str, Any]) -> None:
         """Set parameters and inputs."""
         self.give_params(values)
+        self.give_state(values)
         self.give_inputs(values)
 
     def give_inputs(self, values: Mapping[str, Any]) -> None:
@@ -236,6 +238,11 @@ class Compiled:
     def give_params(self, values: Mapping[str, Any]) -> None:
         """Set the parameters."""
         self._call("params_from_flat", self.structs["params"], self.flat("params", values))
+
+    def give_state(self, values: Mapping[str, Any]) -> None:
+        """Set the running statistics, if there are any."""
+        if self.bytes["state"]:
+            self._call("state_from_flat", self.structs["state"], self.flat("state", values))
 
     def reset(self) -> None:
         """Forget all steps."""
@@ -264,6 +271,10 @@ class Compiled:
     def params(self) -> dict[str, dict[tuple[int, ...], Array]]:
         """Return the parameters."""
         return self._read("params")
+
+    def state(self) -> dict[str, dict[tuple[int, ...], Array]]:
+        """Return the running statistics."""
+        return self._read("state") if self.bytes["state"] else {}
 
     def gradients(self) -> dict[str, dict[tuple[int, ...], Array]]:
         """Return the gradients, by the adjoint's name."""
@@ -513,6 +524,10 @@ class Comparison:
             error = _worst(error, abs(c.call("loss_and_gradients") - loss) / scale)
             yield self.measure("loss", error, "the loss differs")
             yield self.gradients("gradients", "loss_and_gradients gives another gradient of")
+        if "update_state" in self.module.plans:
+            c.call("update_state")
+            yield self.measure("state", *self.state_error(follow(self.derivation.source, self.values, self.truth)))
+            c.give_state(self.values)
         if "predict" in self.module.plans:
             yield self.predict()
         if self.module.trained:
@@ -532,12 +547,25 @@ class Comparison:
         given = self.values[name]
         return {k: v for k, v in gradient.items() if k in given} if isinstance(gradient, Mapping) else gradient
 
+    def state_error(self, wanted: Mapping[str, Any]) -> tuple[float, str]:
+        """Return how far the running statistics are from what they should be, and which one is."""
+        found = self.c.state()
+        worst, culprit = 0.0, ""
+        for name, true in wanted.items():
+            error = error_of(found.get(name, {}), true)
+            if not error <= worst:
+                worst, culprit = error, name
+        return worst, f"the running value {culprit} moves otherwise"
+
     def predict(self) -> Finding:
+        truth = self.truth
+        if self.derivation.source.running:
+            truth = evaluate(stored(self.derivation.program), self.values, self.sizes)
         self.c.spoil("predictions")
         self.c.call("predict")
         worst, culprit = 0.0, ""
         for name, found in self.c.predictions().items():
-            true = self.truth[name]
+            true = truth[name]
             if isinstance(true, Mapping):
                 true = {k: v for k, v in true.items() if k in found}
             error = error_of(found, true)
@@ -551,6 +579,7 @@ class Comparison:
         rate = self.rate()
         c, moves = self.c, Optimization(self.module.optimizer)
         worst, culprit, lost = 0.0, "", 0.0
+        followed = 0.0, ""
         values, truth = dict(self.values), self.truth
         unsure: dict[tuple[str, tuple[int, ...]], Array] = {}
         for step in range(STEPS):
@@ -562,6 +591,8 @@ class Comparison:
             after = c.params()
             if step == 0 and self.numpy is not None and self.module.optimizer == "sgd":
                 yield self.like_numpy(after, rate)
+            states = follow(self.derivation.source, values, truth)
+            followed = max(followed, self.state_error(states))
             noise = (1e-2 if self.single else 1e-4) * self._largest(truth)
             for name in self.params():
                 expected, found = {}, after.get(name, {})
@@ -578,13 +609,18 @@ class Comparison:
                 if not error <= worst:
                     worst, culprit = error, f"{name} after step {step + 1}"
             values.update({n: after[n] if isinstance(values[n], Mapping) else after[n][()] for n in self.params()})
+            values.update(states)
         yield self.measure("train step", worst, f"another {culprit} ({self.module.optimizer})")
         yield self.measure("loss of steps", lost, "train_step returns another loss than that before the step")
+        if followed[1]:
+            yield self.measure("state of steps", *followed)
         c.reset()
         c.give_params(self.values)
+        c.give_state(self.values)
         c.call("train", rate, STEPS)
         again = c.params()
         same = max((error_of(again[n], dict(_members(values[n]))) for n in self.params()), default=0.0)
+        same = _worst(same, self.state_error({r.state: values[r.state] for r in self.derivation.source.running})[0])
         yield self.measure("train", same, f"{STEPS} steps in one call are not {STEPS} calls of one step")
 
     def params(self) -> list[str]:
@@ -610,7 +646,11 @@ class Comparison:
         order = declarations(program, "param")
         params = record(module.Params, order, self.values, self.sizes, dtype)
         inputs = record(module.Inputs, input_order(program), self.values, self.sizes, dtype)
-        _, moved = module.train_step(params, inputs, rate)
+        state = [
+            record(module.State, states, self.values, self.sizes, dtype)
+            for states in [declarations(program, "state")] if states
+        ]
+        _, moved, *_ = module.train_step(params, *state, inputs, rate)
         worst, culprit = 0.0, ""
         for (var, box), new in zip(order, moved, strict=True):
             error = error_of(after.get(var.name, {}), unpacked(var, box, new, self.sizes))

@@ -23,6 +23,7 @@ from symbp.expr import Add, Box, Node, SumOver, add, evaluate_size, refs, walk
 from symbp.program import Program, Var
 from symbp.verify.draws import arrays, choose_sizes, draw, inner, tangents
 from symbp.verify.evaluate import Array, EvaluationError, Evaluator, evaluate, value_of
+from symbp.verify.running import follow, stored
 from symbp.verify.witnesses import INNER, SLOPE, VALUE, Finding, difference, magnitude, measured, refusal, sizes_text
 
 SINGLE = 2e-5
@@ -162,8 +163,8 @@ def check_module(
     """Compare a generated module with the reference evaluator.
 
     Checked at each assignment of sizes: every value of the forward pass (1e-13), the gradients (1e-12), ``jvp``
-    against the gradients by the inner product (1e-13), ``train_step``, ``predict``, and that ``backward_parts`` add up,
-    over shards of unequal size as well.  A float32 module is held against 2e-5.
+    against the gradients by the inner product (1e-13), ``train_step``, how it moves running statistics, ``predict``,
+    and that ``backward_parts`` add up, over shards of unequal size as well.  A float32 module is held against 2e-5.
 
     Raises ``ModuleError`` when the module's fields are not those of the program.
     """
@@ -189,6 +190,11 @@ class _Comparison:
         self.param_order, self.input_order = declarations(program, "param"), input_order(program)
         self.params = record(module.Params, self.param_order, self.values, sizes, self.dtype)
         self.inputs = record(module.Inputs, self.input_order, self.values, sizes, self.dtype)
+        self.state_order = declarations(program, "state")
+        # What functions take between parameters and inputs.
+        self.state: tuple[Any, ...] = ()
+        if self.state_order:
+            self.state = (record(module.State, self.state_order, self.values, sizes, self.dtype),)
         self.fields = dict(zip(module.Params._fields, self.param_order, strict=True)) | dict(
             zip(module.Inputs._fields, self.input_order, strict=False)  # sizes may follow
         )
@@ -217,6 +223,8 @@ class _Comparison:
         found.append(self.measure("backward", same, VALUE, "backward and loss_and_gradients differ"))
         found.append(self.jvp(gradients))
         found.append(self.train_step(gradients))
+        if self.state:
+            found.append(self.states(cache))
         if hasattr(module, "backward_parts"):
             found += self.parts(cache, gradients)
         if hasattr(module, "predict"):
@@ -234,8 +242,8 @@ class _Comparison:
                 worst, culprit = error, name
         return self.measure("forward values", worst, VALUE, f"the value of {culprit} differs")
 
-    def _value_error(self, name: str, given: Any) -> float:
-        true = self.truth[name]
+    def _value_error(self, name: str, given: Any, truth: Mapping[str, Any] | None = None) -> float:
+        true = (self.truth if truth is None else truth)[name]
         if not isinstance(true, Mapping):
             value = np.asarray(given, dtype=float)
             return difference(value.reshape(true.shape) if value.size == 1 else value, true)
@@ -294,7 +302,7 @@ class _Comparison:
 
     def train_step(self, gradients: Any) -> Finding:
         rate = 0.25
-        _, after = self.module.train_step(self.params, self.inputs, rate)
+        _, after, *_ = self.module.train_step(self.params, *self.state, self.inputs, rate)
         expected = []
         for field in self.params._fields:
             old, new = getattr(self.params, field), getattr(after, field)
@@ -313,6 +321,18 @@ class _Comparison:
         return self.measure(
             "train step", error, VALUE, "a parameter after the step is not the one before minus rate times gradient"
         )
+
+    def states(self, cache: Any) -> Finding:
+        """Compare the state after a step, and what ``update_state`` makes of the cache, with the definition."""
+        *_, after = self.module.train_step(self.params, *self.state, self.inputs, 0.25)
+        wanted = follow(self.derivation.source, self.values, self.truth)
+        worst, culprit = 0.0, ""
+        for given in (after, self.module.update_state(*self.state, cache)):
+            for (var, box), value in zip(self.state_order, given, strict=True):
+                error = difference(unpacked(var, box, value, self.sizes), wanted[var.name])
+                if not error <= worst:
+                    worst, culprit = error, var.name
+        return self.measure("state", worst, VALUE, f"the running value {culprit} moves otherwise")
 
     def parts(self, cache: Any, gradients: Any) -> list[Finding]:
         of_sum, of_rest, factor = self.module.backward_parts(self.params, self.inputs, cache)
@@ -359,7 +379,9 @@ class _Comparison:
 
     def predict(self) -> Finding:
         """Look for what ``predict`` returns among the values of the program and of the parts of its equations."""
-        given = self.module.predict(self.params, self.inputs)
+        given = self.module.predict(self.params, *self.state, self.inputs)
+        # What it answers after training: running statistics stand for those of the samples.
+        truth = evaluate(stored(self.derivation.program), self.values, self.sizes) if self.state else self.truth
         fields = dict(zip(given._fields, given, strict=True)) if hasattr(given, "_fields") else {"": given}
         worst = 0.0
         for field, value in fields.items():
@@ -368,9 +390,9 @@ class _Comparison:
                 if isinstance(value, np.ndarray)
                 else []
             )
-            for name in [field] if field in self.truth else self.truth:
+            for name in [field] if field in truth else truth:
                 try:
-                    errors.append(self._value_error(name, value))
+                    errors.append(self._value_error(name, value, truth))
                 except (IndexError, TypeError, ValueError):
                     continue
             worst = max(worst, min(errors, default=math.inf))
@@ -378,9 +400,10 @@ class _Comparison:
 
     def parts_of_equations(self) -> list[Array]:
         """Return the values of all parts of equations outside loops."""
-        runner = Evaluator(self.derivation.source, self.values, self.sizes)
+        program = stored(self.derivation.source)
+        runner = Evaluator(program, self.values, self.sizes)
         runner.run()
-        sites = [s for s in self.derivation.source.sites if not s.loops]
+        sites = [s for s in program.sites if not s.loops]
         nodes = [n for s in sites if not _has_sum(s.equation.value) for n in walk(s.equation.value)]
         targets = {v.name for v in self.derivation.source.declared("target")}
         for node in list(nodes):

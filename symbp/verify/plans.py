@@ -13,6 +13,7 @@ from symbp.plan.entries import RATE, Entries
 from symbp.plan.interpret import Interpreter
 from symbp.plan.ir import Buffer, Plan
 from symbp.verify.evaluate import Array, Numbers, evaluate
+from symbp.verify.running import follow, stored
 from symbp.verify.scalars import arguments, interpret, scalar_law
 from symbp.verify.witnesses import difference
 
@@ -55,11 +56,15 @@ def members(entries: Entries, buffer: Buffer, values: Mapping[str, Any]) -> list
     return found
 
 
+KEPT = ("backward", "update_state")
+"""The functions that read what the forward pass has kept."""
+
+
 def run(entries: Entries, plan: Plan, values: Mapping[str, Any], rate: float = 0.25) -> dict[str, Array]:
     """Run a plan with the reference interpreter on values of variables."""
     given = {
         n: packed(entries, b, values) for n, b in plan.buffers.items()
-        if b.role in ("param", "input", "const") or (plan.name == "backward" and b.role == "value")
+        if b.role in ("param", "state", "input", "const") or (plan.name in KEPT and b.role == "value")
     }
     return Interpreter(plan, given, entrywise, {str(RATE): rate}).run()
 
@@ -70,15 +75,17 @@ def plan_error(
     """Return the largest error of what a plan gives its caller, and of what: of every parameter after a step."""
     derivation = entries.derivation
     truth = evaluate(derivation.program, values, sizes)
-    given = {**values, **{n: truth[n] for n in entries.cached}} if plan.name == "backward" else values
+    given = {**values, **{n: truth[n] for n in entries.cached}} if plan.name in KEPT else values
     found = run(entries, plan, given, rate)
-    expected: dict[str, Any] = dict(truth)
+    expected: dict[str, Any] = {**truth, **follow(derivation.source, values, truth)}
+    if plan.name == "predict" and entries.inference is not None:
+        expected = evaluate(stored(derivation.program), values, sizes)
     if plan.name == "train_step":
         for name, bar in derivation.gradients.items():
             expected[name] = _stepped(values[name], truth[bar], rate)
     worst, culprit = 0.0, ""
     for name in plan.outputs:
-        if plan.buffers[name].role == "state":
+        if plan.buffers[name].role == "moment":
             continue  # what an optimizer remembers
         for at, wanted in members(entries, plan.buffers[name], expected):
             error = difference(found[name][at], wanted, 1e-2)

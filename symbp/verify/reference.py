@@ -21,6 +21,7 @@ from symbp.render.c.module import Module
 from symbp.render.c.selfcheck import NEXT_MEMBER, WORD, Difference, Member, Recipe, Reference
 from symbp.verify.draws import DISCRETE, NoDraw, arrays, members, shape_of
 from symbp.verify.evaluate import Array, EvaluationError, Margins, evaluate
+from symbp.verify.running import follow, stored
 
 STYLES: tuple[tuple[int, int, bool], ...] = ((160, 961, True), (307, 1127, False), (123, 778, False), (10, 42, False))
 """Numbers of both signs, positive ones, fractions, small ones: the least one and how many there are, in 1024ths."""
@@ -64,11 +65,12 @@ def reference_numbers(
     """
     known = {**sizes, **(largest or {})}
     recipes, values = _values(derivation, known)
-    first, truth, rate, after, second = _two_steps(derivation, values, known, optimizer)
+    first, truth, rate, after, second, states = _two_steps(derivation, values, known, optimizer)
+    answers = evaluate(stored(derivation.program), values, known) if derivation.source.running else truth
     gradients = {name: _declared(truth[bar], values[name]) for name, bar in derivation.gradients.items()}
-    predictions = {site.target.name: truth[site.target.name] for site in derivation.forward.sites}
+    predictions = {site.target.name: answers[site.target.name] for site in derivation.forward.sites}
     differences = tuple(_differences(derivation.source, derivation.output, values, known, gradients, dtype))
-    return Reference(recipes, (first, second), gradients, after, predictions, rate, differences)
+    return Reference(recipes, (first, second), gradients, after, predictions, rate, differences, states)
 
 
 def _largest(*values: Any) -> float:
@@ -165,7 +167,7 @@ def _recipe(var: Var, seed: int, rows: int, cols: int, style: int, below: int) -
 
 def _two_steps(
     derivation: Derivation, values: Mapping[str, Any], sizes: Mapping[str, Any], optimizer: Optimizer
-) -> tuple[float, dict[str, Any], float, dict[str, Any], float]:
+) -> tuple[float, dict[str, Any], float, dict[str, Any], float, tuple[dict[str, Any], dict[str, Any]]]:
     program, output = derivation.program, derivation.output
     moved = [n for n in derivation.gradients if program.variables[n].kind == "param"]
     truth = evaluate(program, values, sizes)
@@ -176,16 +178,19 @@ def _two_steps(
         rate = 2.0**exponent
         state = {n: {w: _like(values[n], 0.0) for w in MOMENTS[optimizer]} for n in moved}
         now, at, second = dict(values), truth, math.nan
+        followed: list[dict[str, Any]] = []
         with np.errstate(all="ignore"):
             for step in (1, 2):
                 if step == 2:
                     at = evaluate(program, now, sizes)
                     second = float(at[output][0, 0])
+                followed.append(follow(program, now, at))
+                now |= followed[-1]
                 for name in moved:
                     gradient = _declared(at[derivation.gradients[name]], values[name])
                     now[name] = _moved(optimizer, step, rate, now[name], gradient, state[name])
         if math.isfinite(second) and all(np.isfinite(a).all() for n in moved for a in arrays(now[n])):
-            return first, dict(truth), rate, {n: now[n] for n in moved}, second
+            return first, dict(truth), rate, {n: now[n] for n in moved}, second, (followed[0], followed[1])
     raise NoDraw(f"no step keeps {output} finite")
 
 

@@ -46,7 +46,18 @@ def test_mixed_samples_are_said(loss: str) -> None:
     assert split(loss).mixed
 
 
-@pytest.mark.parametrize("name", [n for n in names() if read_text(network(n).text).samples is not None])
+def sums(name: str) -> bool:
+    """Tell whether the loss of a network is a sum over samples."""
+    program = read_text(network(name).text)
+    return program.samples is not None and not program.running
+
+
+def test_batch_normalisation_mixes_samples() -> None:
+    assert split_loss(read_text(network("batch_norm").text)).mixed == "the samples are mixed in loss"
+    assert not split_loss(read_text(network("layer_norm").text)).mixed
+
+
+@pytest.mark.parametrize("name", [name for name in names() if sums(name)])
 def test_parts_add_up(name: str) -> None:
     program = read_text(network(name).text.replace("sigma: elementwise", "def sigma(x): return x*tanh(x)"))
     forward = derive(program).forward

@@ -18,7 +18,7 @@ import numpy as np
 import sympy as sp
 from hypothesis import assume
 
-from symbp.calculus import derive
+from symbp.calculus import derive, inference
 from symbp.derivation import Derivation
 from symbp.networks import network
 from symbp.pipeline import program_of
@@ -72,10 +72,16 @@ class Case:
         return plan_error(found or self.found, plan, self.values, self.sizes)[0]
 
 
+def answering(derivation: Derivation) -> Derivation | None:
+    """Return the network that predicts, if it is not the one that is trained."""
+    return derive(inference(derivation.source)) if derivation.source.running else None
+
+
 def case(derivation: Derivation, sizes: Mapping[str, Any], seed: int = 0, optimizer: Optimizer = "sgd") -> Case:
     """Return the first plans at some sizes, with values."""
     values = draw(derivation.source, sizes, np.random.default_rng(seed))
-    found = entries(derivation, sizes, predictions(derivation), optimizer)
+    answers = answering(derivation)
+    found = entries(derivation, sizes, predictions(answers or derivation), optimizer, answers)
     orders = module._orders(derivation, found, list(found.plans.values()))
     return Case(replace(found, plans={k: ordered(p, orders) for k, p in found.plans.items()}), values, sizes)
 
@@ -120,7 +126,8 @@ def wrong(given: Case, names: Sequence[str] = ()) -> list[str]:
     found = []
     truth = evaluate(given.found.derivation.program, given.values, given.sizes)
     # The values that are compared with are the same after every pass: they are computed once.
-    with patch.object(plans, "evaluate", lambda *_: truth):
+    program = given.found.derivation.program
+    with patch.object(plans, "evaluate", lambda p, *rest: truth if p is program else evaluate(p, *rest)):
         for name, plan in given.found.plans.items():
             if names and name not in names:
                 continue
@@ -170,7 +177,11 @@ def workload(name: str) -> Entries:
 def finished(name: str) -> Entries:
     """Return the plans of a bundled network after all passes, at the sizes with the most steps."""
     derivation = derivation_of(name)
-    return module.module_plans(derivation, choose_sizes(derivation.source)[-1], predicted=predictions(derivation))
+    answers = answering(derivation)
+    return module.module_plans(
+        derivation, choose_sizes(derivation.source)[-1], predicted=predictions(answers or derivation),
+        inference=answers,
+    )
 
 
 def _workloads() -> Any:
@@ -243,7 +254,7 @@ def outcome(plan: Plan, seed: int = 0) -> dict[str, Any]:
     """Run a plan written by hand on random inputs, and return what its caller gets."""
     given = {}
     for name, b in plan.buffers.items():
-        if b.role in ("param", "input", "const", "value", "state"):
+        if b.role in ("param", "input", "const", "value", "state", "moment"):
             # Each buffer has values of its own, whatever others there are.
             rng = np.random.default_rng([seed, *name.encode()])
             given[name] = rng.normal(size=tuple(int(x) for x in (*b.extents, b.rows, b.cols)))

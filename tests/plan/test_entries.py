@@ -25,7 +25,10 @@ def test_what_functions_take_and_give(name: str) -> None:
     assert {plans["backward"].buffers[n].of for n in outside(plans["backward"], "value")} <= set(found.cached)
     assert set(plans["loss_and_gradients"].outputs) == {output, *gradients}
     stepped = {n for n in plans["train_step"].outputs if n != output}
-    assert stepped == outside(plans["train_step"], "param")
+    assert stepped == outside(plans["train_step"], "param", "state")
+    states = {r.state for r in derivation.source.running}
+    assert {plans["train_step"].buffers[n].of for n in outside(plans["train_step"], "state")} == states
+    assert ("update_state" in plans) == bool(states)
     # A gradient that nobody gets is a temporary.
     assert all(plans["train_step"].buffers[n].role == "scratch" for n in gradients)
     if found.predicted:
@@ -39,6 +42,7 @@ def test_only_a_step_changes_what_the_caller_brings(name: str) -> None:
     for key, plan in bundled(name).found.plans.items():
         changed = {v.buffer for k in walk(plan.body) for v in writes(k)}
         brought = outside(plan, "input", "const") | (set() if key == "train_step" else outside(plan, "param"))
+        brought |= set() if key in ("train_step", "update_state") else outside(plan, "state")
         assert not changed & brought
         if key == "train_step":
             assert outside(plan, "param") <= changed
@@ -71,8 +75,8 @@ def test_an_optimizer_remembers() -> None:
     sizes = {"n0": 3, "n1": 4, "n2": 2, "m": 5}
     for optimizer, words in (("sgd", ()), ("momentum", ("mean",)), ("adam", ("mean", "square"))):
         plan = entries(derivation, sizes, optimizer=optimizer).plans["train_step"]  # type: ignore[arg-type]
-        assert outside(plan, "state") == {f"{p}_{w}" for p in outside(plan, "param") for w in words}
-        assert outside(plan, "state") <= set(plan.outputs)
+        assert outside(plan, "moment") == {f"{p}_{w}" for p in outside(plan, "param") for w in words}
+        assert outside(plan, "moment") <= set(plan.outputs)
 
 
 def test_an_input_whose_gradient_is_wanted_is_not_stepped() -> None:

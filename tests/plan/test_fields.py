@@ -82,7 +82,7 @@ def test_every_member_has_one_place(name: str) -> None:
     found = bundled(name).found
     for plan in found.plans.values():
         for buffer in plan.buffers.values():
-            if not buffer.of or buffer.role in ("scratch", "state"):
+            if not buffer.of or buffer.role in ("scratch", "moment"):
                 continue
             pairs = list(found.fields.members(buffer))
             places = [p for p, _ in pairs]

@@ -114,7 +114,7 @@ def optimized(optimizer: Optimizer, plan: Plan, found: Any, values: Any, sizes: 
     rng = np.random.default_rng(5)
     numbers = {MOMENTUM: 0.9, DECAY: 0.99, EPSILON: 1e-3, RATE: 0.1}
     arrays = {n: packed(found, b, values) for n, b in plan.buffers.items() if b.role in ("param", "input", "const")}
-    arrays |= {n: np.abs(rng.normal(size=arrays[b.of].shape)) for n, b in plan.buffers.items() if b.role == "state"}
+    arrays |= {n: np.abs(rng.normal(size=arrays[b.of].shape)) for n, b in plan.buffers.items() if b.role == "moment"}
     mine, truth = ({n: np.array(a) for n, a in arrays.items()} for _ in range(2))
     worst = 0.0
     for k in range(1, steps + 1):
@@ -163,7 +163,7 @@ def test_optimizers(name: str, optimizer: Optimizer) -> None:
     words = {"momentum": {"mean"}, "adam": {"mean", "square"}}[optimizer]
     buffers = plan.buffers.values()
     parameters = [b.name for b in buffers if b.role == "param"]
-    assert {b.name for b in buffers if b.role == "state"} == {f"{p}_{w}" for p in parameters for w in words}
+    assert {b.name for b in buffers if b.role == "moment"} == {f"{p}_{w}" for p in parameters for w in words}
     for _, new in (("selection", plan), *after_each(plan)):
         assert optimized(optimizer, new, given.found, given.values, sizes, 2) < 1e-11
 

@@ -68,7 +68,7 @@ def planned(
 def files(module: Module, reference: Callable[[Module], Reference] | None = None) -> Files:
     """Return the files of a module; ``reference`` computes the numbers of its self-check."""
     needs = module.figures()
-    held = ("parameter", "gradient", "optimizer", "input", "cache", "scratch")
+    held = ("parameter", "gradient", "optimizer", "state", "input", "cache", "scratch")
     bytes_in_all = sum(needs[f"{name}_bytes"] for name in held)
     if bytes_in_all > MOST_BYTES:
         raise GenerateError(

@@ -76,6 +76,7 @@ def example(module: Module) -> dict[str, object]:
         "open_batch": m in module.capacity, "samples": str(m), "answers": _answers(module, targets),
         "input_count": max(sum(module.entries_of(b) for b in inputs), 1),
         "param_count": max(sum(module.entries_of(b) for b in module.held("param")), 1),
+        "state_count": sum(module.entries_of(b) for b in module.held("state")),
         "prediction_count": max(
             sum(module.entries_of(b) for b in predicted_buffers(module)) if "predict" in module.plans else 0, 1
         ),

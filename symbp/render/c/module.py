@@ -17,7 +17,7 @@ from symbp.expr import SizeMember, is_one
 from symbp.plan.cost import total
 from symbp.plan.entries import MOMENTS, Entries, Optimizer, predictions
 from symbp.plan.fields import PlanError
-from symbp.plan.ir import Buffer, Order, Plan, Source
+from symbp.plan.ir import Buffer, Order, Plan, Role, Source
 from symbp.plan.module import C, module_plans
 from symbp.render.c.functions import Functions
 from symbp.render.c.products import Products
@@ -27,12 +27,15 @@ from symbp.render.facts import facts_text
 from symbp.render.notation import samples_text
 from symbp.render.notes import Notes
 from symbp.version import VERSION
-from symbp.render.initial import biases
+from symbp.render.initial import biases, first_words
 
 FORMAT = 1
 """The version of the form of generated modules; it changes when their functions do."""
 
 Memory = Literal["static", "block"]
+
+KEPT = ("backward", "update_state")
+"""The functions that read what the forward pass has kept."""
 
 RESERVED = frozenset(
     {
@@ -102,14 +105,15 @@ class Module:
         self.program = self.derivation.program
         self.p, self.P = name, name.upper()
         self.real = REALS[dtype]
+        self.mixed = passes.parts.mixed
         self.memory, self.optimizer, self.declaration, self.templates = memory, optimizer, declaration, templates
         self.notes = Notes(self.derivation, passes.tangent, passes.parts.factor)
         self.capacity = {s: largest[s.name] for s in self.program.sizes if s.is_Symbol and s.name in largest}
         self._need_sizes({**sizes, **largest})
         try:
             self.entries: Entries = module_plans(
-                self.derivation, sizes, C, predicted=predictions(self.derivation), capacity=largest,
-                optimizer=optimizer,
+                self.derivation, sizes, C, predicted=predictions(passes.inference or self.derivation), capacity=largest,
+                optimizer=optimizer, inference=passes.inference,
             )
         except PlanError as error:
             raise GenerateError(str(error)) from error
@@ -220,6 +224,11 @@ class Module:
                 tuple(self.member(self._buffer(bar)) for bar in self.gradients),
             ),
         ]
+        if self.held("state"):
+            found.insert(1, Struct(
+                f"{p}_state", "Running statistics, which training moves and a prediction uses.",
+                tuple(self.member(b) for b in self.held("state")),
+            ))
         if "predict" in self.plans:
             found.append(Struct(
                 f"{p}_predictions", "What the network computes without targets.",
@@ -229,7 +238,7 @@ class Module:
             found.append(Struct(
                 f"{p}_optimizer", f"What the optimizer ({self.optimizer}) remembers of each parameter.",
                 (Member("unsigned long step;", "how many steps were taken"), *(
-                    self.member(b) for b in self.plans["train_step"].buffers.values() if b.role == "state"
+                    self.member(b) for b in self.plans["train_step"].buffers.values() if b.role == "moment"
                 )),
             ))
         return [s if s.members else replace(s, members=(Member("char none;", "there is none"),)) for s in found]
@@ -259,15 +268,17 @@ class Module:
                 return f"inputs->{label}", True
             if buffer.role == "const":
                 return f"{self.p}_{buffer.name}", True
-            if buffer.role == "state":
+            if buffer.role == "moment":
                 return f"optimizer->{label}", False
+            if buffer.role == "state":
+                return f"state->{label}", entry == "predict"
             if buffer.role == "gradient":
                 return f"gradients->{label}", False
             if buffer.role == "value":
                 if buffer.of == self.output:
                     return "", False
                 place = "out" if entry == "predict" else "cache"
-                return f"{place}->{label}", entry == "backward"
+                return f"{place}->{label}", entry in KEPT
             where = plan.storage[buffer.name]
             block = "memory->at" if self.memory == "block" else f"{self.p}_memory"
             return (f"&{block}[{where}]" if where else block), False
@@ -280,7 +291,7 @@ class Module:
 
         def note(source: Source) -> str:
             text = (
-                self.notes.forward(source.equation) if source.equation in forward
+                self.notes.forward(source.equation) if source.equation in forward or entry == "predict"
                 else self.notes.backward(source.equation)
             )
             where = ", ".join(f"{i} = {v}" for i, v in source.at)
@@ -303,7 +314,7 @@ class Module:
         self.windows, self.libraries = max(self.windows, writer.windows), self.libraries or writer.libraries
         text = "\n".join(lines)
         head = []
-        for symbol, limit in self.capacity.items():
+        for symbol, limit in self.capacity.items() if "inputs" in self.arguments(entry) else ():
             local = names(str(symbol))
             head.append(f"const size_t {local} = inputs->{symbol} < {limit}u ? inputs->{symbol} : {limit}u;")
             if not re.search(rf"\b{local}\b", text):
@@ -318,10 +329,13 @@ class Module:
 
     def arguments(self, entry: str) -> list[str]:
         """Return the names of the arguments of a function."""
+        state = ["state"] if self.held("state") else []
+        if entry == "update_state":
+            return [*state, "cache"]
         found = {
             "forward": ["params", "inputs", "cache"], "backward": ["params", "inputs", "cache", "gradients"],
-            "loss_and_gradients": ["params", "inputs", "gradients"], "predict": ["params", "inputs", "out"],
-            "train_step": ["params", "inputs", *(["optimizer"] if MOMENTS[self.optimizer] else []), "rate"],
+            "loss_and_gradients": ["params", "inputs", "gradients"], "predict": ["params", *state, "inputs", "out"],
+            "train_step": ["params", *state, "inputs", *(["optimizer"] if MOMENTS[self.optimizer] else []), "rate"],
         }[entry]
         return [*found, "memory"] if self.memory == "block" and self.block else found
 
@@ -336,7 +350,8 @@ class Module:
         types = {
             "params": f"{'' if entry == 'train_step' else 'const '}{p}_params *params",
             "inputs": f"const {p}_inputs *inputs",
-            "cache": f"{'const ' if entry == 'backward' else ''}{p}_cache *cache",
+            "state": f"{'const ' if entry == 'predict' else ''}{p}_state *state",
+            "cache": f"{'const ' if entry in KEPT else ''}{p}_cache *cache",
             "gradients": f"{p}_gradients *gradients", "out": f"{p}_predictions *out",
             "optimizer": f"{p}_optimizer *optimizer", "rate": f"{real} rate", "memory": f"{p}_scratch *memory",
         }
@@ -353,10 +368,13 @@ class Module:
                 f"Take one step of {self._optimizer_text()} and return {self.output} before it.",
                 "rate is the length of the step. No gradient is stored.",
             ),
+            "update_state": (f"Move the running statistics towards those that {self.p}_forward left in cache.",),
             "predict": (f"Compute {', '.join(self.entries.predicted)}, for which no target is needed.",),
         }
+        if self.held("state"):
+            said["train_step"] = (said["train_step"][0], f"{said['train_step'][1]} The running statistics move, too.")
         found = []
-        for entry in ("forward", "backward", "loss_and_gradients", "train_step", "predict"):
+        for entry in ("forward", "backward", "loss_and_gradients", "update_state", "train_step", "predict"):
             if entry not in self.plans or (entry == "train_step" and not self.trained):
                 continue
             body = self.body(entry)
@@ -405,14 +423,19 @@ class Module:
         return [*lines, "optimizer->step += 1u;"]
 
     # -- first parameters, flat arrays ------------------------------------------------------------------------------
-    def initial(self) -> list[dict[str, object]]:
-        """Return for each parameter its label, how many entries it has, and the range of its first values."""
+    def initial(self, role: Role) -> list[dict[str, object]]:
+        """Return for each parameter or state its label, how many entries it has, and their first value or its range."""
         zero = biases(self.derivation.forward)
         found = []
-        for buffer in self.held("param"):
+        for buffer in self.held(role):
             rows, cols = (int(n.xreplace(dict(self.capacity))) for n in buffer.shape)
-            limit = None if buffer.of in zero else self.real.literal(sp.sqrt(sp.Rational(6, rows + cols)))
-            found.append({"label": self.labels[buffer.name], "entries": self.entries_of(buffer), "limit": limit})
+            start = self.program.variables[buffer.of].start
+            drawn = start is None and buffer.of not in zero
+            found.append({
+                "label": self.labels[buffer.name], "entries": self.entries_of(buffer),
+                "limit": self.real.literal(sp.sqrt(sp.Rational(6, rows + cols))) if drawn else None,
+                "start": self.real.literal(start) if start else "0",
+            })
         return found
 
     def flat(self, buffers: Iterable[Buffer]) -> list[dict[str, object]]:
@@ -434,7 +457,7 @@ class Module:
         """Return the buffers that each flat array holds, in order."""
         predicted = self._kept("predict") if "predict" in self.plans else []
         return {
-            "params": self.held("param"), "inputs": self.held("input"),
+            "params": self.held("param"), "state": self.held("state"), "inputs": self.held("input"),
             "gradients": [self._buffer(b) for b in self.gradients],
             "predictions": [self._plan_buffer("predict", n) for n in predicted],
         }
@@ -450,11 +473,12 @@ class Module:
         known = dict(self.capacity)
         return {
             "parameters": parameters, "parameter_bytes": parameters * size, "gradient_bytes": gradients * size,
+            "state_bytes": sum(self.entries_of(b) for b in self.held("state")) * size,
             "cache_bytes": cached * size, "scratch_bytes": self.block * size,
             "step_scratch_bytes": self.plans["train_step"].block * size,
             "struct_bytes": sum(self.entries_of(b) for b in self.held("input")) * size + 8 * len(self.capacity),
             "optimizer_bytes": sum(
-                self.entries_of(b) for b in self.plans["train_step"].buffers.values() if b.role == "state"
+                self.entries_of(b) for b in self.plans["train_step"].buffers.values() if b.role == "moment"
             ) * size,
             "input_bytes": sum(self.entries_of(b) for b in self.held("input")) * size,
             "flash_bytes": sum(self.entries_of(b) for b in self.buffers.values() if b.role == "const") * size,
@@ -490,6 +514,8 @@ class Module:
         gradient = "a gradient has the shape of its variable"
         lines.append(f"Conventions: {samples + '; ' if samples else ''}{gradient}.")
         lines.append("At kinks and ties: step(0) = 0, sign(0) = 0, the first of several largest entries counts.")
+        if self.mixed:
+            lines.append(f"Not shardable: {self.mixed}.")
         facts = [f"{b.name} ({facts_text(self.program.variables[b.of])})" for b in self.held("input", "param")
                  if self.program.variables[b.of].facts]
         if facts:
@@ -509,10 +535,11 @@ class Module:
             "suffix": self.real.suffix, "version": VERSION,
             "title": f"{self.program.name}: forward pass, backward pass and training, in C99.",
             "header": self.header_lines(), "structs": self.structs(), "functions": functions, "figures": figures,
-            "largest": {str(s): n for s, n in self.capacity.items()},
+            "largest": {str(s): n for s, n in self.capacity.items()}, "first_words": first_words(self.program),
             "memory": self.memory, "block": self.block, "constants": self.constants(),
             "prelude": self.products.prelude(), "elementwise": list(self.functions.texts.values()),
-            "products": list(self.products.texts.values()), "initial": self.initial(),
+            "products": list(self.products.texts.values()), "initial": self.initial("param"),
+            "initial_state": self.initial("state"),
             "output": self.output, "zero": self.real.literal(sp.S.Zero),
             "optimizer": self.optimizer if MOMENTS[self.optimizer] else "", "trained": self.trained,
             "optimizer_text": self._optimizer_text(),

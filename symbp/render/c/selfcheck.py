@@ -29,6 +29,9 @@ NEXT_MEMBER = 0x9E3779B9
 
 DIRECTION_SEED = 977
 
+ROLES = {"params": "param", "inputs": "input", "state": "state"}
+"""The roles of what a struct holds."""
+
 LISTED_ALL, LISTED_SOME, LISTED_AT_MOST = 12, 6, 150
 """Entries that stand in the file: all of a small variable, some of a large one, so many in all."""
 
@@ -122,6 +125,7 @@ class Reference:
     predictions: what can be computed without targets.
     rate:        the length of the steps.
     differences: the entries that are compared with difference quotients.
+    states:      the running statistics after one step, and after two.
     """
 
     recipes: Mapping[tuple[str, Member], Recipe]
@@ -131,6 +135,7 @@ class Reference:
     predictions: Mapping[str, Any]
     rate: float
     differences: Sequence[Difference]
+    states: tuple[Mapping[str, Any], Mapping[str, Any]] = ({}, {})
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -245,9 +250,8 @@ def _number(value: Any) -> str:
 
 def _fills(module: Module, reference: Reference, kind: str) -> Iterator[dict[str, object]]:
     """Yield the calls of the generator that fill a flat array."""
-    roles = {"params": "param", "inputs": "input"}
     last: dict[str, Any] | None = None
-    for (name, member), place in places(module, module.held(roles[kind])).items():
+    for (name, member), place in places(module, module.held(ROLES[kind])).items():
         recipe = reference.recipes[name, member]
         if last is not None and last["label"] == place.label:
             expected = (last["recipe"].seed + NEXT_MEMBER * last["members"]) % WORD
@@ -279,13 +283,12 @@ def _listed(values: Array, room: int) -> list[int]:
     return sorted({int(np.argmax(np.abs(values))), *spread})
 
 
-def _predictions(module: Module, reference: Reference) -> Iterator[dict[str, object]]:
-    """Yield for each buffer of the predictions the weighed sum of its entries."""
-    buffers = predicted_buffers(module)
+def _sums(module: Module, buffers: Sequence[Buffer], values: Mapping[str, Any]) -> Iterator[dict[str, object]]:
+    """Yield for each buffer the weighed sum of its entries."""
     where = places(module, buffers)
     for buffer, part in zip(buffers, module.flat(buffers), strict=True):
         members = [m for _, m in module.entries.fields.members(buffer)]
-        value = reference.predictions.get(buffer.of)
+        value = values.get(buffer.of)
         found = [value.get(m) if isinstance(value, Mapping) else value for m in members]
         known = [np.asarray(m, dtype=float).ravel() for m in found if m is not None]
         flat = np.concatenate(known) if known else np.zeros(1)
@@ -299,9 +302,7 @@ def _predictions(module: Module, reference: Reference) -> Iterator[dict[str, obj
 def selfcheck(module: Module, reference: Reference) -> dict[str, object]:
     """Return what the template of the self-check is given."""
     single = bool(module.real.suffix)
-    known = {
-        "params": places(module, module.held("param")), "inputs": places(module, module.held("input")),
-    }
+    known = {what: places(module, module.held(role)) for what, role in ROLES.items()}
     parts = gradient_parts(module, known)
     everything = max((_largest(p.values(reference.gradients[p.of])) for p in parts), default=0.0)
     room = max(LISTED_AT_MOST // max(len(parts), 1), 1)
@@ -339,7 +340,10 @@ def selfcheck(module: Module, reference: Reference) -> dict[str, object]:
                 differences.append({"part": number, "at": at, "step": _number(wanted.step)})
     fills = {kind: list(_fills(module, reference, kind)) for kind in known}
     kinds = {f["recipe"].kind for calls in fills.values() for f in calls}  # type: ignore[attr-defined]
-    predictions = list(_predictions(module, reference)) if "predict" in module.plans else []
+    predictions: list[dict[str, object]] = []
+    if "predict" in module.plans:
+        predictions = list(_sums(module, predicted_buffers(module), reference.predictions))
+    states = [list(_sums(module, module.held("state"), after)) for after in reference.states]
     return {
         "calls": calls(module), "fills": fills, "kinds": kinds, "parts": shown, "entries": entries,
         "differences": differences,
@@ -350,6 +354,8 @@ def selfcheck(module: Module, reference: Reference) -> dict[str, object]:
         "epsilon": "1.2e-7" if single else "2.3e-16", "direction_seed": DIRECTION_SEED, "next_member": NEXT_MEMBER,
         "param_count": max(sum(p.count for p in known["params"].values()), 1),
         "input_count": max(sum(p.count for p in known["inputs"].values()), 1),
+        "states": states if module.held("state") else [],
+        "state_count": sum(p.count for p in known["state"].values()),
         "gradient_count": max((p.start + p.count for p in parts), default=1),
     }
 

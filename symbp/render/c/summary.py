@@ -28,7 +28,7 @@ def summary(needs: Mapping[str, int], text: str) -> str:
     text:  its source.
     """
     held = {
-        "parameters": needs["parameter_bytes"], "gradients": needs["gradient_bytes"],
+        "parameters": needs["parameter_bytes"], "gradients": needs["gradient_bytes"], "state": needs["state_bytes"],
         "optimizer": needs["optimizer_bytes"], "inputs": needs["input_bytes"], "scratch": needs["scratch_bytes"],
     }
     parts = ", ".join(f"{name} {number:,}" for name, number in held.items() if number or name == "scratch")

@@ -43,9 +43,7 @@ def write(
     check_module_name(name)
     written = workspace_text if workspace else module_text
     text = written(
-        passes.derivation,
-        passes.tangent,
-        passes.parts,
+        passes,
         sizes=sizes or {},
         dtype=dtype,
         templates=templates,

@@ -42,7 +42,7 @@ def check_shapes(layout: Layout, kernels: Kernels) -> FunctionText:
     compared, late = [], []
     for known in given:
         try:
-            compared += _compared(scope, known)
+            compared += shape_lines(scope, known)
         except GenerateError:
             late.append(known)  # a size of it is known from a target only
     assumed: list[str] = []
@@ -54,7 +54,7 @@ def check_shapes(layout: Layout, kernels: Kernels) -> FunctionText:
         words = f"inputs.{size} must be at least 1, but is {{inputs.{size}}}"
         lines += [f"if inputs.{size} < 1:", f'    raise ValueError(f"{words}")']
     scope.fields = layout.fields
-    compared_late = [line for f in (*late, *targets) for line in _compared(scope, f)]
+    compared_late = [line for f in (*late, *targets) for line in shape_lines(scope, f)]
     assumed_late = [] if assumed else _assumed(scope)
     new = {name: text for name, text in scope.size_lines.items() if name not in early}
     read = "\n".join([*compared, *assumed, *compared_late, *assumed_late, *scope.size_lines.values()])
@@ -102,7 +102,7 @@ def _assumed(scope: FunctionScope) -> list[str]:
     return lines
 
 
-def _compared(scope: FunctionScope, known: Field) -> list[str]:
+def shape_lines(scope: FunctionScope, known: Field) -> list[str]:
     """Return the lines that compare the shape of a field with its declaration."""
     if known.annotation == "float":
         return []

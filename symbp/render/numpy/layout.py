@@ -21,7 +21,7 @@ from symbp.plan.fields import hull as smallest
 from symbp.program import Program, Var, fresh_name, substitute
 from symbp.render.numpy.scalars import GenerateError
 
-Group = Literal["params", "inputs"]
+Group = Literal["params", "inputs", "state"]
 
 Ends = tuple[sp.Expr, sp.Expr]
 
@@ -32,6 +32,9 @@ _MODULE_NAMES = """
 """
 RESERVED = frozenset(keyword.kwlist) | frozenset(dir(builtins)) | frozenset(_MODULE_NAMES.split())
 """Names that the module uses itself; a local variable of that name gets an underscore."""
+
+STATEFUL = frozenset({"State", "state", "init_state", "update_state"})
+"""The same in a module with running statistics."""
 
 
 class Identifiers:
@@ -95,7 +98,7 @@ class Store:
 
 @dataclass(frozen=True)
 class Field:
-    """A field of ``Params`` or ``Inputs``: a declared variable, or the part of a family that one declaration gives."""
+    """A field of ``Params``, ``State`` or ``Inputs``: a declared variable, or the part of a family in one line."""
 
     name: str
     var: Var
@@ -192,7 +195,7 @@ class Layout:
         self.program = program
         self.bounds = program.bounds
         self.given = sizes
-        self.identifiers = Identifiers()
+        self.identifiers = Identifiers(RESERVED | STATEFUL if program.declared("state") else RESERVED)
         self.indices: set[sp.Expr] = {i for v in program.variables.values() for i in v.indices}
 
     # -- fields ------------------------------------------------------------------------------------------------
@@ -207,9 +210,14 @@ class Layout:
         known = self.program.declared("input", "const")
         return self._fields("inputs", [v for v in known if v.value is None] + self.program.declared("target"))
 
+    @cached_property
+    def states(self) -> tuple[Field, ...]:
+        """The fields of ``State``: running statistics."""
+        return self._fields("state", self.program.declared("state"))
+
     @property
     def fields(self) -> tuple[Field, ...]:
-        """All fields, in the order in which their shapes are looked at."""
+        """All fields but those of ``State``, in the order in which their shapes are looked at."""
         early = [f for f in self.inputs if not f.target]
         return (*early, *self.params, *(f for f in self.inputs if f.target))
 
@@ -231,7 +239,7 @@ class Layout:
 
     def fields_of(self, name: str) -> list[Field]:
         """Return the fields that hold a declared variable."""
-        return [f for f in (*self.params, *self.inputs) if f.var.name == name]
+        return [f for f in (*self.params, *self.states, *self.inputs) if f.var.name == name]
 
     # -- families ------------------------------------------------------------------------------------------------
     def computed(self, name: str) -> bool:

@@ -8,12 +8,12 @@ import keyword
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from symbp.calculus.passes import FACTOR, Parts
+from symbp.calculus.passes import FACTOR, Parts, Passes
 from symbp.derivation import Derivation
 from symbp.expr import Add, Node, Zero, expanded, refs, same_size
 from symbp.program import Equation, Loop, Origin, Program, Statement, Var
 from symbp.render.notation import samples_text
-from symbp.render.numpy import training
+from symbp.render.numpy import states, training
 from symbp.render.numpy.doors import check_inputs, check_shapes
 from symbp.render.numpy.guards import used
 from symbp.render.numpy.laws import law_text
@@ -44,16 +44,21 @@ class Module:
     tangent:    the forward pass with the tangent of each value.
     parts:      the backward passes of the parts of the loss.
     sizes:      sizes that are given as numbers.
+    inference:  the network that predicts, if it is not the one that is trained.
+    kernels:    what collects the small functions that the module calls.
     """
 
-    def __init__(self, derivation: Derivation, tangent: Program, parts: Parts, sizes: Mapping[str, int]) -> None:
+    def __init__(
+        self, derivation: Derivation, tangent: Program, parts: Parts, sizes: Mapping[str, int],
+        inference: Derivation | None = None, kernels: Kernels | None = None,
+    ) -> None:
         self.derivation = derivation
         self.tangent = tangent
         self.parts = parts
         self.program = derivation.forward
         self.output = derivation.output
         self.layout = Layout(self.program, sizes)
-        self.kernels = Kernels()
+        self.kernels = kernels or Kernels()
         self.notes = Notes(derivation, tangent, parts.factor)
         self.values = [v for v in self.program.variables.values() if self.layout.computed(v.name)]
         wanted = set(derivation.gradients)
@@ -68,6 +73,15 @@ class Module:
                 self.layout.identifiers(name)
         self.used = used(self.program, [self.output])
         self.factor = next(n for n in ("c", "factor", "c_loss") if self.layout.identifiers.free(n))
+
+        self.answers = self if inference is None else self._answering(inference, sizes)
+
+    def _answering(self, inference: Derivation, sizes: Mapping[str, int]) -> Module:
+        """Return the module of the network that predicts, with the numbers of this one's equations."""
+        forward = inference.forward
+        found = Module(inference, forward, Parts(self.parts.factor, None, None), sizes, kernels=self.kernels)
+        found.notes = Notes(inference, forward, self.parts.factor, numbered=self.program)
+        return found
 
     def scope(self, cached: bool = False, targets: bool = True) -> FunctionScope:
         """Return the names of a function of ``params`` and ``inputs``, with or without ``cache``."""
@@ -104,12 +118,17 @@ class Module:
                 [f"{', '.join(f.name for f in self.gradients)}: as in ``{self._tuple_of_gradients()}``"],
             ),
         ]
-        predicted = self.predicted()
+        if layout.states:
+            tuples.insert(1, TupleText(
+                "State", "Running statistics, which training moves and ``predict`` uses.",
+                [f"{f.name}: {f.annotation}" for f in layout.states], table(described(f) for f in layout.states),
+            ))
+        predicted = self.answers.predicted()
         if len(predicted) > 1:
             tuples.append(
                 TupleText(
                     "Predictions", "What the network computes without targets.",
-                    [self._annotated(v) for v in predicted], table(self._described(v) for v in predicted),
+                    [self._annotated(v) for v in predicted], table(self.answers._described(v) for v in predicted),
                 )
             )
         return tuples
@@ -302,22 +321,33 @@ class Module:
 
     def _predict(self, predicted: Sequence[Var], targets: bool) -> FunctionText:
         names = [v.name for v in predicted]
-        scope = self.scope(targets=targets)
+        scope = self._predicting(targets)
         writer = Writer(scope, self.program, self.notes.forward, used=self.used)
         writer.write(_only(self.program.body, _needed(self.program, names)), names)
         if len(names) == 1:
             result, back = annotation(self.layout.depth_of(predicted[0])), [f"    return {self._kept(scope, names[0])}"]
         else:
             result, back = "Predictions", call("Predictions", [f"{n}={self._kept(scope, n)}" for n in names])
-        without = ", targets=False" if any(f.target for f in self.layout.fields) and not targets else ""
         return FunctionText(
-            f"predict(params: Params, inputs: Inputs) -> {result}:",
+            self._predict_head(result),
             f"Return {', '.join(names)}, for which no target is needed{' but its shape' if targets else ''}.",
-            [
-                f"    _check_shapes(params, inputs{without})", *indented(scope.prologue()), *laid_out(writer.lines),
-                *back,
-            ],
+            [*self._predict_checks(targets), *indented(scope.prologue()), *laid_out(writer.lines), *back],
         )
+
+    def _predicting(self, targets: bool) -> FunctionScope:
+        """Return the names of ``predict``, which may read states."""
+        scope = self.scope(targets=targets)
+        scope.fields = (*scope.fields, *self.layout.states)
+        return scope
+
+    def _predict_head(self, result: str) -> str:
+        state = "state: State, " if self.layout.states else ""
+        return f"predict(params: Params, {state}inputs: Inputs) -> {result}:"
+
+    def _predict_checks(self, targets: bool) -> list[str]:
+        without = ", targets=False" if any(f.target for f in self.layout.fields) and not targets else ""
+        lines = [f"    _check_shapes(params, inputs{without})"]
+        return [*lines, "    _check_state(params, state, inputs)"] if self.layout.states else lines
 
     def _predict_part(self) -> FunctionText | None:
         """Return ``predict`` where no name is free of targets: what the first equation compares with one."""
@@ -340,18 +370,17 @@ class Module:
             value = None if site.loops else part(site.equation.value)
             if value is None:
                 continue
-            scope = self.scope(targets=False)
+            scope = self._predicting(targets=False)
             computed = {s.target.name for s in program.sites}
             needed = _needed(program, {r.name for r in refs(value)} & computed) & computed
             writer = Writer(scope, program, self.notes.forward)
             writer.write(_only(program.body, needed), [])
             writer.lines.append(Line(0, f"prediction: Array = {writer.printer.full(value).text}"))
-            without = ", targets=False" if any(f.target for f in self.layout.fields) else ""
             return FunctionText(
-                "predict(params: Params, inputs: Inputs) -> Array:",
+                self._predict_head("Array"),
                 f"Return {self.notes.shown(value)}, for which no target is needed.",
                 [
-                    f"    _check_shapes(params, inputs{without})", *indented(scope.prologue()), *laid_out(writer.lines),
+                    *self._predict_checks(False), *indented(scope.prologue()), *laid_out(writer.lines),
                     "    return prediction",
                 ],
             )
@@ -389,10 +418,13 @@ class Module:
         tuples = self.tuples()
         functions: list[FunctionText | None] = [
             training.init_params(layout, kernels) if layout.params else None,
+            states.init_state(layout, kernels) if layout.states else None,
             check_shapes(layout, kernels),
+            states.check_state(layout, kernels) if layout.states else None,
             check_inputs(layout, kernels),
             self.forward(),
-            self.predict(),
+            states.update_state(layout, kernels) if layout.states else None,
+            self.answers.predict(),
             *self.backward(),
             self.jvp(),
             training.train_step(self.trained, self.gradients, layout, self.output) if self.trained else None,
@@ -414,7 +446,8 @@ class Module:
             "copies": training.copies(self.trained, layout),
             "batches": training.batches(layout),
             "saves": training.saved(layout),
-            "loads": training.loaded(layout),
+            "loads": training.loaded(layout.params),
+            "state_loads": training.loaded(layout.states),
         }
 
     def header(self, declaration: str) -> str:
@@ -460,13 +493,12 @@ class Module:
 
 
 def module_text(
-    derivation: Derivation, tangent: Program, parts: Parts, *, sizes: Mapping[str, int], dtype: str,
-    templates: Path | None, declaration: str,
+    made: Passes, *, sizes: Mapping[str, int], dtype: str, templates: Path | None, declaration: str,
 ) -> str:
     """Return the text of the module."""
     if dtype not in DTYPES:
         raise GenerateError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype}")
-    module = Module(derivation, tangent, parts, sizes)
+    module = Module(made.derivation, made.tangent, made.parts, sizes, made.inference)
     values = module.values_for_template(dtype, declaration, templates)
     text = rendered("numpy", "module.py.jinja", values, templates)
     return text.rstrip("\n") + "\n"

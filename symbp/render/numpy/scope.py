@@ -283,13 +283,14 @@ class FunctionScope:
     def arrays(self, wide: int = 100) -> list[str]:
         """Return the lines that bind arrays."""
         lines: list[str] = []
-        accesses = [known.access for known in (*self.layout.params, *self.layout.inputs)]
+        fields = (*self.layout.params, *self.layout.states, *self.layout.inputs)
+        accesses = [known.access for known in fields]
         accesses += [f"cache.{name}" for name in self.layout.program.variables]
         order = {access: k for k, access in enumerate(accesses)}
-        for source in ("params", "inputs", "cache", "tangents"):
+        for source in ("params", "state", "inputs", "cache", "tangents"):
             names = [(name, access) for name, access in self.bound.items() if access.startswith(f"{source}.")]
             names.sort(key=lambda item: order.get(item[1], -1))
-            whole = [f.access for f in (*self.layout.params, *self.layout.inputs) if f.group == source]
+            whole = [f.access for f in fields if f.group == source]
             whole += [f"inputs.{size}" for size in self.layout.loose] if source == "inputs" else []
             if len(names) > 1 and [access for _, access in names] == whole:
                 lines += unpacked([name for name, _ in names], source)

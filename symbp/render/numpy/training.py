@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sympy as sp
 
 from symbp.expr import SizeMember, expanded, same_size
-from symbp.render.initial import biases
+from symbp.render.initial import biases, first_words
 from symbp.render.numpy.layout import Field, Layout, hull
 from symbp.render.numpy.pieces import FunctionText, call, indented
 from symbp.render.numpy.scalars import PLUS, GenerateError
@@ -16,8 +16,19 @@ from symbp.render.numpy.scope import FunctionScope, Kernels, unpacked
 
 def init_params(layout: Layout, kernels: Kernels) -> FunctionText:
     """Return ``init_params``: Glorot's uniform weights, zero biases; its arguments are the sizes of the parameters."""
+    return first_values("init_params", "Params", layout, kernels, layout.params, first_words(layout.program))
+
+
+def first_values(
+    name: str, record: str, layout: Layout, kernels: Kernels, fields: Sequence[Field], drawn: str = ""
+) -> FunctionText:
+    """Return a function of sizes that fills a NamedTuple with first values.
+
+    fields: those of the NamedTuple.
+    drawn:  says how entries are drawn; empty if they all have start values.
+    """
     arguments: dict[sp.Expr | str, str] = {}
-    values = [value for known in layout.params for value in (*known.lengths, *known.shape)]
+    values = [value for known in fields for value in (*known.lengths, *known.shape)]
     atoms = {atom for value in values for atom in value.atoms(sp.Symbol, SizeMember)} - layout.indices
     # From the inputs on: n0, n1, n2.
     order: dict[str, int] = {}
@@ -40,15 +51,15 @@ def init_params(layout: Layout, kernels: Kernels) -> FunctionText:
             types.pop(arguments[symbol], None)
             body.append(f"{arguments[symbol]} = {_plain(expanded(count + first - 1 - (last - symbol)))}")
     given = {name: layout.given[name] for name in types if name in layout.given}
-    parts = ["rng: np.random.Generator"]
+    parts = ["rng: np.random.Generator"] if drawn else []
     parts += [f"{name}: {kind}" for name, kind in types.items() if name not in given]
     parts += [f"{name}: {kind} = {given[name]}" for name, kind in types.items() if name in given]
     zero = biases(layout.program)
-    fields = [f"{known.name}={_initial(scope, known, known.var.name in zero)}" for known in layout.params]
+    first = [f"{known.name}={_initial(scope, known, known.var.name in zero)}" for known in fields]
     return FunctionText(
-        f"init_params({', '.join(parts)}) -> Params:",
-        "Return first parameters: uniform weights after Glorot and Bengio (2010), zero biases.",
-        indented(body) + call("Params", fields), document,
+        f"{name}({', '.join(parts)}) -> {record}:",
+        f"Return first parameters: {drawn}." if drawn else f"Return the {record.lower()} before the first step.",
+        indented(body) + call(record, first), document,
     )
 
 
@@ -65,10 +76,17 @@ def _initial(scope: FunctionScope, known: Field, bias: bool) -> str:
     steps = [scope.steps(known.var.indices[k], *known.ends[k]) for k in known.free[: known.depth]]
     sizes = (*known.lengths[known.depth :], *known.shape)
     shape = f"({', '.join(scope.size(s, PLUS) for s in sizes)})"
-    text = f"np.zeros({shape}, DTYPE)" if bias else f"{scope.kernel('glorot')}(rng, {shape})"
-    if "positive" in known.var.facts:
+    start = known.var.start
+    if start is not None:
+        plain = {0: f"np.zeros({shape}, DTYPE)", 1: f"np.ones({shape}, DTYPE)"}
+        text = plain.get(start, f"np.full({shape}, {scope.size(start)}, DTYPE)")
+    elif bias:
+        text = f"np.zeros({shape}, DTYPE)"
+    else:
+        text = f"{scope.kernel('glorot')}(rng, {shape})"
+    if "positive" in known.var.facts and start is None:
         text = f"np.abs({scope.kernel('glorot')}(rng, {shape})) + 0.1"
-    if "symmetric" in known.var.facts:
+    if "symmetric" in known.var.facts and start is None:
         text = f"{scope.kernel('symmetric')}({text})"
     for step in reversed(steps):
         text = f"tuple({text} for {step})"
@@ -123,16 +141,34 @@ def train_step(trained: Sequence[Field], gradients: Sequence[Field], layout: Lay
             raise GenerateError(f"the shape of {known.name} depends on two indices, which is not laid out")
     # By position, which small networks feel too.
     values = [value.partition("=")[2] for value in values]
+    returned = call(f"cache.{output}, Params", values)
+    if not layout.states:
+        return FunctionText(
+            "train_step(params: Params, inputs: Inputs, learning_rate: float) -> tuple[float, Params]:",
+            f"Return {output} before, and the parameters after, one step of gradient descent.",
+            indented(lines) + returned,
+        )
+    returned[-1] += ", update_state(state, cache)"
+    arguments = "params: Params, state: State, inputs: Inputs, learning_rate: float"
     return FunctionText(
-        "train_step(params: Params, inputs: Inputs, learning_rate: float) -> tuple[float, Params]:",
-        f"Return {output} before, and the parameters after, one step of gradient descent.",
-        indented(lines) + call(f"cache.{output}, Params", values),
+        f"train_step({arguments}) -> tuple[float, Params, State]:",
+        f"Return {output} before, and parameters and state after, one step of gradient descent.",
+        ["    _check_state(params, state, inputs)", *indented(lines), *returned],
     )
 
 
 def arrays(trained: list[Field], of: str) -> str:
     """Return the list of all arrays of the trained fields."""
     return ", ".join(f"*{of}.{k.name}" if k.depth else f"{of}.{k.name}" for k in trained)
+
+
+def copied(states: Sequence[Field]) -> list[str]:
+    """Return the fields of a state in arrays of its own."""
+    return [
+        f"{known.name}=tuple(np.array(a, DTYPE) for a in {known.access}),"
+        if known.depth else f"{known.name}=np.array({known.access}, DTYPE),"
+        for known in states
+    ]
 
 
 def copies(trained: list[Field], layout: Layout) -> list[str]:
@@ -149,18 +185,18 @@ def copies(trained: list[Field], layout: Layout) -> list[str]:
 def saved(layout: Layout) -> list[str]:
     """Return the lines that collect the arrays of a file."""
     lines = []
-    for known in layout.params:
+    for known in (*layout.params, *layout.states):
         if known.depth == 0:
-            lines.append(f'arrays["{known.name}"] = params.{known.name}')
+            lines.append(f'arrays["{known.name}"] = {known.access}')
         else:
-            lines.append(f'arrays |= {{f"{known.name}.{{k}}": a for k, a in enumerate(params.{known.name})}}')
+            lines.append(f'arrays |= {{f"{known.name}.{{k}}": a for k, a in enumerate({known.access})}}')
     return lines
 
 
-def loaded(layout: Layout) -> list[str]:
-    """Return the fields of parameters that are read from a file."""
+def loaded(fields: Sequence[Field]) -> list[str]:
+    """Return the fields that are read from a file."""
     lines = []
-    for known in layout.params:
+    for known in fields:
         if known.depth == 0:
             lines.append(f'{known.name}=data["{known.name}"],')
         else:

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import sympy as sp
 
-from symbp.calculus.passes import Parts
-from symbp.derivation import Derivation
+from symbp.calculus.passes import Passes
 from symbp.expr import same_size
 from symbp.plan.arrays import MINUS, places, stages, with_members
 from symbp.plan.entries import Entries, entries
 from symbp.plan.fields import PlanError
 from symbp.plan.ir import Apply, Buffer, Kernel, Loop, Nest, Plan, Put, Read, View, map_kernels, walk
-from symbp.program import Equation, Program, fresh_name
+from symbp.program import Equation, fresh_name
 from symbp.render.numpy import training
 from symbp.render.numpy.layout import Field
 from symbp.render.numpy.module import DTYPES, Module
@@ -97,7 +96,8 @@ class Workspace:
                 kernels = (Loop(index, low, high, tuple(kernels)),) if kernels else ()
             extra += kernels
         plan = plan.with_buffers(*self.slopes.values()).with_body((*body, *extra))
-        return replace(plan, outputs=(self.module.output,))
+        states = (n for n, b in plan.buffers.items() if b.role == "state")
+        return replace(plan, outputs=(self.module.output, *states))
 
     def _kept(self, plan: Plan, target: View, gradient: View, name: str = "") -> Sequence[Kernel]:
         """Return what brings a gradient into its field: nothing if it may be computed there."""
@@ -120,16 +120,19 @@ class Workspace:
             self.module.output,
         )
         bound, run = straight.write()
+        state, known, rate, moves = "", "", "learning rate", ""
+        if self.layout.states:
+            state, known, rate, moves = "state: State, ", "state, ", "rate", ", moves the state"
         if any(_selects(put) for k in walk(self.plan.body) if isinstance(k, Nest) for put in k.puts):
             run = ['with np.errstate(all="ignore"):  # branches that are not selected are computed too', *indented(run)]
         return FunctionText(
-            "_bound(params: Params, inputs: Inputs, gradients: Gradients) -> Callable[[float], float]:",
-            "Return a function of the learning rate that returns the loss and leaves gradients times that rate.",
+            f"_bound(params: Params, {state}inputs: Inputs, gradients: Gradients) -> Callable[[float], float]:",
+            f"Return a function of the {rate} that returns the loss{moves} and leaves gradients times that rate.",
             [
                 *indented(bound), "", "    def run(learning_rate: float) -> float:",
                 *(line if not line else "        " + line for line in run), "", "    return run",
             ],
-            ["Every array that it touches is bound here: parameters, inputs, gradients, temporaries."],
+            [f"Every array that it touches is bound here: parameters, {known}inputs, gradients, temporaries."],
         )
 
     def _note(self, equation: Equation) -> str:
@@ -143,6 +146,7 @@ class Workspace:
         return {
             "bound": self.function(),
             "trained_arrays": training.arrays(trained, "params"),
+            "states": training.copied(layout.states),
             "params_parts": [self._part(f, "params", f in trained) for f in layout.params],
             "gradient_parts": [
                 self._part(f, "params", True) if f in trained else f"{f.name}={_like(f)},"
@@ -201,13 +205,12 @@ def _like(field: Field) -> str:
 
 
 def workspace_text(
-    derivation: Derivation, tangent: Program, parts: Parts, *, sizes: Mapping[str, int], dtype: str,
-    templates: Path | None, declaration: str,
+    made: Passes, *, sizes: Mapping[str, int], dtype: str, templates: Path | None, declaration: str,
 ) -> str:
     """Return the text of the workspace variant of a module."""
     if dtype not in DTYPES:
         raise GenerateError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype}")
-    module = Module(derivation, tangent, parts, sizes)
+    module = Module(made.derivation, made.tangent, made.parts, sizes, made.inference)
     values = module.values_for_template(dtype, declaration, templates)
     workspace = Workspace(module)
     functions = values["functions"]
