@@ -20,8 +20,9 @@ INDEX = """# Gallery
 The networks that come with symbp. Each has a page: its picture with symbolic sizes, its declaration, and its derivative
 as `symbp derive` finds and checks it. `symbp new NAME` prints the declaration of one.
 
-In a picture values run downwards. Parameters stand at the side of the equation that reads them; a frame is a loop, which
-stands there once for all values of its index; a coloured line is what one pass through the loop leaves to a later one.
+In a picture values run downwards. Parameters stand at the side of the equation that reads them; a frame is a loop,
+which stands there once for all values of its index; a coloured line is what one pass through the loop leaves to a later
+one.
 `symbp derive FILE -o FILE.svg` draws your own.
 
 | network | what it shows |
@@ -50,7 +51,8 @@ PAGE = """# {name}
 
 {verified}.
 
-`symbp derive {name}.net --steps` prints all {steps} steps, `symbp verify {name}.net` checks the generated modules as well.
+`symbp derive {name}.net --steps` prints every step with its reason, `symbp verify {name}.net` checks the generated
+modules as well.
 
 ## Yours
 
@@ -83,7 +85,7 @@ def page(found: Network) -> dict[str, str]:
     text = PAGE.format(
         name=name, title=sentence(words(found.title)), alt=f"The network {name}: {found.title}".replace("\n", " "),
         derivation=equations[equations.index("## Declaration") :].rstrip(), verified=sentence(summary(verdicts)),
-        steps=len(derivation.steps), functions="".join(f" --function {n}=tanh" for n in free),
+        functions="".join(f" --function {n}=tanh" for n in free),
     )
     return {f"{name}.md": text, f"{name}.svg": symbp.picture(derivation.source)}
 
