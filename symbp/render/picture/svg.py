@@ -163,7 +163,7 @@ class Drawing:
         if found is None:
             head = runs_width(self.label(vertex.ref), NAME) + GAP + runs_width(self.shape(vertex.ref), WORD)
             told = self.told(vertex)
-            text = max(head, *(width(line, WORD) for line in told)) + 2 * PAD
+            text = max([head, *(width(line, WORD) for line in told)]) + 2 * PAD
             box = 2 * ceil(max(text, self._entries.get(vertex, 0), 60) / 2)
             aside = max((self.pill(ref) for ref in vertex.side), default=-ASIDE) + ASIDE
             height = 28 + 15 * len(told)

@@ -44,8 +44,21 @@ def words(value: Node, program: Program, printer: Printer) -> list[str]:
         entry = rule(node)
         return inside if entry.quiet else [*inside, entry.reason or entry.name]
 
-    found = dict.fromkeys(visit(value))
+    found = dict.fromkeys(visit(value)) or [_plain(value)]
     return [word for word in found if f"{word} + bias" not in found]
+
+
+def _plain(value: Node) -> str:
+    """Return a word for an equation in which nothing is done that is worth one elsewhere."""
+    if isinstance(value, Ref):
+        return "copy"
+    if isinstance(value, Constant):
+        return "constant"
+    if _spread(value) is not value:
+        return "repeated"
+    if isinstance(value, Add):
+        return "difference" if any(map(_is_negative, value.operands)) else "sum"
+    return rule(value).reason
 
 
 def _spread(term: Node) -> Node:

@@ -44,9 +44,18 @@ Weights_of_first_layer_1: param[hidden_units_of_the_net, features_of_the_inputs]
 Hidden_of_the_first_lay1 = tanh(Weights_of_first_layer_1 @ Inputs_of_the_first_laye)
 loss = sum(Hidden_of_the_first_lay1**2) / m
 """,
-    "learned state": """
+    "first state": """
 H[0]: param[h, m]
 W: param[h, h]
+for t in range(1, T+1):
+    X[t]: input[h, m]
+    H[t] = tanh(W @ H[t-1] + X[t])
+loss = sum(sum(H[t]**2) for t in range(0, T+1))
+""",
+    "spread state": """
+h0: param[h, 1]
+W: param[h, h]
+H[0] = h0 @ ones(1, m)
 for t in range(1, T+1):
     X[t]: input[h, m]
     H[t] = tanh(W @ H[t-1] + X[t])

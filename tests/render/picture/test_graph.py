@@ -121,6 +121,6 @@ def test_inputs_stand_in_the_loop_that_alone_reads_them(draw: Any) -> None:
 
 
 def test_a_parameter_that_is_a_first_state_is_a_vertex(draw: Any) -> None:
-    graph = draw("learned state").graph
+    graph = draw("first state").graph
     assert vertex(graph, "H[0]").kind == "param"
     assert [ref.label for ref in vertex(graph, "H[t]").side] == ["W"]
