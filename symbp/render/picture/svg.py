@@ -57,7 +57,7 @@ Run = tuple[str, bool]
 
 _SUBSCRIPT = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _SCRIPTS = re.compile(r"([₀-₉]+)?((?:_[^\W_]+)*)(?:\[([^\[\]]*)\])?")
-_NAME = re.compile(r"[^\W\d_₀-₉]+")
+_NAME = re.compile("(?:[^\\W\\d_₀-₉][\u0300-\u036f]*)+")
 
 
 def runs(text: str) -> list[Run]:

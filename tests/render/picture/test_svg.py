@@ -68,6 +68,7 @@ def test_subscripts() -> None:
     assert runs("Z_A₁[t-1]") == [("Z", False), ("A1,t−1", True)]
     assert runs("n[l]×m") == [("n", False), ("l", True), ("×m", False)]
     assert runs("4h×n₀") == [("4h×n", False), ("0", True)]
+    assert runs("X\u0302_N₁") == [("X\u0302", False), ("N1", True)]
     assert runs("Wq[j]") == [("W", False), ("q,j", True)]
 
 
