@@ -53,6 +53,7 @@ for j in range(1, k+1):
     ],
 )
 def test_words(expression: str, said: str) -> None:
-    program = read_text(f"{DECLARED}A = {expression}\nloss = sum(W) + sum(V) + sum(b) + sum(g) + sum(c) + sum(R)\n", "x.net")
+    loss = " + ".join(f"sum({name})" for name in "WVbgcR")
+    program = read_text(f"{DECLARED}A = {expression}\nloss = {loss}\n", "x.net")
     (value,) = [s.equation.value for s in program.sites if s.target.name == "A"]
     assert ", ".join(words(value, program, Unicode(Names(program)))) == said
