@@ -39,7 +39,7 @@ GAP = 6
 SERIF = "'Latin Modern Roman','STIX Two Text','Times New Roman',serif"
 SANS = "Helvetica,Arial,'Liberation Sans',sans-serif"
 
-INK, FAINT, LINE, CARRIED = "#0f172a", "#475569", "#64748b", "#d9480f"
+INK, FAINT, LINE, CARRIED = "#0f172a", "#475569", "#6b7a90", "#d9480f"
 """Text in a box, its shape, lines and words outside, what is carried through time: the last two on any ground."""
 
 FILLS: dict[str, tuple[str, str]] = {
