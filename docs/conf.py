@@ -20,7 +20,7 @@ author = "The symbp developers"
 copyright = author
 release = version = __version__
 
-extensions = ["myst_nb", "rulebook", "mathml"]
+extensions = ["myst_nb", "rulebook", "gallery", "mathml"]
 myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build", "_ext"]

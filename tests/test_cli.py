@@ -215,7 +215,7 @@ def test_why(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "begins"), [("x.tex", "\\documentclass"), ("x.md", "#"), ("x.json", "{")]
+    ("name", "begins"), [("x.tex", "\\documentclass"), ("x.md", "#"), ("x.json", "{"), ("x.svg", "<svg")]
 )
 def test_documents(run: Run, name: str, begins: str) -> None:
     ran = run("derive", "mlp.net", "-o", f"sub/{name}")

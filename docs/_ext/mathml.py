@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import latex2mathml.converter
@@ -12,6 +13,8 @@ def _mathml(latex: str, display: str) -> str:
     for command in ("\\bigl", "\\bigr", "\\Bigl", "\\Bigr"):
         latex = latex.replace(command, "")
     latex = latex.replace("\\operatorname", "\\mathrm").replace("{aligned}[t]", "{aligned}")
+    # The number of an equation stands behind it: MathML has no place for it at the margin.
+    latex = re.sub(r"\\tag\{([^}]*)\}", r"\\qquad\\text{(\1)}", latex)
     return str(latex2mathml.converter.convert(latex, display=display))
 
 

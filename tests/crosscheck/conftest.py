@@ -1,7 +1,7 @@
 """What the cross-checks share: one draw for symbp and for a peer, and the worst difference of each peer at the end.
 
 symbp's side is the derived program in the reference evaluator; the peer's side is an independent statement of the loss,
-differentiated by the peer.  Data are symbp's draws, at all small bounds of loops.
+differentiated by the peer.  Data are symbp's draws, at all small bounds of loops; samples are columns and rows.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from symbp.calculus.batch import ConversionError, conversion, samples_axis, turn
 from symbp.networks import network
 from symbp.pipeline import derive, program_of
 from symbp.program import Program
@@ -34,6 +35,22 @@ SMALL = 1e-3
 def differentiated(program: Program) -> list[str]:
     """Return the variables whose gradients are compared: parameters, and inputs whose entries are free."""
     return [v.name for v in program.declared("param", "input") if v.kind == "param" or v.facts <= FREE]
+
+
+def conventions(program: Program) -> list[tuple[Program, set[str]]]:
+    """Return the program as declared and with its samples turned, each with the names that are stored transposed."""
+    try:
+        turned = conversion(program, "rows" if samples_axis(program) == "columns" else "columns")
+    except ConversionError:
+        return [(program, set())]  # a network of one sample
+    return [(program, set()), (turn(program, turned), turned)]
+
+
+def stored(value: Any, transposed: bool) -> Any:
+    """Return a variable as a convention stores it."""
+    if not transposed:
+        return value
+    return {where: member.T for where, member in value.items()} if isinstance(value, Mapping) else value.T
 
 
 def plain(value: Any) -> Any:
@@ -58,30 +75,34 @@ def difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> float:
     for name, size in sizes.items():
         mine = members(ours[name])
         for where, member in members(theirs[name]).items():
-            assert mine[where].shape == np.shape(member)
-            worst = max(worst, float(np.abs(mine[where] - member).max() / max(size, SMALL * largest)))
+            # A member that gets no gradient has no adjoint.
+            found = mine.get(where, np.zeros(np.shape(member)))
+            assert found.shape == np.shape(member)
+            worst = max(worst, float(np.abs(found - member).max() / max(size, SMALL * largest)))
     return worst
 
 
 @pytest.fixture
 def worst_difference() -> Callable[[str, Gradient], float]:
-    """Return ``worst(network, peer)``: how far symbp's gradients are from the peer's, at all draws."""
+    """Return ``worst(network, peer)``: how far gradients are from the peer's, at all draws, in both conventions."""
 
     def compare(name: str, gradient: Gradient) -> float:
         program = specified(program_of(network(name).text))
         wanted = differentiated(program)
-        found = derive(program, wanted)
+        derived = [(derive(turned, wanted), names) for turned, names in conventions(program)]
         rng = np.random.default_rng(2026)
         worst = 0.0
         for sizes in choose_sizes(program, limit=3):
             values = draw(program, sizes, rng)
-            results = evaluate(found.program, values, sizes)
             by = {v: plain(values[v]) for v in wanted}
             rest = {v: plain(a) for v, a in values.items() if v not in wanted}
             loss, theirs = gradient(by, rest, SimpleNamespace(**sizes))
-            assert loss == pytest.approx(float(results[found.output][0, 0]), rel=1e-12)
-            ours = {v: plain(results[bar]) for v, bar in found.gradients.items()}
-            worst = max(worst, difference(ours, theirs))
+            for found, names in derived:
+                given = {v: stored(a, v in names) for v, a in values.items()}
+                results = evaluate(found.program, given, sizes)
+                assert loss == pytest.approx(float(results[found.output][0, 0]), rel=1e-12)
+                ours = {v: plain(stored(results[bar], v in names)) for v, bar in found.gradients.items()}
+                worst = max(worst, difference(ours, theirs))
         return worst
 
     return compare

@@ -226,3 +226,151 @@ def lstm(v: SimpleNamespace, n: SimpleNamespace) -> Any:
 
     states, _ = scan(cell, (v.H[0].T, v.C[0].T), sequence(v.X, n.T))
     return half_squares(linear(states, v.V), sequence(v.Y, n.T), n.m)
+
+
+@stated
+def gru(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    def cell(h: Any, x: Any) -> Any:
+        r = nn.sigmoid(linear(x, v.W_r, v.b_r) + linear(h, v.U_r))
+        z = nn.sigmoid(linear(x, v.W_z, v.b_z) + linear(h, v.U_z))
+        return (1 - z) * jnp.tanh(linear(x, v.W_n, v.b_n) + linear(r * h, v.U_n)) + z * h
+
+    states = scan(cell, jnp.tile(v.h0.T, (n.m, 1)), sequence(v.X, n.T))
+    return softmax_loss(linear(states[-1], v.V, v.c), v.Y.T)
+
+
+@stated
+def truncated(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    h, total = v.H[0, n.k].T, 0.0
+    for i in range(1, n.c + 1):
+        x, y = (jnp.stack([family[i, j].T for j in range(1, n.k + 1)]) for family in (v.X, v.Y))
+        states = scan(simple(v.W, v.U, v.b), lax.stop_gradient(h), x)
+        total += half_squares(linear(states, v.V), y, n.m)
+        h = states[-1]
+    return total
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Normalised, gated, tied
+
+
+@stated
+def batch_norm(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    hidden = nn.standardize(linear(v.X.T, v.W_Z1), axis=0, epsilon=1e-5) * v.gamma_N1.T + v.beta_N1.T
+    return softmax_loss(linear(nn.relu(hidden), v.W_Z2, v.b_Z2), v.Y.T)
+
+
+@stated
+def layer_norm(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    hidden = nn.standardize(linear(v.X.T, v.W_Z1), epsilon=1e-5) * v.gamma_N1.T + v.beta_N1.T
+    return jnp.square(linear(nn.gelu(hidden, approximate=False), v.W_Z2, v.b_Z2) - v.Y.T).mean()
+
+
+@stated
+def gated(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    e = nn.mish(linear(v.X.T, v.W_E, v.b_E))
+    h = nn.silu(linear(e, v.W_H)) * linear(e, v.V_H)
+    return jnp.square(linear(e + linear(h, v.W_Q), v.W_P, v.b_P) - v.Y.T).mean()
+
+
+@stated
+def tied(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    return half_squares(linear(jnp.tanh(linear(v.X.T, v.W, v.b)), v.W.T, v.c), v.X.T, n.m)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Windows
+
+
+def maps(x: Any, channels: int) -> Any:
+    """Return samples that are columns of 8x8 pixels, one channel after the other, as (samples, channels, 8, 8)."""
+    return x.T.reshape(-1, channels, 8, 8)
+
+
+def convolution(x: Any, kernels: Any, bias: Any, side: int, padding: int = 0) -> Any:
+    """Return a convolution whose kernels are rows."""
+    weight = kernels.reshape(len(kernels), -1, side, side)
+    return lax.conv(jnp.pad(x, ((0, 0), (0, 0), *[(padding, padding)] * 2)), weight, (1, 1), "VALID") + bias[..., None]
+
+
+def pooled(x: Any, start: float, combine: Any) -> Any:
+    """Return windows of 2 x 2, combined."""
+    return lax.reduce_window(x, start, combine, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
+
+
+@stated
+def conv(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    x = pooled(nn.relu(convolution(maps(v.X, n.c), v.K_A1, v.b_A1, 3)), 0.0, lax.add) / 4
+    x = nn.relu(convolution(x, v.K_A2, v.b_A2, 2))
+    return half_squares(linear(x.reshape(n.m, -1), v.W), v.Y.T, 1)
+
+
+@stated
+def lenet(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    x = pooled(nn.relu(convolution(maps(v.X, 1), v.K_A1, v.b_A1, 3, padding=1)), -jnp.inf, lax.max)
+    x = nn.relu(convolution(x, v.K_A2, v.b_A2, 3))
+    x = nn.relu(linear(x.reshape(n.m, -1), v.W_A3, v.b_A3))
+    return softmax_loss(linear(x, v.W_Z4, v.b_Z4), v.Y.T)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Attention: (sequences, heads, positions, features)
+
+
+def attend(q: Any, k: Any, v: Any, may: Any) -> Any:
+    """Return attention under a mask; a query that may see nothing sees the mean of all values.
+
+    ``jax.nn.dot_product_attention`` would say the same, but its softmax is of single precision.
+    """
+    some = may.any(-1, keepdims=True)
+    scores = jnp.einsum("...qf,...kf->...qk", q, k) / np.sqrt(q.shape[-1])
+    seen = nn.softmax(jnp.where(may | ~some, scores, -jnp.inf)) @ v
+    return jnp.where(some, seen, v.mean(-2, keepdims=True))
+
+
+def causal(positions: int) -> Any:
+    """Return the mask in which a query (a row) sees what stands before it."""
+    return jnp.tril(jnp.ones((positions, positions), bool))
+
+
+@stated
+def attention(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    x = sequence(v.X, n.m)
+    seen = attend(*(linear(x, W) for W in (v.W_Q, v.W_K, v.W_V)), causal(n.T))
+    return half_squares(x + linear(seen, v.W_O), sequence(v.Y, n.m), n.m * n.T)
+
+
+def block(x: Any, v: SimpleNamespace, heads: int, may: Any, at: tuple[int, ...] = ()) -> Any:
+    """Return a pre-norm transformer block; ``at`` are the indices of its layer."""
+
+    def member(family: Any, *more: int) -> Any:
+        where = (*at, *more)
+        return family if not where else family[where[0] if len(where) == 1 else where]
+
+    def normed(a: Any, gain: Any, shift: Any) -> Any:
+        return nn.standardize(a, epsilon=1e-5) * member(gain).T + member(shift).T
+
+    seen = normed(x, v.g1, v.c1)
+    q, k, w = (
+        jnp.stack([linear(seen, member(W, j)) for j in range(1, heads + 1)], 1) for W in (v.W_Q, v.W_K, v.W_V)
+    )
+    found = attend(q, k, w, may)
+    a = x + sum(linear(found[:, j - 1], member(v.W_O, j)) for j in range(1, heads + 1))
+    hidden = nn.gelu(linear(normed(a, v.g2, v.c2), member(v.W1), member(v.b1)), approximate=False)
+    return a + linear(hidden, member(v.W2), member(v.b2))
+
+
+@stated
+def transformer(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    # A mask has a column for each query, here it has a row.
+    may = sequence(v.M, n.m)[:, None] > 0
+    return half_squares(block(sequence(v.X, n.m), v, n.heads, may), sequence(v.Y, n.m), n.m * n.T)
+
+
+@stated
+def decoder(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    words, following = (sequence(family, n.m)[..., 0].astype(int) for family in (v.ids, v.following))
+    x = jnp.take(v.E.T, words, axis=0) + v.R.T
+    for l in range(1, n.L + 1):
+        x = block(x, v, n.heads, causal(n.T), (l,))
+    return softmax_loss((x @ v.E).reshape(-1, n.v), nn.one_hot(following.reshape(-1), n.v))

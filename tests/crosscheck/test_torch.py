@@ -234,3 +234,139 @@ def lstm(v: SimpleNamespace, n: SimpleNamespace) -> Any:
     weights["bias_hh_l0"] = torch.zeros_like(bias)
     states, _ = run(torch.nn.LSTM(n.n, n.h), weights, sequence(v.X, n.T), (v.H[0].T[None], v.C[0].T[None]))
     return half_squares(linear(states, v.V), sequence(v.Y, n.T), n.m)
+
+
+@stated
+def gru(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    # PyTorch's own cell multiplies by the reset gate after the recurrent product; Cho et al. do it before.
+    h = v.h0.T.expand(n.m, -1)
+    for t in range(1, n.T + 1):
+        x = v.X[t].T
+        r = torch.sigmoid(linear(x, v.W_r, v.b_r) + linear(h, v.U_r))
+        z = torch.sigmoid(linear(x, v.W_z, v.b_z) + linear(h, v.U_z))
+        h = torch.lerp(torch.tanh(linear(x, v.W_n, v.b_n) + linear(r * h, v.U_n)), h, z)
+    return F.cross_entropy(linear(h, v.V, v.c), v.Y.T)
+
+
+@stated
+def truncated(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    h, total = v.H[0, n.k].T, 0.0
+    for i in range(1, n.c + 1):
+        x = torch.stack([v.X[i, j].T for j in range(1, n.k + 1)])
+        states = recurrent(x, h.detach()[None], (v.W, v.U, v.b))
+        total += half_squares(linear(states, v.V), torch.stack([v.Y[i, j].T for j in range(1, n.k + 1)]), n.m)
+        h = states[-1]
+    return total
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Normalised, gated, tied
+
+
+@stated
+def batch_norm(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    hidden = F.batch_norm(linear(v.X.T, v.W_Z1), None, None, v.gamma_N1[:, 0], v.beta_N1[:, 0], training=True)
+    return F.cross_entropy(linear(F.relu(hidden), v.W_Z2, v.b_Z2), v.Y.T)
+
+
+@stated
+def layer_norm(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    hidden = F.layer_norm(linear(v.X.T, v.W_Z1), (n.n1,), v.gamma_N1[:, 0], v.beta_N1[:, 0])
+    return F.mse_loss(linear(F.gelu(hidden), v.W_Z2, v.b_Z2), v.Y.T)
+
+
+@stated
+def gated(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    e = F.mish(linear(v.X.T, v.W_E, v.b_E))
+    h = F.silu(linear(e, v.W_H)) * linear(e, v.V_H)
+    return F.mse_loss(linear(e + linear(h, v.W_Q), v.W_P, v.b_P), v.Y.T)
+
+
+@stated
+def tied(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    return half_squares(linear(torch.tanh(linear(v.X.T, v.W, v.b)), v.W.T, v.c), v.X.T, n.m)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Windows
+
+
+def maps(x: Any, channels: int) -> Any:
+    """Return samples that are columns of 8x8 pixels, one channel after the other, as (samples, channels, 8, 8)."""
+    return x.T.reshape(-1, channels, 8, 8)
+
+
+def convolution(x: Any, kernels: Any, bias: Any, side: int, padding: int = 0) -> Any:
+    """Return a convolution whose kernels are rows."""
+    weight = kernels.reshape(len(kernels), -1, side, side)
+    return F.conv2d(x, weight, bias[:, 0], padding=padding)
+
+
+@stated
+def conv(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    x = F.avg_pool2d(F.relu(convolution(maps(v.X, n.c), v.K_A1, v.b_A1, 3)), 2)
+    x = F.relu(convolution(x, v.K_A2, v.b_A2, 2))
+    return half_squares(linear(x.flatten(1), v.W), v.Y.T, 1)
+
+
+@stated
+def lenet(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    x = F.max_pool2d(F.relu(convolution(maps(v.X, 1), v.K_A1, v.b_A1, 3, padding=1)), 2)
+    x = F.relu(convolution(x, v.K_A2, v.b_A2, 3))
+    x = F.relu(linear(x.flatten(1), v.W_A3, v.b_A3))
+    return F.cross_entropy(linear(x, v.W_Z4, v.b_Z4), v.Y.T)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Attention: (sequences, heads, positions, features)
+
+
+@stated
+def attention(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    x = sequence(v.X, n.m)
+    seen = F.scaled_dot_product_attention(*(linear(x, W) for W in (v.W_Q, v.W_K, v.W_V)), is_causal=True)
+    return half_squares(x + linear(seen, v.W_O), sequence(v.Y, n.m), n.m * n.T)
+
+
+def attend(q: Any, k: Any, v: Any, may: Any) -> Any:
+    """Return attention under a mask; a query that may see nothing sees the mean of all values."""
+    some = may.any(-1, keepdim=True)
+    seen = F.scaled_dot_product_attention(q, k, v, attn_mask=may | ~some)
+    return torch.where(some, seen, v.mean(-2, keepdim=True))
+
+
+def block(x: Any, v: SimpleNamespace, heads: int, may: Any, at: tuple[int, ...] = ()) -> Any:
+    """Return a pre-norm transformer block; ``at`` are the indices of its layer."""
+
+    def member(family: Any, *more: int) -> Any:
+        where = (*at, *more)
+        return family if not where else family[where[0] if len(where) == 1 else where]
+
+    def normed(a: Any, gain: Any, shift: Any) -> Any:
+        return F.layer_norm(a, a.shape[-1:], member(gain)[:, 0], member(shift)[:, 0])
+
+    seen = normed(x, v.g1, v.c1)
+    q, k, w = (
+        torch.stack([linear(seen, member(W, j)) for j in range(1, heads + 1)], 1) for W in (v.W_Q, v.W_K, v.W_V)
+    )
+    found = attend(q, k, w, may)
+    a = x + sum(linear(found[:, j - 1], member(v.W_O, j)) for j in range(1, heads + 1))
+    hidden = F.gelu(linear(normed(a, v.g2, v.c2), member(v.W1), member(v.b1)))
+    return a + linear(hidden, member(v.W2), member(v.b2))
+
+
+@stated
+def transformer(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    # A mask has a column for each query, PyTorch's has a row.
+    may = sequence(v.M, n.m)[:, None] > 0
+    return half_squares(block(sequence(v.X, n.m), v, n.heads, may), sequence(v.Y, n.m), n.m * n.T)
+
+
+@stated
+def decoder(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    words, following = (sequence(family, n.m)[..., 0].long() for family in (v.ids, v.following))
+    x = F.embedding(words, v.E.T) + v.R.T
+    causal = torch.ones(n.T, n.T, dtype=torch.bool).tril()
+    for l in range(1, n.L + 1):
+        x = block(x, v, n.heads, causal, (l,))
+    return F.cross_entropy(F.linear(x, v.E.T).flatten(0, 1), following.flatten())

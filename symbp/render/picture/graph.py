@@ -134,8 +134,10 @@ def graph(program: Program) -> Graph:
 
 
 def _is_aside(program: Program, var: Var) -> bool:
-    """Tell whether a variable stands at the side of its readers: a parameter, a constant, a scalar."""
-    return all(p.site is None for p in program.pieces[var.name]) and (var.kind in ("param", "const") or var.scalar)
+    """Tell whether a variable stands at the side of its readers: what is declared and is no data, and a scalar."""
+    if any(piece.site is not None for piece in program.pieces[var.name]):
+        return False
+    return var.scalar or var.kind not in ("input", "target")
 
 
 def _supplied(program: Program) -> list[tuple[str, Piece]]:

@@ -319,13 +319,10 @@ class _Inside:
         for spot, places in coming.items():
             keys = sorted(places, key=lambda key: places[key])
             widths = [PORT + self.measures.words(self._said(spot.item, key)) for key in keys]
-            total = sum(widths[:-1])
-            assert isinstance(spot.item, Vertex)
-            tight = min(1.0, (self.measures.vertex(spot.item).box - PORT) / total) if total else 1.0
-            at = spot.top(None) - total * tight / 2
+            at = spot.top(None) - sum(widths[:-1]) / 2
             for key, width in zip(keys, widths, strict=True):
                 spot.tops[key] = at
-                at += width * tight
+                at += width
 
     def _said(self, reader: Vertex | Plate | None, key: Key) -> str:
         """Return the words at the end of a line; a lane has its words beside it."""

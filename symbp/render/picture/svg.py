@@ -14,7 +14,7 @@ from symbp.program import Program
 from symbp.render.names import Names, implied
 from symbp.render.notation import Notation
 from symbp.render.picture.graph import Edge, Plate, Vertex, graph
-from symbp.render.picture.layout import Extent, Layout, Line, Measures, Point, layout
+from symbp.render.picture.layout import PORT, Extent, Layout, Line, Measures, Point, layout
 from symbp.render.picture.widths import width
 from symbp.render.picture.words import words
 from symbp.render.printer import clean
@@ -39,7 +39,7 @@ GAP = 6
 SERIF = "'Latin Modern Roman','STIX Two Text','Times New Roman',serif"
 SANS = "Helvetica,Arial,'Liberation Sans',sans-serif"
 
-INK, FAINT, LINE, CARRIED = "#0f172a", "#475569", "#64748b", "#d9480f"
+INK, FAINT, LINE, CARRIED = "#0f172a", "#475569", "#6b7a90", "#d9480f"
 """Text in a box, its shape, lines and words outside, what is carried through time: the last two on any ground."""
 
 FILLS: dict[str, tuple[str, str]] = {
@@ -49,12 +49,15 @@ FILLS: dict[str, tuple[str, str]] = {
 """The ground and the edge of a vertex, by its kind."""
 FILL = ("#f8fafc", "#64748b")
 
+KINDS = {"param": "parameter", "const": "constant"}
+"""What a declared variable is called, where its kind is no word."""
+
 Run = tuple[str, bool]
 """Some letters, and whether they are a subscript."""
 
 _SUBSCRIPT = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _SCRIPTS = re.compile(r"([₀-₉]+)?((?:_[^\W_]+)*)(?:\[([^\[\]]*)\])?")
-_NAME = re.compile(r"[^\W\d_₀-₉]+")
+_NAME = re.compile("(?:[^\\W\\d_₀-₉][\u0300-\u036f]*)+")
 
 
 def runs(text: str) -> list[Run]:
@@ -112,6 +115,11 @@ class Drawing:
         self.printer = Unicode(Names(program, notation))
         self.graph = graph(program)
         self._extents: dict[Vertex, Extent] = {}
+        # A vertex is wide enough for all lines that enter it, with their words.
+        self._entries: dict[Vertex, float] = {}
+        for edge in self.graph.edges:
+            room = PORT + ceil(width(self.says(edge), WORD))
+            self._entries[edge.reader] = self._entries.get(edge.reader, 0) + room
 
     # -- texts -------------------------------------------------------------------------------------------------
     def label(self, ref: Ref) -> str:
@@ -126,7 +134,7 @@ class Drawing:
         """Return the lines below the name: what is done, or what a declared variable is."""
         if vertex.site is not None:
             return lines_of(words(vertex.site.equation.value, self.program, self.printer))
-        return [vertex.kind] + [self.printer.range(*span) for span in vertex.spans]
+        return [KINDS.get(vertex.kind, vertex.kind)] + [self.printer.range(*span) for span in vertex.spans]
 
     def title(self, plate: Plate) -> str:
         """Return the range of a loop, in the order in which it runs."""
@@ -155,7 +163,8 @@ class Drawing:
         if found is None:
             head = runs_width(self.label(vertex.ref), NAME) + GAP + runs_width(self.shape(vertex.ref), WORD)
             told = self.told(vertex)
-            box = 2 * ceil((max(head, *(width(line, WORD) for line in told), 40) + 2 * PAD) / 2)
+            text = max([head, *(width(line, WORD) for line in told)]) + 2 * PAD
+            box = 2 * ceil(max(text, self._entries.get(vertex, 0), 60) / 2)
             aside = max((self.pill(ref) for ref in vertex.side), default=-ASIDE) + ASIDE
             height = 28 + 15 * len(told)
             stack = (PILL + 4) * len(vertex.side) - 4

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable
 from itertools import takewhile
 from math import prod
 
-from symbp.expr import Add, Constant, Hadamard, Map, MatMul, Node, Ones, Ref, Scale, SMul, SumOver, is_one, same_size
+from symbp.expr import (
+    Add, Constant, Hadamard, Map, MatMul, Node, Ones, Ref, Scale, SMul, StaticMap, SumOver, is_one, same_size,
+)
 from symbp.ops import called, rule
 from symbp.program import Program
-from symbp.render.printer import Printer
+from symbp.render.printer import Printer, clean
 
 
 def words(value: Node, program: Program, printer: Printer) -> list[str]:
@@ -20,7 +22,8 @@ def words(value: Node, program: Program, printer: Printer) -> list[str]:
     known = {v.name for v in program.declared("param")}
 
     def biased(term: Node) -> bool:
-        return isinstance(bare := _spread(term), Ref) and bare.name in known
+        bare = _spread(term)
+        return isinstance(bare, Ref) and bare.name in known and any(is_one(size) for size in bare.shape)
 
     def visit(node: Node) -> list[str]:
         if isinstance(node, (Ref, Constant)):
@@ -37,15 +40,32 @@ def words(value: Node, program: Program, printer: Printer) -> list[str]:
         if isinstance(node, MatMul):
             return [*inside, *_multiplied(node)]
         if isinstance(node, Hadamard) and any(_is_reciprocal(_spread(o)) for o in node.operands):
-            return [*(word for word in inside if word != "recip"), "quotient"]
+            return [*(word for word in inside if word != "reciprocal"), "quotient"]
         if isinstance(node, Map):
             f = node.function
-            return [*inside, printer.function_name(f) if f.is_free else called(f)]
+            said = "reciprocal" if _is_reciprocal(node) else printer.function_name(f) if f.is_free else called(f)
+            return [*inside, said]
+        if any(isinstance(parameter, StaticMap) for parameter in node.parameters):
+            # What moves entries is called as it is printed.
+            return [*inside, clean(printer.value(node)).partition("(")[0]]
         entry = rule(node)
         return inside if entry.quiet else [*inside, entry.reason or entry.name]
 
-    found = dict.fromkeys(visit(value))
+    found = dict.fromkeys(visit(value)) or [_plain(value)]
     return [word for word in found if f"{word} + bias" not in found]
+
+
+def _plain(value: Node) -> str:
+    """Return a word for an equation in which nothing is done that is worth one elsewhere."""
+    if isinstance(value, Ref):
+        return "copy"
+    if isinstance(value, Constant):
+        return "constant"
+    if _spread(value) is not value:
+        return "repeated"
+    if isinstance(value, Add):
+        return "difference" if any(map(_is_negative, value.operands)) else "sum"
+    return rule(value).reason
 
 
 def _spread(term: Node) -> Node:

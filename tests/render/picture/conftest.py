@@ -44,13 +44,41 @@ Weights_of_first_layer_1: param[hidden_units_of_the_net, features_of_the_inputs]
 Hidden_of_the_first_lay1 = tanh(Weights_of_first_layer_1 @ Inputs_of_the_first_laye)
 loss = sum(Hidden_of_the_first_lay1**2) / m
 """,
-    "learned state": """
+    "first state": """
 H[0]: param[h, m]
 W: param[h, h]
 for t in range(1, T+1):
     X[t]: input[h, m]
     H[t] = tanh(W @ H[t-1] + X[t])
 loss = sum(sum(H[t]**2) for t in range(0, T+1))
+""",
+    "spread state": """
+h0: param[h, 1]
+W: param[h, h]
+H[0] = h0 @ ones(1, m)
+for t in range(1, T+1):
+    X[t]: input[h, m]
+    H[t] = tanh(W @ H[t-1] + X[t])
+loss = sum(sum(H[t]**2) for t in range(0, T+1))
+""",
+    "crowded": """
+v: param[1, 1]
+X1: input[n, m]
+X2: input[n, m]
+X3: input[n, m]
+X4: input[n, m]
+X5: input[n, m]
+X6: input[n, m]
+X7: input[n, m]
+X8: input[n, m]
+X9: input[n, m]
+X10: input[n, m]
+X11: input[n, m]
+X12: input[n, m]
+X13: input[n, m]
+X14: input[n, m]
+Z = X1 + X2 + X3 + X4 + X5 + X6 + X7 + X8 + X9 + X10 + X11 + X12 + X13 + X14
+loss = sum(v * Z)
 """,
     "many reads": """
 X: input[n, m]

@@ -47,7 +47,8 @@ def test_every_read_is_an_edge_or_stands_at_the_side(draw: Any, any_name: str) -
     for v in graph.around:
         read = {ref for ref, _ in reads_of(v.site.equation.value)} if v.site is not None else set()
         assert {ref for reader, ref in seen if reader is v} | set(v.side) == read
-        assert all(program.variables[ref.name].kind in ("param", "const", "input") for ref in v.side)
+        declared = [program.variables[ref.name] for ref in v.side]
+        assert all(var.scalar or var.kind not in ("input", "target") for var in declared)
         assert not {e.ref for e in graph.edges if e.reader is v} & set(v.side)
 
 
@@ -120,6 +121,6 @@ def test_inputs_stand_in_the_loop_that_alone_reads_them(draw: Any) -> None:
 
 
 def test_a_parameter_that_is_a_first_state_is_a_vertex(draw: Any) -> None:
-    graph = draw("learned state").graph
+    graph = draw("first state").graph
     assert vertex(graph, "H[0]").kind == "param"
     assert [ref.label for ref in vertex(graph, "H[t]").side] == ["W"]

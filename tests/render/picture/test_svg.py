@@ -13,7 +13,9 @@ from syrupy.assertion import SnapshotAssertion
 from symbp.language import read_text
 from symbp.networks import network
 from symbp.render.picture import Drawing, picture
-from symbp.render.picture.svg import ASIDE_NAME, GAP, NAME, SMALL, WORD, runs, runs_width
+from symbp.render.picture.svg import (
+    ASIDE_NAME, CARRIED, FAINT, FILL, FILLS, GAP, INK, LINE, NAME, SMALL, WORD, runs, runs_width,
+)
 from symbp.render.picture.widths import width
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -68,6 +70,7 @@ def test_subscripts() -> None:
     assert runs("Z_A₁[t-1]") == [("Z", False), ("A1,t−1", True)]
     assert runs("n[l]×m") == [("n", False), ("l", True), ("×m", False)]
     assert runs("4h×n₀") == [("4h×n", False), ("0", True)]
+    assert runs("X\u0302_N₁") == [("X\u0302", False), ("N1", True)]
     assert runs("Wq[j]") == [("W", False), ("q,j", True)]
 
 
@@ -103,3 +106,22 @@ def test_a_notebook_shows_it() -> None:
 
     shown = symbp.picture(network("xor").text)
     assert shown._repr_svg_().startswith("<svg")
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of a colour (WCAG 2.2)."""
+    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_it_can_be_read_on_white_and_on_black() -> None:
+    for colour in (LINE, CARRIED):
+        assert min(contrast(colour, page) for page in ("#ffffff", "#131416", "#000000")) > 4
+    for ground, _ in (FILL, *FILLS.values()):
+        assert min(contrast(ink, ground) for ink in (INK, FAINT)) > 6
