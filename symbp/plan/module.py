@@ -33,6 +33,7 @@ C = Abilities(tuple(PASSES))
 def module_plans(
     derivation: Derivation, numbers: Mapping[str, Any], abilities: Abilities = C, *, predicted: Sequence[str] = (),
     capacity: Mapping[str, int] | None = None, optimizer: Optimizer = "sgd",
+    clip: bool = False,
 ) -> Entries:
     """Return the plans of a module's functions, lowered to a target's abilities.
 
@@ -42,10 +43,11 @@ def module_plans(
     predicted:  the values that ``predict`` returns.
     capacity:   the largest value of each size that is known at run time only.
     optimizer:  how a training step moves the parameters.
+    clip:       whether it scales the gradients down to a largest norm.
 
     Raises ``PlanError`` where a program cannot be planned.
     """
-    found = entries(derivation, numbers, predicted, optimizer)
+    found = entries(derivation, numbers, predicted, optimizer, clip)
     most = capacity or {}
     limits = {s: most[s.name] for s in derivation.program.sizes if s.is_Symbol and s.name in most}
     plans = {name: replace(plan, capacity=limits) for name, plan in found.plans.items()}

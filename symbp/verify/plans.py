@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from symbp.expr import Function
-from symbp.plan.entries import RATE, Entries
+from symbp.plan.entries import MAX_NORM, RATE, Entries
 from symbp.plan.interpret import Interpreter
 from symbp.plan.ir import Buffer, Plan
 from symbp.verify.evaluate import Array, Numbers, evaluate
@@ -55,13 +56,15 @@ def members(entries: Entries, buffer: Buffer, values: Mapping[str, Any]) -> list
     return found
 
 
-def run(entries: Entries, plan: Plan, values: Mapping[str, Any], rate: float = 0.25) -> dict[str, Array]:
+def run(
+    entries: Entries, plan: Plan, values: Mapping[str, Any], rate: float = 0.25, max_norm: float = math.inf
+) -> dict[str, Array]:
     """Run a plan with the reference interpreter on values of variables."""
     given = {
         n: packed(entries, b, values) for n, b in plan.buffers.items()
         if b.role in ("param", "input", "const") or (plan.name == "backward" and b.role == "value")
     }
-    return Interpreter(plan, given, entrywise, {str(RATE): rate}).run()
+    return Interpreter(plan, given, entrywise, {str(RATE): rate, str(MAX_NORM): max_norm}).run()
 
 
 def plan_error(

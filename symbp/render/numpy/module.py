@@ -44,14 +44,18 @@ class Module:
     tangent:    the forward pass with the tangent of each value.
     parts:      the backward passes of the parts of the loss.
     sizes:      sizes that are given as numbers.
+    clip:       whether a training step scales the gradients down to a largest norm.
     """
 
-    def __init__(self, derivation: Derivation, tangent: Program, parts: Parts, sizes: Mapping[str, int]) -> None:
+    def __init__(
+        self, derivation: Derivation, tangent: Program, parts: Parts, sizes: Mapping[str, int], clip: bool = False
+    ) -> None:
         self.derivation = derivation
         self.tangent = tangent
         self.parts = parts
         self.program = derivation.forward
         self.output = derivation.output
+        self.clip = clip
         self.layout = Layout(self.program, sizes)
         self.kernels = Kernels()
         self.notes = Notes(derivation, tangent, parts.factor)
@@ -395,7 +399,7 @@ class Module:
             self.predict(),
             *self.backward(),
             self.jvp(),
-            training.train_step(self.trained, self.gradients, layout, self.output) if self.trained else None,
+            training.train_step(self.trained, self.gradients, layout, self.output, self.clip) if self.trained else None,
         ]
         return {
             "title": f"{self.program.name}: forward pass, backward pass and training, in NumPy.",
@@ -410,6 +414,7 @@ class Module:
             "params": bool(layout.params),
             "trained": bool(self.trained),
             "output": self.output,
+            "clip": self.clip,
             "arrays": training.arrays(self.trained, "values"),
             "copies": training.copies(self.trained, layout),
             "batches": training.batches(layout),
@@ -461,12 +466,12 @@ class Module:
 
 def module_text(
     derivation: Derivation, tangent: Program, parts: Parts, *, sizes: Mapping[str, int], dtype: str,
-    templates: Path | None, declaration: str,
+    templates: Path | None, declaration: str, clip: bool = False,
 ) -> str:
     """Return the text of the module."""
     if dtype not in DTYPES:
         raise GenerateError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype}")
-    module = Module(derivation, tangent, parts, sizes)
+    module = Module(derivation, tangent, parts, sizes, clip)
     values = module.values_for_template(dtype, declaration, templates)
     text = rendered("numpy", "module.py.jinja", values, templates)
     return text.rstrip("\n") + "\n"

@@ -202,12 +202,12 @@ def _like(field: Field) -> str:
 
 def workspace_text(
     derivation: Derivation, tangent: Program, parts: Parts, *, sizes: Mapping[str, int], dtype: str,
-    templates: Path | None, declaration: str,
+    templates: Path | None, declaration: str, clip: bool = False,
 ) -> str:
     """Return the text of the workspace variant of a module."""
     if dtype not in DTYPES:
         raise GenerateError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype}")
-    module = Module(derivation, tangent, parts, sizes)
+    module = Module(derivation, tangent, parts, sizes, clip)
     values = module.values_for_template(dtype, declaration, templates)
     workspace = Workspace(module)
     functions = values["functions"]
