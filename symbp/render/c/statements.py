@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 
 import sympy as sp
 
-from symbp.expr import Function, Size, is_one
+from symbp.expr import Contraction, Function, Size, is_one
 from symbp.plan.fusion import SHARED, multiplications, slow_axis
+from symbp.plan.letters import Digit, digits
 from symbp.plan.ir import (
     Apply, Buffer, Call, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, Source, View, reads,
     sources, walk, writes,
@@ -570,6 +571,11 @@ class Writer:
             else:
                 flat = f"(({col}) * {self.size(shape[0])} + ({row}))"
                 places = f"{flat} % {rows}", f"{flat} / {rows}"
+        elif kind == "letters":
+            (spec,) = e.parameters
+            assert isinstance(spec, Contraction)
+            rows, cols = digits(spec)
+            places = self._digits(rows, (row, col)), self._digits(cols, (row, col))
         else:
             p, q = sizes[:2]
             places = {
@@ -585,6 +591,16 @@ class Writer:
                 ),
             }[kind]()
         return self._element_at(e.view, *places)
+
+    def _digits(self, side: Sequence[Digit], at: tuple[str, str]) -> str:
+        """Return the text of a place that is made of letters."""
+        parts = []
+        for d in side:
+            text = f"({at[d.axis]})"
+            text += "" if is_one(d.below) else f" / {self.size(d.below)}"
+            text += "" if d.extent is None else f" % {self.size(d.extent)}"
+            parts.append(text if is_one(d.stride) else f"{text} * {self.size(d.stride)}")
+        return " + ".join(parts) or "0u"
 
     def _element_at(self, view: View, row: str, col: str) -> str:
         """Return the text of an entry whose place is computed."""

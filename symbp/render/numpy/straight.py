@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from symbp.expr import Function, Size, expanded, same_size
+from symbp.expr import Contraction, Function, Size, expanded, same_size
 from symbp.plan.arrays import COMPARISONS, MINUS, RECIP, masks, numbers
 from symbp.plan.entries import RATE
+from symbp.plan.letters import axes
 from symbp.plan.ir import (
     ZERO, Apply, Buffer, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, Source, View, puts,
     walk,
@@ -550,6 +551,8 @@ class Straight:
             text = f"{inside}.reshape({shape}{order})"
         elif kind == "diagonal":
             text = f"np.diagonal({inside})[:, np.newaxis]"
+        elif kind == "letters":
+            text = self.lettered(e, inside, shape)
         elif kind == "kron_left":
             text = f"np.repeat(np.repeat({inside}, {texts[0]}, 0), {texts[1]}, 1)"
         elif kind == "kron_right":
@@ -562,6 +565,25 @@ class Straight:
             axes, order = (f"{n}, {m}, {s}, {r}", "1, 3, 0, 2") if back else (f"{m}, {r}, {n}, {s}", "2, 0, 3, 1")
             text = f"{inside}.reshape({axes}).transpose({order}).reshape({shape})"
         return f"{text}.T" if turn else text
+
+
+    def lettered(self, e: Pick, inside: str, shape: str) -> str:
+        """Return the text of a matrix whose letters stand in other places: one axis for each, in the new order."""
+        (spec,) = e.parameters
+        assert isinstance(spec, Contraction)
+        order, kept = axes(spec)
+        own = "".join(spec.operands[0])
+
+        def listed(letters: str) -> str:
+            return ", ".join(self.size(spec.sizes[x], ATOM) if x in own else "1" for x in letters)
+
+        text = f"{inside}.reshape({listed(own)})" if own else inside
+        if order != sorted(order):
+            text += f".transpose({', '.join(map(str, order))})"
+        if set(kept) - set(own):
+            sizes = ", ".join(self.size(spec.sizes[x], ATOM) for x in kept)
+            text = f"np.broadcast_to({text}.reshape({listed(kept)}), ({sizes},))"
+        return f"{text}.reshape({shape})"
 
 
 def _source(kernel: Kernel) -> Source | None:
