@@ -552,7 +552,7 @@ class Straight:
         elif kind == "diagonal":
             text = f"np.diagonal({inside})[:, np.newaxis]"
         elif kind == "letters":
-            text = self.lettered(e, inside, shape)
+            text = f"{self.lettered(e)}.reshape({shape})"
         elif kind == "kron_left":
             text = f"np.repeat(np.repeat({inside}, {texts[0]}, 0), {texts[1]}, 1)"
         elif kind == "kron_right":
@@ -567,23 +567,29 @@ class Straight:
         return f"{text}.T" if turn else text
 
 
-    def lettered(self, e: Pick, inside: str, shape: str) -> str:
-        """Return the text of a matrix whose letters stand in other places: one axis for each, in the new order."""
+    def lettered(self, e: Pick) -> str:
+        """Return a matrix with one axis for each letter, in the order of the result: a view, made once if it may be."""
         (spec,) = e.parameters
         assert isinstance(spec, Contraction)
         order, kept = axes(spec)
         own = "".join(spec.operands[0])
 
         def listed(letters: str) -> str:
-            return ", ".join(self.size(spec.sizes[x], ATOM) if x in own else "1" for x in letters)
+            return ", ".join(self.size(spec.sizes[x], ATOM) if x in own else "1" for x in letters) or "()"
 
-        text = f"{inside}.reshape({listed(own)})" if own else inside
+        text = f"{{}}.reshape({listed(own)})"
         if order != sorted(order):
             text += f".transpose({', '.join(map(str, order))})"
         if set(kept) - set(own):
             sizes = ", ".join(self.size(spec.sizes[x], ATOM) for x in kept)
-            text = f"np.broadcast_to({text}.reshape({listed(kept)}), ({sizes},))"
-        return f"{text}.reshape({shape})"
+            text = f"np.broadcast_to({text}.reshape({listed(kept)}), ({sizes}{',' if len(kept) == 1 else ''}))"
+        buffer = self.plan.buffers[e.view.buffer]
+        member = buffer.whole(*e.view.where)
+        running = {i.index for i in self.loops} | set(buffer.indices)
+        fixed = not any(n.has(i) for n in spec.sizes.values() for i in running)
+        if fixed and e.view == member and not buffer.scalar and buffer.name not in self.numbers:
+            return f"{self.derived(buffer, f'by_{kept}', text)}{self.position(e.view)}"
+        return text.format(self.view(e.view))
 
 
 def _source(kernel: Kernel) -> Source | None:
