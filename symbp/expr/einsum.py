@@ -237,7 +237,8 @@ class _MatrixForm:
         every = dict.fromkeys(letter for f in self.factors for letter in (f.row, f.col) if letter)
         return [letter for letter in every if letter not in self.out]
 
-    def _join(self, a: int, b: int, made: _Factor) -> bool:
+    def _join(self, made: _Factor, a: int, b: int) -> bool:
+        """Put what was made of two factors in the place of the first."""
         self.factors = [made if k == a else f for k, f in enumerate(self.factors) if k != b]
         return True
 
@@ -248,7 +249,7 @@ class _MatrixForm:
             if len(held) == 2 and all(len(self.factors[k].letters) == 1 for k in held):
                 v, w = (self.factors[k] for k in held)
                 node = MatMul(v.along("", letter).node, w.along(letter, "").node)
-                return self._join(*held, _Factor("", "", node))
+                return self._join(_Factor("", "", node), *held)
         return False
 
     def lonely(self) -> bool:
@@ -269,7 +270,7 @@ class _MatrixForm:
                 g = self.factors[b]
                 if f.letters and f.letters == g.letters:
                     node = Hadamard(f.node, g.along(f.row, f.col).node)
-                    return self._join(a, b, _Factor(f.row, f.col, node))
+                    return self._join(_Factor(f.row, f.col, node), a, b)
         return False
 
     def product(self) -> bool:
@@ -280,7 +281,7 @@ class _MatrixForm:
                 f, g = (self.factors[k] for k in held)
                 f = f if f.col == letter else f.turned()
                 g = g if g.row == letter else g.turned()
-                return self._join(*held, _Factor(f.row, g.col, MatMul(f.node, g.node)))
+                return self._join(_Factor(f.row, g.col, MatMul(f.node, g.node)), *held)
         return False
 
     def spread(self) -> bool:
@@ -291,7 +292,7 @@ class _MatrixForm:
                     (letter,) = v.letters
                     vector = v.along(*(letter, "") if letter == A.row else ("", letter)).node
                     node = Hadamard(broadcast(vector, *A.node.shape), A.node)
-                    return self._join(b, a, _Factor(A.row, A.col, node))
+                    return self._join(_Factor(A.row, A.col, node), b, a)
         return False
 
 

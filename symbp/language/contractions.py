@@ -109,7 +109,7 @@ def _sizes(
         if name not in every:
             raise Mistake("O003", f"einsum has no argument `{name}`", did_you_mean(name, every) or f"write {WRITTEN}")
     known: dict[str, sp.Expr] = dict(given)
-    pairs = [(group, size) for side, A in zip(sides, operands, strict=True) for group, size in zip(side, A.shape, strict=True)]
+    pairs = [pair for side, A in zip(sides, operands, strict=True) for pair in zip(side, A.shape, strict=True)]
     while True:
         new = False
         for group, size in pairs:
@@ -117,7 +117,8 @@ def _sizes(
             if len(open_) == 1:
                 rest = sp.cancel(size / sp.Mul(*(known[name] for name in group if name in known)))
                 if sp.denom(rest) != 1:
-                    raise Mistake("S006", f"einsum: {size} cannot be shown to be a multiple of the size of {' '.join(group)}")
+                    names = " ".join(group)
+                    raise Mistake("S006", f"einsum: {size} cannot be shown to be what {names} count together")
                 known[open_[0]], new = expanded(rest), True
         if not new:
             break
@@ -127,7 +128,8 @@ def _sizes(
             raise Mistake("O005", f"einsum: the size of {lacking} is not known", f"say it: `{lacking}=...`")
         wanted = expanded(sp.Mul(*(known[name] for name in group)))
         if not same_size(wanted, size):
-            raise Mistake("S002", f"einsum: the size of {' '.join(group) or 'a side without a name'} is {wanted} and {size}")
+            names = " ".join(group) or "a side without a name"
+            raise Mistake("S002", f"einsum: the size of {names} is {wanted} and {size}")
     return {name: known[name] for name in every}
 
 

@@ -65,7 +65,8 @@ KINDS_OF_PARAMETERS = {
 
 matrix: a matrix expression; value: a matrix or a number; scalar: an exact number, made of sizes too; axis: 0, 1 (or
 -1, -2) or None; flag: True or False; integer: a whole number; order: a quoted word; shape: two sizes; size: a size;
-matrices: a list of matrices; sizes: further arguments by name, each a size; activation: the name of an elementwise function or of softmax.
+matrices: a list of matrices; sizes: further arguments by name, each a size; activation: the name of an elementwise
+function or of softmax.
 """
 
 REQUIRED = object()

@@ -594,7 +594,7 @@ class _Selection:
         return Pick(self.place(node.operands[0]), kind, tuple(self.size(p) for p in rule.args[1:]), self.shape(node))
 
     def _einsum(self, node: Einsum) -> Expr:
-        """Return a contraction: a product of matrices where letters of two factors are summed, else a nest over letters.
+        """Return a contraction: a product of matrices where it is one by letters, else a nest over all letters.
 
         The nest runs over all entries of the result in a column, and along each row over the letters that are summed.
         """
@@ -619,7 +619,7 @@ class _Selection:
         return self._put_together(target, rows, spec)
 
     def _letter_product(self, spec: Contraction, places: Sequence[View]) -> Expr:
-        """Return a contraction of two factors as a product: letters of the first, those that are summed, of the second."""
+        """Return a contraction of two factors as a product, their letters put in order: summed ones inside."""
         first, second = ("".join(x for x in "".join(spec.out) if x in "".join(own)) for own in spec.operands)
         inner = spec.summed
 
@@ -723,8 +723,8 @@ _VISITS: dict[type[Node], Callable[[_Selection, Any], Expr]] = {
     Add: _Selection._add, Scale: _Selection._scale, SMul: _Selection._multiply, Hadamard: _Selection._multiply,
     Transpose: _Selection._transpose, MatMul: _Selection._matmul, Diag: _Selection._diag, DiagOf: _Selection._diagof,
     Slice: _Selection._slice, Embed: _Selection._embed, Reshape: _Selection._reshape, Kron: _Selection._kron,
-    Einsum: _Selection._einsum, Gather: _Selection._gather, Scatter: _Selection._gather, SumOver: _Selection._sum_node, Map: _Selection._map,
-    Where: _Selection._where, Compare: _Selection._compare, Softmax: _Selection._softmax,
+    Einsum: _Selection._einsum, Gather: _Selection._gather, Scatter: _Selection._gather, SumOver: _Selection._sum_node,
+    Map: _Selection._map, Where: _Selection._where, Compare: _Selection._compare, Softmax: _Selection._softmax,
     LogSumExp: _Selection._logsumexp, MaxAxis: _Selection._maximum, ArgmaxMask: _Selection._argmax,
 }
 

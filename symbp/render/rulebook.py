@@ -15,8 +15,8 @@ from sympy.core.symbol import Str
 
 from symbp.calculus import IDENTITIES, Context, Identity, tidy, transpose
 from symbp.expr import (
-    Add, ArgmaxMask, Compare, Contraction, Diag, DiagOf, Einsum, Embed, Function, Gather, Hadamard, Kron, LogSumExp, Map, MatMul, MaxAxis,
-    Node, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, Transpose, Where, add,
+    Add, ArgmaxMask, Compare, Contraction, Diag, DiagOf, Einsum, Embed, Function, Gather, Hadamard, Kron, LogSumExp,
+    Map, MatMul, MaxAxis, Node, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, Transpose, Where, add,
 )
 from symbp.ops import ELEMENTWISE, RULES, Elementwise, Op, slope
 from symbp.render.latex import Latex

@@ -18,9 +18,9 @@ import numpy as np
 import sympy as sp
 
 from symbp.expr import (
-    ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map, Mask,
-    MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, SumOver, Transpose,
-    Where, Zero, evaluate_scalar,
+    ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map,
+    Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, SumOver,
+    Transpose, Where, Zero, evaluate_scalar,
 )
 from symbp.program import Equation, Loop, Program, Statement, Var
 from symbp.verify.scalars import EvaluationError, UnknownOperation, arguments, interpret, kinks, scalar_law

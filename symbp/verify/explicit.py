@@ -20,7 +20,7 @@ from symbp.expr import (
     MatMul, MaxAxis, Node, Ones, Reshape, Scale, Scatter, Slice, SMul, Softmax, Transpose, Where, Zero,
 )
 from symbp.program import Program
-from symbp.verify.evaluate import Runner, mask_pattern, static_source
+from symbp.verify.evaluate import contracted, mask_pattern, Runner, static_source
 from symbp.verify.scalars import UnknownOperation, arguments, scalar_law
 from symbp.verify.witnesses import Finding, measured
 

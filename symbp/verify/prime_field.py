@@ -19,8 +19,9 @@ import numpy as np
 import sympy as sp
 
 from symbp.expr import (
-    ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map, Mask,
-    MatMul, MaxAxis, Node, Ones, Reshape, Scale, Scatter, Slice, SMul, Softmax, Transpose, Where, Zero, evaluate_size,
+    ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map,
+    Mask, MatMul, MaxAxis, Node, Ones, Reshape, Scale, Scatter, Slice, SMul, Softmax, Transpose, Where, Zero,
+    evaluate_size,
 )
 from symbp.program import Program
 from symbp.verify.draws import DISCRETE, draw_matrix, each

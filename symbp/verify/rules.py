@@ -17,8 +17,8 @@ import sympy as sp
 
 from symbp.derivation import Derivation
 from symbp.expr import (
-    AxisNode, Compare, Contraction, Einsum, Embed, Function, Gather, Hadamard, Map, Node, Reshape, Scale, Scatter, Slice, StaticMap,
-    add, size, total,
+    AxisNode, Compare, Contraction, Einsum, Embed, Function, Gather, Hadamard, Map, Node, Reshape, Scale, Scatter,
+    Slice, StaticMap, add, size, total,
 )
 from symbp.program import Equation, Program, Var, check
 from symbp.verify.draws import NoDraw, choose_sizes, draw

@@ -136,7 +136,9 @@ SPOILED_RULES: tuple[SpoiledRule, ...] = (
         "einsum",
         _pull(lambda G, node, k, right: right if k else contract(node.spec.adjoint(0), (G, node.operands[1] ** 2))),
     ),
-    SpoiledRule("einsum: sign of the second factor", "einsum", _pull(lambda G, node, k, right: scaled(1 - 2 * k, right))),
+    SpoiledRule(
+        "einsum: sign of the second factor", "einsum", _pull(lambda G, node, k, right: scaled(1 - 2 * k, right))
+    ),
     SpoiledRule("gather: factor 2", "gather", _pull(lambda G, node, k, right: scaled(2, right))),
     SpoiledRule("scatter: sign flipped", "scatter_add", _pull(lambda G, node, k, right: scaled(-1, right))),
     SpoiledRule(

@@ -574,8 +574,8 @@ class Writer:
         elif kind == "letters":
             (spec,) = e.parameters
             assert isinstance(spec, Contraction)
-            rows, cols = digits(spec)
-            places = self._digits(rows, (row, col)), self._digits(cols, (row, col))
+            down, right = digits(spec)
+            places = self._digits(down, (row, col)), self._digits(right, (row, col))
         else:
             p, q = sizes[:2]
             places = {

@@ -13,8 +13,8 @@ from fractions import Fraction
 import sympy as sp
 
 from symbp.expr import (
-    Add, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Einsum, Embed, Eye, Gather, Hadamard, Kron, LogSumExp, Map, Mask, MatMul,
-    MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, SumOver, Transpose, Where, Zero,
+    Add, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Einsum, Embed, Eye, Gather, Hadamard, Kron, LogSumExp, Map, Mask,
+    MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, SumOver, Transpose, Where, Zero,
 )
 from symbp.verify.normal_form.algebra import Algebra
 from symbp.verify.normal_form.functions import along_axis, applied, comparison, scalar
