@@ -31,7 +31,9 @@ Source = Program | str | Path
 TARGETS = {"numpy": "symbp.render.numpy", "c": "symbp.render.c"}
 """The module that writes each target."""
 
-OPTIONS: Mapping[str, tuple[str, ...]] = {"numpy": ("workspace",), "c": ("memory", "optimizer", "largest")}
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "numpy": ("workspace", "clip"), "c": ("memory", "optimizer", "largest", "clip"),
+}
 """What can be chosen for some targets only."""
 
 CHECKED = ("c",)
@@ -89,6 +91,7 @@ def generate(
     optimizer: Optimizer | None = None,
     largest: Mapping[str, int] | None = None,
     workspace: bool = False,
+    clip: bool = False,
 ) -> Files:
     """Generate a standalone module that trains, as ``{file name: text}``.
 
@@ -104,6 +107,7 @@ def generate(
     optimizer: C: ``sgd`` (by default), ``momentum`` or ``adam``: how a training step moves the parameters.
     largest:   C: sizes that are known at run time only, with their largest value, e.g. ``{"m": 32}``.
     workspace: NumPy: whether the arrays of a training step are made once and filled again in each step.
+    clip:      whether a training step takes a largest norm of all gradients together, to which it scales them down.
 
     Raises ``KeyError`` for an unknown target, ``GenerateError`` where a derivation cannot be written as a module,
     ``OptionError`` for what the target does not have, ``SizeError`` for sizes that do not fit,
@@ -111,7 +115,9 @@ def generate(
     """
     if target not in TARGETS:
         raise KeyError(target)
-    given = {"memory": memory, "optimizer": optimizer, "largest": dict(largest or {}), "workspace": workspace}
+    given = {
+        "memory": memory, "optimizer": optimizer, "largest": dict(largest or {}), "workspace": workspace, "clip": clip,
+    }
     options: dict[str, Any] = {option: value for option, value in given.items() if value}
     for option in options:
         if option not in OPTIONS[target]:

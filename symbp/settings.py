@@ -88,6 +88,7 @@ class GenerateSettings(Settings):
     optimizer: how a training step moves the parameters.
     largest:   sizes that are known at run time only, with their largest value.
     workspace: NumPy: whether the arrays of a training step are made once.
+    clip:      whether a training step scales gradients down to a largest norm.
     """
 
     name: Name = "network"
@@ -100,6 +101,7 @@ class GenerateSettings(Settings):
     optimizer: Optimizer | None = None
     largest: Annotated[dict[str, PositiveInt], BeforeValidator(_sizes)] = {}
     workspace: bool = False
+    clip: bool = False
 
 
 class PlanSettings(Settings):

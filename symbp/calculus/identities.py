@@ -25,6 +25,7 @@ from symbp.expr import (
     Constant,
     Diag,
     DiagOf,
+    Einsum,
     Embed,
     Eye,
     Function,
@@ -47,6 +48,7 @@ from symbp.expr import (
     Where,
     Zero,
     add,
+    contract,
     expanded,
     had,
     is_one,
@@ -468,6 +470,18 @@ def term_key(node: Node) -> object:
     if isinstance(node, Hadamard):
         return ("hadamard", frozenset((f, node.operands.count(f)) for f in node.operands))
     return node
+
+
+@identity(
+    "einsum in matrix form",
+    "contract",
+    Einsum,
+    says="ij,jk->ik -> A B; coefficients and transposes out of an einsum",
+)
+def _einsum(node: Node, context: Context) -> Node | None:
+    assert isinstance(node, Einsum)
+    found = contract(node.spec, node.operands)
+    return None if found is node else found
 
 
 @identity("like terms", "contract", Add, says="A + 2A -> 3A; c(A + B) + D -> cA + cB + D", detail=True)

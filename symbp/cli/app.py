@@ -148,7 +148,7 @@ def generate(
     file: opt.File, output: opt.Folder, target: opt.Target = "numpy", name: opt.Name = None, size: opt.Size = None,
     function: opt.Function = None, dtype: opt.Dtype = "float64", templates: opt.Templates = None,
     memory: opt.Memory = None, optimizer: opt.Optimizer = None, largest: opt.Largest = None,
-    workspace: opt.Workspace = False,
+    workspace: opt.Workspace = False, clip: opt.Clip = False,
     samples: opt.Samples = None, weights: opt.Weights = None, wrt: opt.Wrt = None, check: opt.Check = False,
     as_json: opt.Json = False, quiet: opt.Quiet = False,
 ) -> None:
@@ -162,7 +162,7 @@ def generate(
         settings = GenerateSettings.model_validate({
             "name": name or _module_name(file), "target": target, "sizes": size or [], "dtype": dtype,
             "templates": templates, "functions": function or [], "memory": memory, "optimizer": optimizer,
-            "largest": largest or [], "workspace": workspace,
+            "largest": largest or [], "workspace": workspace, "clip": clip,
         })
         _, text, program = _declared(file)
         deriving.need_number(program)

@@ -73,6 +73,7 @@ def module(found: Derivation, settings: GenerateSettings, declaration: str) -> F
         found, settings.target, name=settings.name, sizes=settings.sizes, dtype=settings.dtype,
         templates=settings.templates, declaration=declaration, functions=settings.functions, memory=settings.memory,
         optimizer=settings.optimizer, largest=settings.largest, workspace=settings.workspace,
+        clip=settings.clip,
     )
 
 

@@ -48,6 +48,7 @@ Largest = Annotated[
 Function = Annotated[list[str] | None, Option("--function", metavar="f=tanh", help="A function left open; repeat it.")]
 Dtype = Annotated[choices.Dtype, Option("--dtype", help="The type of its numbers.")]
 Workspace = Annotated[bool, Option("--workspace", help="NumPy: the arrays of a training step are made once.")]
+Clip = Annotated[bool, Option("--clip", help="A training step scales gradients down to a largest norm.")]
 Check = Annotated[bool, Option("--check", help="Write nothing; exit 1 if the files are not current.")]
 
 Draws = Annotated[int, Option("--draws", min=1, max=100, help="Draws of sizes and values.")]

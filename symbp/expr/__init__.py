@@ -2,6 +2,7 @@
 
 from symbp.expr.boxes import Bounds, Box, Interval, affine, at_most, least, uncovered
 from symbp.expr.display import Displayed
+from symbp.expr.einsum import Contraction, Einsum, Sides, contract
 from symbp.expr.nodes import (
     MASK_KINDS,
     RECIPROCAL,

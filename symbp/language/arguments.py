@@ -71,6 +71,8 @@ class Arguments(Terms):
             if not listed:
                 raise self.fail(call, "O003", f"{name} wants at least one matrix")
             return [self.as_matrix(v, n, what) for v, n in zip(self.values(listed), listed, strict=True)]
+        if kind == "sizes":
+            return {key: self.shapes.size(node) for key, node in given.items()}
         if kind == "matrix":
             return self.matrix(given, what)
         if kind == "value":

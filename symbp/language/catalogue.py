@@ -58,6 +58,7 @@ from symbp.language.arithmetic import (
     split_coefficient,
     to_power,
 )
+from symbp.language.contractions import WRITTEN, contraction
 from symbp.language.diagnostics import Mistake
 from symbp.language.operations import OPERATIONS, Call, Operation, Parameter, operation
 from symbp.language.scalars import Value, apply_scalar
@@ -305,6 +306,18 @@ def kron(call: Call, A: Node, B: Node) -> Node:
 @operation("transpose(A)", "A.T", method=True)
 def transpose(call: Call, A: Node) -> Node:
     return T(A)
+
+
+@operation(
+    "einsum(spec, *arrays, **sizes)",
+    "a contraction such as 'ij,jk->ik'; names in brackets count one side together: '(b k) i, k (i j) -> (b k) j'",
+)
+def einsum(call: Call, spec: object, arrays: list[Node], sizes: dict[str, sp.Expr]) -> Node:
+    if not isinstance(spec, str):
+        raise Mistake("O005", f"einsum: the first argument is a text in quotes, not {spec}", f"write {WRITTEN}")
+    if not arrays:
+        raise Mistake("O003", "einsum wants at least one matrix", f"write {WRITTEN}")
+    return contraction(spec, arrays, sizes)
 
 
 # -- reductions: each keeps its axis

@@ -71,7 +71,9 @@ def bind_values(
     rest = list(given)
     bound: dict[str, Any] = {}
     for parameter in parameters:
-        if parameter.many:
+        if parameter.named:
+            bound[parameter.name], named = {key: exact(value) for key, value in named.items()}, {}
+        elif parameter.many:
             bound[parameter.name], rest = convert(parameter, rest), []
         elif rest:
             bound[parameter.name] = convert(parameter, rest.pop(0))

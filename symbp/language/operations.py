@@ -61,12 +61,15 @@ KINDS_OF_PARAMETERS = {
     "bias": "order",
     "kind": "order",
     "weights": "matrices",
+    "spec": "order",
+    "sizes": "sizes",
 }
 """The kind of argument by the name of its parameter.
 
 matrix: a matrix expression; value: a matrix or a number; scalar: an exact number, made of sizes too; axis: 0, 1 (or
 -1, -2) or None; flag: True or False; integer: a whole number; order: a quoted word; shape: two sizes; size: a size;
-matrices: a list of matrices; activation: the name of an elementwise function or of softmax.
+matrices: a list of matrices; sizes: further arguments by name, each a size; activation: the name of an elementwise
+function or of softmax.
 """
 
 REQUIRED = object()
@@ -74,16 +77,17 @@ REQUIRED = object()
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of an operation; ``many`` takes all remaining positional arguments."""
+    """One parameter of an operation; ``many`` takes all remaining positional arguments, ``named`` those by name."""
 
     name: str
     kind: str
     default: object = REQUIRED
     many: bool = False
+    named: bool = False
 
     def __str__(self) -> str:
         default = "" if self.default is REQUIRED else f"={self.default}"
-        return f"{'*' if self.many else ''}{self.name}{default}"
+        return f"{'**' if self.named else '*' if self.many else ''}{self.name}{default}"
 
 
 @dataclass(frozen=True)
@@ -139,14 +143,15 @@ def parse_signature(signature: str) -> tuple[Parameter, ...]:
     found = []
     for part in filter(None, (p.strip() for p in match.group(1).split(","))):
         name, _, default = part.partition("=")
-        many = name.startswith("*")
+        named = name.startswith("**")
+        many = name.startswith("*") and not named
         name = name.lstrip("*")
         value: object = REQUIRED
         if default:
             value = (
                 ast.literal_eval(default) if default in ("None", "True", "False", "0", "1") else default.strip("'\"")
             )
-        found.append(Parameter(name, KINDS_OF_PARAMETERS[name], value, many))
+        found.append(Parameter(name, KINDS_OF_PARAMETERS[name], value, many, named))
     return tuple(found)
 
 
@@ -172,7 +177,7 @@ LATER: dict[str, str] = {
         "the linear algebra of a later version": """inv pinv det slogdet logdet logabsdet solve lstsq cholesky chol eig
             eigh eigvals eigvalsh svd qr lu expm sqrtm logm sylvester solve_sylvester matrix_power cond matrix_rank
             solve_triangular null_space multi_dot""",
-        "the tensor operations of a later version": "einsum tensordot matvec vecmat stack block tile repeat roll flip "
+        "the tensor operations of a later version": "tensordot matvec vecmat stack block tile repeat roll flip "
         "pad swapaxes moveaxis expand_dims squeeze broadcast_to split array_split",
         "the gathers of a later version": """take gather scatter scatter_add take_along_axis embedding choose compress
             select one_hot""",
@@ -242,8 +247,11 @@ def bind(name: str, parameters: tuple[Parameter, ...], node: ast.Call, first: tu
         raise Mistake("O003", f"{name}: arguments are written out, without `*`")
     bound: dict[str, Any] = {}
     rest = list(given)
+    others: dict[str, Any] | None = None
     for parameter in parameters:
-        if parameter.many:
+        if parameter.named:
+            others = bound[parameter.name] = {}
+        elif parameter.many:
             bound[parameter.name] = rest
             rest = []
         elif rest:
@@ -259,6 +267,9 @@ def bind(name: str, parameters: tuple[Parameter, ...], node: ast.Call, first: tu
         raise Mistake("O003", f"{name} has too many arguments", f"it is written `{signature}`")
     for keyword in node.keywords:
         assert keyword.arg is not None
+        if others is not None and keyword.arg not in names:
+            others[keyword.arg] = keyword.value
+            continue
         if keyword.arg not in names:
             raise Mistake(
                 "O003",

@@ -8,6 +8,7 @@ from symbp.expr import (
     Add,
     Diag,
     DiagOf,
+    Einsum,
     Embed,
     Gather,
     Hadamard,
@@ -24,6 +25,7 @@ from symbp.expr import (
     Transpose,
     Where,
     Zero,
+    contract,
     had,
     matmul,
     scaled,
@@ -80,6 +82,12 @@ def _pull_kron(G: Node, node: Node, k: int) -> Node:
     if k == 0:
         return Reshape(matmul(blocks, _column(B)), m, n, "F")
     return Reshape(matmul(T(blocks), _column(A)), p, q, "F")
+
+
+def _pull_einsum(G: Node, node: Node, k: int) -> Node:
+    # The same contraction, the factor and the result in each other's place.
+    assert isinstance(node, Einsum)
+    return contract(node.spec.adjoint(k), (*node.operands[:k], G, *node.operands[k + 1 :]))
 
 
 def _d_add(node: Node, Y: Node, dA: Sequence[Node | None]) -> Node | None:
@@ -209,6 +217,17 @@ kron = linear(
     pull=_pull_kron,
     reason="Kronecker product",
     source="Van Loan & Pitsianis 1993",
+)
+einsum = linear(
+    "einsum",
+    Einsum,
+    "\\operatorname{{einsum}}({A}, {B})",
+    "(m,n),(n,p)->(m,p)",
+    pull=_pull_einsum,
+    batch="own",
+    turned=lambda node: contract(node.parameters[0].turned, node.operands),
+    reason="contraction",
+    source="F1.12",
 )
 gather = linear(
     "gather",

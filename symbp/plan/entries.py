@@ -9,17 +9,20 @@ from typing import Any, Literal
 import sympy as sp
 
 from symbp.derivation import Derivation
-from symbp.expr import Function, Zero, add, refs, scaled
+from symbp.expr import Function, Zero, add, is_one, refs, scaled
 from symbp.plan.fields import Fields, Sizes
 from symbp.plan.ir import (
-    Apply, Buffer, Expr, Kernel, Loop, Nest, Number, Plan, Put, Read, Role, Source, View, product, total,
+    ONE, ZERO, Apply, Buffer, Expr, Kernel, Loop, Nest, Number, Plan, Put, Read, Role, Source, View, product, total,
 )
 from symbp.plan.selection import select
 from symbp.program import Loop as ProgramLoop
-from symbp.program import Equation, Program, Running, Statement, Var
+from symbp.program import Equation, Program, Running, Statement, Var, fresh_name
 
 RATE = sp.Symbol("rate", positive=True)
 """The learning rate of a training step, which its caller gives."""
+
+MAX_NORM = sp.Symbol("max_norm", positive=True)
+"""The largest norm of all gradients together that a training step lets pass, which its caller gives."""
 
 Optimizer = Literal["sgd", "momentum", "adam"]
 
@@ -51,7 +54,7 @@ class Entries:
 
 def entries(
     derivation: Derivation, numbers: Mapping[str, Any] | None = None, predicted: Sequence[str] = (),
-    optimizer: Optimizer = "sgd", inference: Derivation | None = None,
+    optimizer: Optimizer = "sgd", inference: Derivation | None = None, clip: bool = False,
 ) -> Entries:
     """Return the first plans of a module's functions.
 
@@ -60,6 +63,7 @@ def entries(
     predicted:  the values that ``predict`` returns.
     optimizer:  how a training step moves the parameters.
     inference:  the network that predicts, if it is not the one that is trained.
+    clip:       whether it scales the gradients down to a largest norm.
 
     Raises ``PlanError`` where a program cannot be planned.
     """
@@ -82,7 +86,7 @@ def entries(
     plans["loss_and_gradients"] = select("loss_and_gradients", program, both, [output, *bars.values()], fields)
     whole = plans["loss_and_gradients"]
     pairs = _pairs(derivation, fields, whole)
-    plans["train_step"] = _with_update(whole, derivation, fields, pairs, optimizer)
+    plans["train_step"] = _with_update(whole, derivation, fields, pairs, optimizer, clip)
     if program.running:
         plans["train_step"] = _moving(plans["train_step"], program, fields)
         held = {n: plans["forward"].buffers[n] for n in plans["forward"].outputs}
@@ -128,12 +132,15 @@ def _pairs(derivation: Derivation, fields: Fields, plan: Plan) -> dict[str, str]
 
 
 def _with_update(
-    whole: Plan, derivation: Derivation, fields: Fields, pairs: Mapping[str, str], optimizer: Optimizer
+    whole: Plan, derivation: Derivation, fields: Fields, pairs: Mapping[str, str], optimizer: Optimizer, clip: bool
 ) -> Plan:
     """Return the plan with a step of the optimizer behind it, for each parameter."""
     declared = {b.name: b for f in fields.declared for b in f.buffers.values()}
     updates: list[Kernel] = []
     changed: list[Buffer] = []
+    squares: list[Kernel] = []
+    taken = {*whole.buffers, *fields.program.variables}
+    norm, shrink = (Buffer(fresh_name(word, taken), sp.S.One, sp.S.One) for word in ("norm", "shrink"))
     for name, bar in pairs.items():
         buffer, gradient = declared[name], whole.buffers[bar]
         if buffer.role != "param":
@@ -144,9 +151,17 @@ def _with_update(
             replace(buffer, name=f"{name}_{word}", role="moment", of=name) for word in MOMENTS[optimizer]
         ]
         changed += [buffer, *moments]
-        puts = _moved(optimizer, target, Read(gradient.whole(*where)), moments)
-        updates += [_for_each_member(buffer, Nest((put,))) for put in puts]
+        slope: Expr = Read(gradient.whole(*where))
+        if clip:
+            sides = tuple(axis for axis, side in enumerate(target.shape) if not is_one(side))
+            square = Put(norm.whole(), product(slope, slope), over=sides, accumulate=True)
+            squares.append(_for_each_member(buffer, Nest((square,))))
+            slope = product(Read(shrink.whole()), slope)
+        updates += [_for_each_member(buffer, Nest((put,))) for put in _moved(optimizer, target, slope, moments)]
     outputs = (derivation.output, *(b.name for b in changed))
+    if squares:
+        updates = [Nest((Put(norm.whole(), ZERO),)), *squares, *_shrunk(norm, shrink), *updates]
+        changed += [norm, shrink]
     plan = Plan("train_step", whole.buffers, (*whole.body, *updates), outputs, whole.history)
     return plan.with_buffers(*changed)
 
@@ -182,6 +197,14 @@ def _update_of(running: Running, state: Var, variables: Mapping[str, Var]) -> Eq
     """Return how a state moves, as an equation to be read: the state on its right side is the old one."""
     old, new = state(*state.indices), variables[running.statistic](*state.indices)
     return Equation(old, add(scaled(1 - running.momentum, old), scaled(running.momentum, new)))
+def _shrunk(norm: Buffer, shrink: Buffer) -> list[Kernel]:
+    """Return what makes of a sum of squares its root, and the factor at most 1 that brings it down to the largest."""
+    root, most = Read(norm.whole()), Number(MAX_NORM)
+    factor = product(most, Apply(Function("recip"), (root,)))
+    return [
+        Nest((Put(norm.whole(), Apply(Function("sqrt"), (root,))),)),
+        Nest((Put(shrink.whole(), Apply("where", (Apply(">", (root, most)), factor, ONE))),)),
+    ]
 
 
 MOMENTS: dict[Optimizer, tuple[str, ...]] = {"sgd": (), "momentum": ("mean",), "adam": ("mean", "square")}

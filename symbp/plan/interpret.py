@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
-from symbp.expr import Function
+from symbp.expr import Contraction, Function
 from symbp.plan.fields import PlanError
 from symbp.plan.fusion import slow_axis
+from symbp.plan.letters import Digit, digits
 from symbp.plan.ir import (
     Apply, Buffer, Call, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, View,
 )
@@ -264,6 +265,7 @@ class Interpreter:
         places: dict[str, Callable[[], tuple[Array, Array]]] = {
             "diagonal": lambda: (i, i),
             "reshape": lambda: _reshaped(i, j, shape, source.shape, str(e.parameters[0])),
+            "letters": lambda: self._lettered(e, i, j, at),
             "kron_left": lambda: (i // sizes[0], j // sizes[1]),
             "kron_right": lambda: (i % sizes[0], j % sizes[1]),
             "kron_blocks": lambda: (i % sizes[0] * sizes[2] + j % sizes[2], i // sizes[0] * sizes[3] + j // sizes[2]),
@@ -273,6 +275,22 @@ class Interpreter:
         }
         out = source[places[kind]()]
         return out.T if back else out
+
+
+    def _lettered(self, e: Pick, i: Array, j: Array, at: dict[sp.Symbol, int]) -> tuple[Array, Array]:
+        (spec,) = e.parameters
+        assert isinstance(spec, Contraction)
+
+        def place(side: Sequence[Digit]) -> Array:
+            found = np.zeros_like(i)
+            for d in side:
+                digit = (i, j)[d.axis] // self._int(d.below, at)
+                digit = digit if d.extent is None else digit % self._int(d.extent, at)
+                found = found + digit * self._int(d.stride, at)
+            return found
+
+        rows, cols = digits(spec)
+        return place(rows), place(cols)
 
 
 def _reshaped(i: Array, j: Array, shape: tuple[int, ...], source: tuple[int, ...], order: str) -> tuple[Array, Array]:

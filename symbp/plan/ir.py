@@ -163,7 +163,8 @@ class Pick:
     """Entries of a view taken from other places: entry (i, j) is entry ``place(i, j)`` of the view.
 
     kind: ``reshape`` (C or F order in ``parameters``), ``diagonal``, ``kron_left``, ``kron_right``, ``kron_blocks``,
-          ``kron_blocks_back``; with the sizes that it needs as parameters.
+          ``kron_blocks_back``; with the sizes that it needs as parameters; ``letters``, with the contraction that
+          says which letters count which sides.
     """
 
     view: View

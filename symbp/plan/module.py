@@ -33,6 +33,7 @@ C = Abilities(tuple(PASSES))
 def module_plans(
     derivation: Derivation, numbers: Mapping[str, Any], abilities: Abilities = C, *, predicted: Sequence[str] = (),
     capacity: Mapping[str, int] | None = None, optimizer: Optimizer = "sgd", inference: Derivation | None = None,
+    clip: bool = False,
 ) -> Entries:
     """Return the plans of a module's functions, lowered to a target's abilities.
 
@@ -43,10 +44,11 @@ def module_plans(
     capacity:   the largest value of each size that is known at run time only.
     optimizer:  how a training step moves the parameters.
     inference:  the network that predicts, if it is not the one that is trained.
+    clip:       whether it scales the gradients down to a largest norm.
 
     Raises ``PlanError`` where a program cannot be planned.
     """
-    found = entries(derivation, numbers, predicted, optimizer, inference)
+    found = entries(derivation, numbers, predicted, optimizer, inference, clip)
     most = capacity or {}
     limits = {s: most[s.name] for s in derivation.program.sizes if s.is_Symbol and s.name in most}
     plans = {name: replace(plan, capacity=limits) for name, plan in found.plans.items()}

@@ -14,10 +14,9 @@ from typing import Any
 import sympy as sp
 
 from symbp.expr import (
-    Add, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map,
-    Mask,
-    MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, SizeMember, Slice, SMul, Softmax, StaticMap, SumOver,
-    Transpose, Where, Zero, is_one, refs, same_size, walk,
+    Add, ArgmaxMask, AxisNode, Compare, Contraction, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard, Kron,
+    LogSumExp, Map, Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Sides, SizeMember, Slice, SMul,
+    Softmax, StaticMap, SumOver, Transpose, Where, Zero, is_one, refs, same_size, walk,
 )
 from symbp.ops import ELEMENTWISE, slope
 from symbp.plan.fields import Field, Fields, PlanError, Sizes
@@ -52,6 +51,12 @@ def select(
     for output in outputs:
         wanted += selection.whole_buffers(output)
     return Plan(name, selection.buffers, tuple(selection.kernels), tuple(wanted), ("selection",)).used()
+
+
+def _is_product(spec: Contraction) -> bool:
+    """Tell whether each letter of a contraction of two factors is that of one of them, or summed and that of both."""
+    a, b = (set("".join(sides)) for sides in spec.operands)
+    return a & b == set(spec.summed) and a ^ b == set("".join(spec.out))
 
 
 @dataclass
@@ -588,6 +593,59 @@ class _Selection:
         kind = "kron_blocks" if isinstance(node, Gather) else "kron_blocks_back"
         return Pick(self.place(node.operands[0]), kind, tuple(self.size(p) for p in rule.args[1:]), self.shape(node))
 
+    def _einsum(self, node: Einsum) -> Expr:
+        """Return a contraction: a product of matrices where it is one by letters, else a nest over all letters.
+
+        The nest runs over all entries of the result in a column, and along each row over the letters that are summed.
+        """
+        spec = node.spec
+        spec = Contraction.of(spec.operands, spec.out, {x: self.size(n) for x, n in spec.sizes.items()})
+        places = [self.place(A) for A in node.operands]
+        kept, summed = "".join(spec.out), spec.summed
+        if len(places) == 2 and summed and _is_product(spec):
+            return self._letter_product(spec, places)
+
+        def picked(view: View, sides: Sides, out: Sides) -> Expr:
+            return Pick(view, "letters", (Contraction.of([sides], out, spec.sizes),), spec.shape(out))
+
+        flat = (kept, summed) if summed else spec.out
+        pairs = zip(places, spec.operands, strict=True)
+        value = product(*(picked(view, sides, flat) for view, sides in pairs))
+        if not summed:
+            return value
+        rows, terms = spec.shape(flat)
+        target = self.temporary(rows, sp.S.One)
+        self.put(target, value, () if is_one(terms) else (1,))
+        return self._put_together(target, rows, spec)
+
+    def _letter_product(self, spec: Contraction, places: Sequence[View]) -> Expr:
+        """Return a contraction of two factors as a product, their letters put in order: summed ones inside."""
+        first, second = ("".join(x for x in "".join(spec.out) if x in "".join(own)) for own in spec.operands)
+        inner = spec.summed
+
+        def placed(view: View, sides: Sides, wanted: Sides) -> View:
+            if sides == wanted:
+                return view
+            target = self.temporary(*spec.shape(wanted))
+            only = Contraction.of([sides], wanted, spec.sizes)
+            self.put(target, Pick(view, "letters", (only,), spec.shape(wanted)))
+            return target
+
+        left = placed(places[0], spec.operands[0], (first, inner))
+        right = placed(places[1], spec.operands[1], (inner, second))
+        made = self.temporary(left.rows, right.cols)
+        self.emit(Gemm(made, left, right, source=self.source))
+        if (first, second) == spec.out:
+            return Read(made)
+        return Pick(made, "letters", (Contraction.of([(first, second)], spec.out, spec.sizes),), spec.shape(spec.out))
+
+    def _put_together(self, column: View, rows: sp.Expr, spec: Contraction) -> Expr:
+        """Return a column with the entries of the result, row by row, in its shape."""
+        shape = spec.shape(spec.out)
+        if is_one(shape[1]):
+            return Read(column)
+        return Pick(column, "reshape", (sp.core.symbol.Str("C"), rows, sp.S.One), shape)
+
     def _sum_node(self, node: SumOver) -> Expr:
         target = self._result(node)
         before, self.spare = self.spare, None
@@ -665,8 +723,8 @@ _VISITS: dict[type[Node], Callable[[_Selection, Any], Expr]] = {
     Add: _Selection._add, Scale: _Selection._scale, SMul: _Selection._multiply, Hadamard: _Selection._multiply,
     Transpose: _Selection._transpose, MatMul: _Selection._matmul, Diag: _Selection._diag, DiagOf: _Selection._diagof,
     Slice: _Selection._slice, Embed: _Selection._embed, Reshape: _Selection._reshape, Kron: _Selection._kron,
-    Gather: _Selection._gather, Scatter: _Selection._gather, SumOver: _Selection._sum_node, Map: _Selection._map,
-    Where: _Selection._where, Compare: _Selection._compare, Softmax: _Selection._softmax,
+    Einsum: _Selection._einsum, Gather: _Selection._gather, Scatter: _Selection._gather, SumOver: _Selection._sum_node,
+    Map: _Selection._map, Where: _Selection._where, Compare: _Selection._compare, Softmax: _Selection._softmax,
     LogSumExp: _Selection._logsumexp, MaxAxis: _Selection._maximum, ArgmaxMask: _Selection._argmax,
 }
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import sympy as sp
 
-from symbp.expr import Function, Mask, Node, Ones, Scale, SumOver, Where
+from symbp.expr import Function, Mask, Node, Ones, Scale, Sides, SumOver, Where
 from symbp.ops import ELEMENTWISE, RULES
 from symbp.render.names import Level, Names, Piece, spelling
 from symbp.render.printer import HADAMARD_MARK, SUM_MARK, Printer, clean
@@ -74,6 +74,17 @@ class Latex(Printer):
     def sum_sign(self, node: SumOver) -> str:
         lo, hi = (self.size(e) for e in node.ends)
         return f"\\sum_{{{self.size(node.bound)}={lo}}}^{{{hi}}} "
+
+    def letter_sum(self, letters: str) -> str:
+        return f"\\sum_{{{letters}}} "
+
+    def indexed(self, base: str, sides: Sides) -> str:
+        inside = ",".join(s for s in sides if s)
+        if base.startswith("["):
+            base = f"\\bigl{base[:-1]}\\bigr]"
+        elif "_" in base:
+            base = f"[{base}]"
+        return f"{base}_{{{inside}}}" if inside else base
 
     def block(self, base: str, ranges: Sequence[str]) -> str:
         # A colon between sizes is no relation: braces take its space away.

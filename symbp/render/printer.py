@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 import sympy as sp
 
 from symbp.expr import (
-    Add, AxisNode, Compare, Constant, Embed, Eye, Function, Hadamard, Map, Mask, MatMul, Node, Ones, Ref,
-    Scale, SizeMember, Slice, SMul, SumOver, Transpose, Where, Zero, is_one, same_size,
+    Add, AxisNode, Compare, Constant, Einsum, Embed, Eye, Function, Hadamard, Map, Mask, MatMul, Node, Ones, Ref,
+    Scale, Sides, SizeMember, Slice, SMul, SumOver, Transpose, Where, Zero, is_one, same_size,
 )
 from symbp.ops import slope
 from symbp.render.names import Level, Names, Piece, scalar
@@ -367,6 +367,23 @@ class Printer:
         """Return a base with the sign of the transpose."""
         raise NotImplementedError
 
+    def einsum(self, node: Einsum) -> Piece:
+        """Return a contraction in index notation, with the letters of the result behind it."""
+        spec = node.spec
+        sides = zip(node.operands, spec.operands, strict=True)
+        factors = [self.indexed(self.within(A, "base"), own) for A, own in sides]
+        summed = self.letter_sum(spec.summed) if spec.summed else ""
+        inside = summed + self.PRODUCT.join(factors)
+        return Piece(self.indexed(f"[{inside}]", spec.out), Level.ATOM)
+
+    def indexed(self, base: str, sides: Sides) -> str:
+        """Return a matrix with the letters of its rows and columns."""
+        raise NotImplementedError
+
+    def letter_sum(self, letters: str) -> str:
+        """Return the sign of a sum over letters."""
+        raise NotImplementedError
+
     # -- the rest ----------------------------------------------------------------------------------------------
     def sum_over(self, node: SumOver) -> Piece:
         return Piece(self.sum_sign(node) + self.within(node.operands[0], "summand"), Level.HADAMARD)
@@ -536,5 +553,5 @@ _METHODS: dict[type[Node], Callable[[Any, Any], Piece]] = {
     Scale: lambda p, n: p.scale(n), SMul: lambda p, n: p.smul(n), MatMul: lambda p, n: p.matmul(n),
     Hadamard: lambda p, n: p.hadamard(n), Transpose: lambda p, n: p.transpose(n), SumOver: lambda p, n: p.sum_over(n),
     Slice: lambda p, n: p.slice(n), Where: lambda p, n: p.where(n), Compare: lambda p, n: p.compare(n),
-    Map: lambda p, n: p.map(n), Embed: lambda p, n: p.embed(n),
+    Map: lambda p, n: p.map(n), Einsum: lambda p, n: p.einsum(n), Embed: lambda p, n: p.embed(n),
 }  # fmt: skip

@@ -15,8 +15,8 @@ from sympy.core.symbol import Str
 
 from symbp.calculus import IDENTITIES, Context, Identity, tidy, transpose
 from symbp.expr import (
-    Add, ArgmaxMask, Compare, Diag, DiagOf, Embed, Function, Gather, Hadamard, Kron, LogSumExp, Map, MatMul, MaxAxis,
-    Node, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, Transpose, Where, add,
+    Add, ArgmaxMask, Compare, Contraction, Diag, DiagOf, Einsum, Embed, Function, Gather, Hadamard, Kron, LogSumExp,
+    Map, MatMul, MaxAxis, Node, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, Transpose, Where, add,
 )
 from symbp.ops import ELEMENTWISE, RULES, Elementwise, Op, slope
 from symbp.render.latex import Latex
@@ -81,6 +81,7 @@ def specimens() -> Mapping[str, Node]:
         "embed": Embed(A, 0, 0, m, n),
         "reshape": Reshape(A, 1, r * c, "F"),
         "kron": Kron(Ref("A", m, n), Ref("B", p, q)),
+        "einsum": Einsum(Ref("A", m * n, p), Ref("B", m, p * q), Contraction("bk|i,b|ij->bk|j", m, n, p, q)),
         "gather": Gather(Ref("A", m * p, n * q), m * n, p * q, blocks),
         "scatter_add": Scatter(Ref("A", m * n, p * q), m * p, n * q, blocks),
         "map": Map(A, Function("f", (), (0,), Str("free"))),

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import sympy as sp
 
-from symbp.expr import Function, Map, MatMul, Node, Ones, SumOver, matmul
+from symbp.expr import Function, Map, MatMul, Node, Ones, Sides, SumOver, matmul
 from symbp.ops import ELEMENTWISE, RULES
 from symbp.render.names import Level, Names, Piece
 from symbp.render.notation import Notation
@@ -110,6 +110,13 @@ class Ascii(Printer):
     def sum_sign(self, node: SumOver) -> str:
         lo, hi = (self._end(e) for e in node.ends)
         return f"{self.SIGMA}({self.size(node.bound)}={lo}..{hi}) "
+
+    def letter_sum(self, letters: str) -> str:
+        return f"{self.SIGMA}({','.join(letters)}) "
+
+    def indexed(self, base: str, sides: Sides) -> str:
+        inside = ",".join(s for s in sides if s)
+        return f"{base}[{inside}]" if inside else base
 
     def block(self, base: str, ranges: Sequence[str]) -> str:
         return f"{base}[{', '.join(ranges)}]"

@@ -7,6 +7,7 @@ each matrix row by row.  Memory that nobody may read holds NaN, so that reading 
 from __future__ import annotations
 
 import ctypes
+import math
 import shutil
 import subprocess
 import tempfile
@@ -250,13 +251,16 @@ class Compiled:
             self._call("optimizer_reset", self.structs["optimizer"])
 
     # -- functions ------------------------------------------------------------------------------------------------
-    def call(self, entry: str, rate: float = 0.0, steps: int | None = None) -> float:
+    def call(
+        self, entry: str, rate: float = 0.0, steps: int | None = None, max_norm: float = math.inf
+    ) -> float:
         """Call a function of the module and return its number (0 if it has none)."""
         given: list[Any] = []
         for name in self.module.arguments("train_step" if entry == "train" else entry):
-            if name == "rate":
-                given.append(self.number(rate))
-                given += [] if steps is None else [ctypes.c_size_t(steps)]
+            if name in ("rate", "max_norm"):
+                given.append(self.number(rate if name == "rate" else max_norm))
+                if steps is not None and (name == "max_norm") == self.module.clip:
+                    given.append(ctypes.c_size_t(steps))
             else:
                 given.append(self.structs[ARGUMENTS.get(name, name)])
         plan = self.module.plans["train_step" if entry == "train" else entry]
@@ -343,15 +347,17 @@ class Variant:
     memory:    where its temporaries lie.
     optimizer: how its step moves parameters.
     batch:     whether the number of samples is known at run time only.
+    clip:      whether its step scales gradients down to a largest norm.
     """
 
     memory: Memory = "static"
     optimizer: Optimizer = "sgd"
     batch: bool = False
+    clip: bool = False
 
 
 VARIANTS = (
-    Variant(), Variant("block", "momentum"), Variant("static", "adam"), Variant("block", "sgd", batch=True),
+    Variant(), Variant("block", "momentum", clip=True), Variant("static", "adam"), Variant("block", "sgd", batch=True),
 )
 """The ways to write a module that are compared, one after the other."""
 
@@ -408,7 +414,7 @@ def _planned(
     try:
         module = planned(
             made, name=name, sizes=numbers, dtype=dtype, memory=variant.memory, optimizer=variant.optimizer,
-            largest=largest,
+            clip=variant.clip, largest=largest,
         )
         return module, files(module)
     except GenerateError:
@@ -576,7 +582,7 @@ class Comparison:
     # -- training -------------------------------------------------------------------------------------------------
     def training(self, loss: float, scale: float) -> Iterator[Finding]:
         """Compare steps one by one, each from where the module stands, and then the same steps in one call."""
-        rate = self.rate()
+        rate, most = self.rate(), self.max_norm()
         c, moves = self.c, Optimization(self.module.optimizer)
         worst, culprit, lost = 0.0, "", 0.0
         followed = 0.0, ""
@@ -587,18 +593,19 @@ class Comparison:
             if step:
                 truth = evaluate(self.derivation.program, values, self.sizes)
                 loss = float(value_of(truth, self.derivation.output))
-            lost = _worst(lost, abs(c.call("train_step", rate) - loss) / max(scale, abs(loss)))
+            lost = _worst(lost, abs(c.call("train_step", rate, max_norm=most) - loss) / max(scale, abs(loss)))
             after = c.params()
             if step == 0 and self.numpy is not None and self.module.optimizer == "sgd":
                 yield self.like_numpy(after, rate)
             states = follow(self.derivation.source, values, truth)
             followed = max(followed, self.state_error(states))
+            shrink = min(1.0, most / (self._norm(truth) or 1.0))
             noise = (1e-2 if self.single else 1e-4) * self._largest(truth)
             for name in self.params():
                 expected, found = {}, after.get(name, {})
                 for member, value in _members(values[name]):
                     gradient = self._gradient(truth, name, member, value)
-                    new = moves.moved(name, member, value, gradient, rate)
+                    new = moves.moved(name, member, value, shrink * gradient, rate)
                     if self.module.optimizer == "adam":
                         # Adam makes a full step of a gradient that is nothing but rounding: its sign is nobody's.
                         hidden = unsure.setdefault((name, member), np.zeros(value.shape, bool))
@@ -617,7 +624,7 @@ class Comparison:
         c.reset()
         c.give_params(self.values)
         c.give_state(self.values)
-        c.call("train", rate, STEPS)
+        c.call("train", rate, STEPS, most)
         again = c.params()
         same = max((error_of(again[n], dict(_members(values[n]))) for n in self.params()), default=0.0)
         same = _worst(same, self.state_error({r.state: values[r.state] for r in self.derivation.source.running})[0])
@@ -637,6 +644,15 @@ class Comparison:
     def rate(self) -> float:
         """Return a rate at which parameters move by about a tenth, exact in both precisions."""
         return float(np.float32(0.01 if self.module.optimizer == "adam" else min(0.25, 0.1 / max(self.most, 1e-6))))
+
+    def _norm(self, truth: Mapping[str, Any]) -> float:
+        """Return the norm of the gradients of all parameters together."""
+        every = [self._gradient(truth, n, k, v) for n in self.params() for k, v in _members(self.values[n])]
+        return math.sqrt(sum(float(np.sum(g**2)) for g in every))
+
+    def max_norm(self) -> float:
+        """Return a norm that the first gradients exceed, as the module can hold it; none for one that does not clip."""
+        return float(self.c.dtype.type(0.6 * self._norm(self.truth))) if self.module.clip else math.inf
 
     def like_numpy(self, after: Mapping[str, Mapping[tuple[int, ...], Array]], rate: float) -> Finding:
         """Compare the parameters after a step with those of the NumPy module."""

@@ -18,9 +18,9 @@ import numpy as np
 import sympy as sp
 
 from symbp.expr import (
-    ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map, Mask,
-    MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, SumOver, Transpose,
-    Where, Zero, evaluate_scalar,
+    ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map,
+    Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, SumOver,
+    Transpose, Where, Zero, evaluate_scalar,
 )
 from symbp.program import Equation, Loop, Program, Statement, Var
 from symbp.verify.scalars import EvaluationError, UnknownOperation, arguments, interpret, kinks, scalar_law
@@ -384,6 +384,10 @@ class Evaluator(Runner):
         grid = a[:, None, :, None] * b[None, :, None, :]
         return grid.reshape(a.shape[0] * b.shape[0], a.shape[1] * b.shape[1])
 
+    def on_Einsum(self, node: Einsum, args: list[Array], at: Mapping[str, int]) -> Array:
+        sizes = {letter: self.integer(n, at) for letter, n in node.spec.sizes.items()}
+        return contracted(node.spec.operands, node.spec.out, sizes, args)
+
     def on_Gather(self, node: Gather, args: list[Array], at: Mapping[str, int]) -> Array:
         rows, cols = self.integer(node.rows, at), self.integer(node.cols, at)
         i, j = static_source(node.args[3], rows, cols, args[0].shape, lambda p: self.integer(p, at))
@@ -464,6 +468,28 @@ def compared(relation: str, a: Any, b: Any) -> Any:
     if relation not in table:
         raise UnknownOperation(f"the evaluator does not know the relation {relation}")
     return table[relation](a, b)
+
+
+def contracted(
+    operands: Sequence[tuple[str, str]], out: tuple[str, str], sizes: Mapping[str, int], arrays: Sequence[Array]
+) -> Array:
+    """Return a contraction: one axis for each letter, everything multiplied, sums over what the result lacks.
+
+    A letter that only the result has is spread; the arithmetic is that of the arrays.
+    """
+    letters = list(sizes)
+    product: Any = None
+    for sides, a in zip(operands, arrays, strict=True):
+        own = "".join(sides)
+        split = a.reshape([sizes[x] for x in own]).transpose([own.index(x) for x in letters if x in own])
+        spread = split.reshape([sizes[x] if x in own else 1 for x in letters])
+        product = spread if product is None else product * spread
+    product = np.broadcast_to(product, [sizes[x] for x in letters])
+    kept = "".join(out)
+    product = product.sum(axis=tuple(k for k, x in enumerate(letters) if x not in kept))
+    left = [x for x in letters if x in kept]
+    shape = [math.prod(sizes[x] for x in side) for side in out]
+    return np.asarray(product).transpose([left.index(x) for x in kept]).reshape(shape)
 
 
 def mask_pattern(kind: str, rows: int, cols: int) -> Array:

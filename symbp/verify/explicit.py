@@ -16,11 +16,11 @@ import numpy as np
 import sympy as sp
 
 from symbp.expr import (
-    ArgmaxMask, Compare, Diag, DiagOf, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map, Mask,
+    ArgmaxMask, Compare, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map, Mask,
     MatMul, MaxAxis, Node, Ones, Reshape, Scale, Scatter, Slice, SMul, Softmax, Transpose, Where, Zero,
 )
 from symbp.program import Program
-from symbp.verify.evaluate import Runner, mask_pattern, static_source
+from symbp.verify.evaluate import contracted, mask_pattern, Runner, static_source
 from symbp.verify.scalars import UnknownOperation, arguments, scalar_law
 from symbp.verify.witnesses import Finding, measured
 
@@ -132,6 +132,11 @@ class Explicit(Runner):
         return Matrix(
             a.rows * b.rows, a.cols * b.cols, lambda i, j: a[i // b.rows, j // b.cols] * b[i % b.rows, j % b.cols]
         )
+
+    def on_Einsum(self, node: Einsum, args: list[Any], at: Mapping[str, int]) -> Any:
+        sizes = {letter: self.integer(n, at) for letter, n in node.spec.sizes.items()}
+        arrays = [np.array(a.tolist(), dtype=object).reshape(a.shape) for a in args]
+        return Matrix(contracted(node.spec.operands, node.spec.out, sizes, arrays).tolist())
 
     def on_Gather(self, node: Gather, args: list[Any], at: Mapping[str, int]) -> Any:
         rows, cols = self._size(node, at)

@@ -11,6 +11,7 @@ import itertools
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -225,6 +226,8 @@ class _Comparison:
         found.append(self.train_step(gradients))
         if self.state:
             found.append(self.states(cache))
+        if "max_norm" in signature(module.train_step).parameters:
+            found.append(self.train_step(gradients, clipped=True))
         if hasattr(module, "backward_parts"):
             found += self.parts(cache, gradients)
         if hasattr(module, "predict"):
@@ -300,9 +303,16 @@ class _Comparison:
             f"jvp gives {slope:.9g}, the gradients {right:.9g}",
         )
 
-    def train_step(self, gradients: Any) -> Finding:
-        rate = 0.25
-        _, after, *_ = self.module.train_step(self.params, *self.state, self.inputs, rate)
+    def train_step(self, gradients: Any, clipped: bool = False) -> Finding:
+        rate, shrink = 0.25, 1.0
+        more: tuple[float, ...] = ()
+        if clipped:
+            moved = [a for f in self.params._fields for a in _arrays(getattr(gradients, f, ()))]
+            norm = math.sqrt(math.fsum(float(np.sum(a**2)) for a in moved))
+            # Less than the norm, so that the gradients are scaled down.
+            shrink = 0.6
+            more = (shrink * norm,)
+        _, after, *_ = self.module.train_step(self.params, *self.state, self.inputs, rate, *more)
         expected = []
         for field in self.params._fields:
             old, new = getattr(self.params, field), getattr(after, field)
@@ -310,7 +320,7 @@ class _Comparison:
             expected.append(
                 (
                     _arrays(new),
-                    [a - rate * b for a, b in zip(_arrays(old), _arrays(g), strict=True)]
+                    [a - rate * shrink * b for a, b in zip(_arrays(old), _arrays(g), strict=True)]
                     if g is not None
                     else _arrays(old),
                 )
@@ -319,7 +329,8 @@ class _Comparison:
             (difference(a, b) for new, wanted in expected for a, b in zip(new, wanted, strict=True)), default=0.0
         )
         return self.measure(
-            "train step", error, VALUE, "a parameter after the step is not the one before minus rate times gradient"
+            f"{'clipped' if clipped else 'train'} step", error, VALUE,
+            "a parameter after the step is not the one before minus rate times gradient",
         )
 
     def states(self, cache: Any) -> Finding:

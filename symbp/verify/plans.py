@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from symbp.expr import Function
-from symbp.plan.entries import RATE, Entries
+from symbp.plan.entries import MAX_NORM, RATE, Entries
 from symbp.plan.interpret import Interpreter
 from symbp.plan.ir import Buffer, Plan
 from symbp.verify.evaluate import Array, Numbers, evaluate
@@ -60,13 +61,15 @@ KEPT = ("backward", "update_state")
 """The functions that read what the forward pass has kept."""
 
 
-def run(entries: Entries, plan: Plan, values: Mapping[str, Any], rate: float = 0.25) -> dict[str, Array]:
+def run(
+    entries: Entries, plan: Plan, values: Mapping[str, Any], rate: float = 0.25, max_norm: float = math.inf
+) -> dict[str, Array]:
     """Run a plan with the reference interpreter on values of variables."""
     given = {
         n: packed(entries, b, values) for n, b in plan.buffers.items()
         if b.role in ("param", "state", "input", "const") or (plan.name in KEPT and b.role == "value")
     }
-    return Interpreter(plan, given, entrywise, {str(RATE): rate}).run()
+    return Interpreter(plan, given, entrywise, {str(RATE): rate, str(MAX_NORM): max_norm}).run()
 
 
 def plan_error(

@@ -19,12 +19,13 @@ import numpy as np
 import sympy as sp
 
 from symbp.expr import (
-    ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map, Mask,
-    MatMul, MaxAxis, Node, Ones, Reshape, Scale, Scatter, Slice, SMul, Softmax, Transpose, Where, Zero, evaluate_size,
+    ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map,
+    Mask, MatMul, MaxAxis, Node, Ones, Reshape, Scale, Scatter, Slice, SMul, Softmax, Transpose, Where, Zero,
+    evaluate_size,
 )
 from symbp.program import Program
 from symbp.verify.draws import DISCRETE, draw_matrix, each
-from symbp.verify.evaluate import Array, Runner, mask_pattern, static_source
+from symbp.verify.evaluate import Array, Runner, contracted, mask_pattern, static_source
 from symbp.verify.scalars import UnknownOperation, arguments, interpret, scalar_law
 
 P = 2**61 - 1
@@ -421,6 +422,19 @@ class FieldRun(Runner):
 
     def on_Kron(self, node: Kron, args: list[Dual], at: Mapping[str, int]) -> Dual:
         return _product(args[0], args[1], _kron)
+
+    def on_Einsum(self, node: Einsum, args: list[Dual], at: Mapping[str, int]) -> Dual:
+        sizes = {letter: self.integer(n, at) for letter, n in node.spec.sizes.items()}
+
+        def product(*arrays: Array) -> Array:
+            return contracted(node.spec.operands, node.spec.out, sizes, arrays) % P
+
+        values = [a.value for a in args]
+        slopes = [
+            np.stack([product(*values[:k], s, *values[k + 1 :]) for s in a.slope])
+            for k, a in enumerate(args) if a.slope is not None
+        ]
+        return Dual(product(*values), sum(slopes[1:], slopes[0]) % P if slopes else None)
 
     def on_Gather(self, node: Gather, args: list[Dual], at: Mapping[str, int]) -> Dual:
         rows, cols = self.integer(node.rows, at), self.integer(node.cols, at)

@@ -236,8 +236,10 @@ def check_generated(derivation: Derivation, *, seed: int = 0, name: str = "netwo
     if source is not derivation.source:
         derivation = import_module("symbp.calculus").derive(source, list(derivation.gradients), derivation.output)
     modules: dict[str, ModuleType] = {}
-    verdicts = [_numpy_module(derivation, dtype, seed, name, modules) for dtype in DTYPES]
-    verdicts += [_numpy_module(derivation, dtype, seed, name, {}, workspace=True) for dtype in DTYPES]
+    # A module that clips gradients holds one that does not: single precision shows both.
+    ways = [(dtype, dtype == "float32") for dtype in DTYPES]
+    verdicts = [_numpy_module(derivation, dtype, seed, name, modules, clip=clip) for dtype, clip in ways]
+    verdicts += [_numpy_module(derivation, dtype, seed, name, {}, workspace=True, clip=clip) for dtype, clip in ways]
     return [*verdicts, *_c_modules(derivation, seed, name, modules)]
 
 
@@ -246,14 +248,15 @@ DTYPES = ("float64", "float32")
 
 
 def _numpy_module(
-    derivation: Derivation, dtype: str, seed: int, name: str, modules: dict[str, ModuleType], workspace: bool = False
+    derivation: Derivation, dtype: str, seed: int, name: str, modules: dict[str, ModuleType], workspace: bool = False,
+    clip: bool = False,
 ) -> Verdict:
     """Check the NumPy module of one precision, and keep it in ``modules``."""
     generate = import_module("symbp.pipeline").generate
     refused = import_module("symbp.render.numpy").GenerateError
     checked = f"NumPy {'workspace' if workspace else 'module'}, {dtype}"
     try:
-        text = generate(derivation, name=name, dtype=dtype, workspace=workspace)[f"{name}.py"]
+        text = generate(derivation, name=name, dtype=dtype, workspace=workspace, clip=clip)[f"{name}.py"]
     except refused as error:
         findings = [Finding("module", name, "not checked", detail=f"no module can be generated: {error}")]
         return judge(f"{name}.py", checked, findings)

@@ -7,7 +7,7 @@ that a module of either type is given the same ones.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -46,12 +46,12 @@ def reference_of(module: Module) -> Reference:
     """Return the reference numbers of a C module, at its sizes."""
     dtype = "float32" if module.real.suffix else "float64"
     largest = {s.name: n for s, n in module.capacity.items()}
-    return reference_numbers(module.derivation, module.sizes, dtype, module.optimizer, largest)
+    return reference_numbers(module.derivation, module.sizes, dtype, module.optimizer, largest, module.clip)
 
 
 def reference_numbers(
     derivation: Derivation, sizes: Mapping[str, Any], dtype: str = "float64", optimizer: Optimizer = "sgd",
-    largest: Mapping[str, int] | None = None,
+    largest: Mapping[str, int] | None = None, clip: bool = False,
 ) -> Reference:
     """Return values for every declared variable of a network, and what a module should compute from them.
 
@@ -60,17 +60,18 @@ def reference_numbers(
     dtype:      the type of the module's numbers: how far the steps of difference quotients go.
     optimizer:  how the module moves its parameters.
     largest:    sizes that the module takes at run time; the largest value is used.
+    clip:       whether its steps scale gradients down; the first ones of the two steps are.
 
     Raises ``NoDraw`` when no values are found at which the loss and its gradients are finite.
     """
     known = {**sizes, **(largest or {})}
     recipes, values = _values(derivation, known)
-    first, truth, rate, after, second, states = _two_steps(derivation, values, known, optimizer)
+    first, truth, rate, after, second, states, most = _two_steps(derivation, values, known, optimizer, clip)
     answers = evaluate(stored(derivation.program), values, known) if derivation.source.running else truth
     gradients = {name: _declared(truth[bar], values[name]) for name, bar in derivation.gradients.items()}
     predictions = {site.target.name: answers[site.target.name] for site in derivation.forward.sites}
     differences = tuple(_differences(derivation.source, derivation.output, values, known, gradients, dtype))
-    return Reference(recipes, (first, second), gradients, after, predictions, rate, differences, states)
+    return Reference(recipes, (first, second), gradients, after, predictions, rate, most, differences, states)
 
 
 def _largest(*values: Any) -> float:
@@ -166,13 +167,16 @@ def _recipe(var: Var, seed: int, rows: int, cols: int, style: int, below: int) -
 
 
 def _two_steps(
-    derivation: Derivation, values: Mapping[str, Any], sizes: Mapping[str, Any], optimizer: Optimizer
-) -> tuple[float, dict[str, Any], float, dict[str, Any], float, tuple[dict[str, Any], dict[str, Any]]]:
+    derivation: Derivation, values: Mapping[str, Any], sizes: Mapping[str, Any], optimizer: Optimizer, clip: bool,
+) -> tuple[float, dict[str, Any], float, dict[str, Any], float, tuple[dict[str, Any], dict[str, Any]], float]:
     program, output = derivation.program, derivation.output
     moved = [n for n in derivation.gradients if program.variables[n].kind == "param"]
     truth = evaluate(program, values, sizes)
     first = float(truth[output][0, 0])
     steepest = _largest(*(truth[derivation.gradients[n]] for n in moved))
+    norm = _norm(_declared(truth[derivation.gradients[n]], values[n]) for n in moved)
+    # A power of two between a quarter of the norm and half of it: exact in every format.
+    most = 2.0 ** (math.frexp(norm)[1] - 2) if clip and norm else math.inf
     power = -5 if optimizer == "adam" or not steepest else math.floor(math.log2(0.06 / steepest))
     for exponent in range(power, power - 30, -1):
         rate = 2.0**exponent
@@ -186,12 +190,24 @@ def _two_steps(
                     second = float(at[output][0, 0])
                 followed.append(follow(program, now, at))
                 now |= followed[-1]
+                slopes = {n: _declared(at[derivation.gradients[n]], values[n]) for n in moved}
+                factor = min(1.0, most / (_norm(slopes.values()) or 1.0))
                 for name in moved:
-                    gradient = _declared(at[derivation.gradients[name]], values[name])
+                    gradient = _times(factor, slopes[name])
                     now[name] = _moved(optimizer, step, rate, now[name], gradient, state[name])
         if math.isfinite(second) and all(np.isfinite(a).all() for n in moved for a in arrays(now[n])):
-            return first, dict(truth), rate, {n: now[n] for n in moved}, second, (followed[0], followed[1])
+            moved_to = {n: now[n] for n in moved}
+            return first, dict(truth), rate, moved_to, second, (followed[0], followed[1]), most
     raise NoDraw(f"no step keeps {output} finite")
+
+
+def _norm(values: Iterable[Any]) -> float:
+    """Return the root of the sum of the squares of all entries."""
+    return math.sqrt(sum(float(np.sum(np.square(a))) for v in values for a in arrays(v)))
+
+
+def _times(factor: float, value: Any) -> Any:
+    return {k: factor * a for k, a in value.items()} if isinstance(value, Mapping) else factor * value
 
 
 def _like(value: Any, number: float) -> Any:

@@ -17,8 +17,8 @@ import sympy as sp
 
 from symbp.derivation import Derivation
 from symbp.expr import (
-    AxisNode, Compare, Embed, Function, Gather, Hadamard, Map, Node, Reshape, Scale, Scatter, Slice, StaticMap,
-    add, size, total,
+    AxisNode, Compare, Contraction, Einsum, Embed, Function, Gather, Hadamard, Map, Node, Reshape, Scale, Scatter,
+    Slice, StaticMap, add, size, total,
 )
 from symbp.program import Equation, Program, Var, check
 from symbp.verify.draws import NoDraw, choose_sizes, draw
@@ -39,6 +39,10 @@ BUILDERS: dict[type[Node], Sequence[tuple[str, Build]]] = {
         ("by rows", lambda a: Reshape(a[0], a[0].cols, a[0].rows, "C")),
         ("by columns", lambda a: Reshape(a[0], a[0].cols, a[0].rows, "F")),
     ],
+    Einsum: [
+        ("batched product", lambda a: Einsum(*a, Contraction("mr|n,m|np->mr|p", m, r, n, p))),
+        ("letters summed alone", lambda a: Einsum(*a, Contraction("mr|n,m|np->r|n", m, r, n, p))),
+    ],
     Gather: [("", lambda a: Gather(a[0], m * n, p * q, StaticMap("kron_blocks", m, n, p, q)))],
     Scatter: [("", lambda a: Scatter(a[0], m * p, n * q, StaticMap("kron_blocks", m, n, p, q)))],
     Compare: [(o, lambda a, o=o: Compare(a[0], a[1], o)) for o in (">", ">=", "<", "<=")],  # type: ignore[misc]
@@ -47,6 +51,7 @@ BUILDERS: dict[type[Node], Sequence[tuple[str, Build]]] = {
 """How a primitive with parameters is built from its operands; one without parameters is built from its class."""
 
 SHAPES: dict[type[Node], Sequence[tuple[sp.Expr, sp.Expr]]] = {
+    Einsum: [(m * r, n), (m, n * p)],
     Gather: [(m * p, n * q)],
     Scatter: [(m * n, p * q)],
     Slice: [(r, c)],

@@ -20,7 +20,7 @@ import sympy as sp
 from symbp.derivation import Derivation, Step, Term
 from symbp.expr import (
     Add, Embed, Hadamard, Map, Node, Ones, Ref, Reshape, Scale, ShapeError, Slice, Softmax, SumOver,
-    Transpose, add, had, matmul, scaled, sum_axis, transform,
+    Transpose, add, contract, had, matmul, scaled, sum_axis, transform,
 )
 from symbp.program import Equation, Loop, ProgramError, Statement
 from symbp.verify.evaluate import EvaluationError
@@ -130,6 +130,14 @@ SPOILED_RULES: tuple[SpoiledRule, ...] = (
         "Kronecker product: result by rows",
         "kron",
         _pull(lambda G, node, k, right: Reshape(right.args[0], right.rows, right.cols, "C")),
+    ),
+    SpoiledRule(
+        "einsum: factor lost",
+        "einsum",
+        _pull(lambda G, node, k, right: right if k else contract(node.spec.adjoint(0), (G, node.operands[1] ** 2))),
+    ),
+    SpoiledRule(
+        "einsum: sign of the second factor", "einsum", _pull(lambda G, node, k, right: scaled(1 - 2 * k, right))
     ),
     SpoiledRule("gather: factor 2", "gather", _pull(lambda G, node, k, right: scaled(2, right))),
     SpoiledRule("scatter: sign flipped", "scatter_add", _pull(lambda G, node, k, right: scaled(-1, right))),

@@ -57,7 +57,7 @@ CASES: list[tuple[str, str]] = [
     ("F001", "X: input[n, m] & open('CANARY', 'w')\nloss = sum(X)"),
     ("O008", V + "Z = os.system('touch CANARY')"),
     ("O008", V + "Z = X.tofile('CANARY')"),
-    ("O002", V + "Z = np.einsum('ij->ji', X)"),
+    ("O002", V + "Z = np.tensordot(X, X)"),
     ("O001", V + "Z = np.save('CANARY', X)"),
     # -- characters
     ("P001", V + "Z = W × X"),
@@ -316,7 +316,7 @@ CASES: list[tuple[str, str]] = [
     ("O002", V + "Z = inv(W)"),
     ("O002", V + "Z = np.linalg.det(W)"),
     ("O002", V + "Z = solve(W, X)"),
-    ("O002", V + "Z = einsum('ij,jk->ik', W, X)"),
+    ("O002", V + "Z = tensordot(W, X)"),
     ("O002", V + "Z = conv2d(X, W)"),
     ("O002", V + "Z = take(X, 0)"),
     ("O002", V + "Z = norm(W, 2)"),

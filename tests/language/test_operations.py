@@ -166,6 +166,22 @@ EXPRESSIONS: list[tuple[str, str, Callable[..., Any]]] = [
     ("vdot(A, B)", "1 x 1", lambda d: np.sum(d["A"] * d["B"])),
     ("outer(x, r)", "n x m", lambda d: np.outer(d["x"], d["r"])),
     ("kron(A, C)", "m*n x m*p", lambda d: np.kron(d["A"], d["C"])),
+    ("einsum('ij,jk->ik', A, C)", "n x p", lambda d: d["A"] @ d["C"]),
+    ("np.einsum('ij,jk -> ki', A, C)", "p x n", lambda d: (d["A"] @ d["C"]).T),
+    ("einsum('ii->i', S)", "n x 1", lambda d: np.diag(d["S"])),
+    ("einsum('ii->', S)", "1 x 1", lambda d: np.trace(d["S"])),
+    ("einsum('i,j->ij', x, r)", "n x m", lambda d: np.outer(d["x"], d["r"])),
+    ("einsum('ij,j->i', A, r)", "n x 1", lambda d: d["A"] @ d["r"][0]),
+    ("einsum(',ij->ij', s, A)", "n x m", lambda d: d["s"] * d["A"]),
+    ("einsum('i j, k l -> (i k) (j l)', A, C)", "m*n x m*p", lambda d: np.kron(d["A"], d["C"])),
+    ("einsum('row col -> col row', A)", "m x n", lambda d: d["A"].T),
+    (
+        "einsum('(b k) i, k (i j) -> (b k) j', vstack([A, B]), vstack([reshape(C, (1, m*p)), reshape(-C, (1, m*p))]))",
+        "2*n x p",
+        lambda d: np.einsum(
+            "bki,kij->bkj", np.vstack([d["A"], d["B"]]).reshape(4, 2, 3), np.stack([d["C"], -d["C"]])
+        ).reshape(8, 2),
+    ),
     ("transpose(A)", "m x n", lambda d: d["A"].T),
     ("A.transpose()", "m x n", lambda d: d["A"].T),
     # reductions

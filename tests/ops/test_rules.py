@@ -9,6 +9,8 @@ from symbp.expr import (
     Add,
     AxisNode,
     Compare,
+    Contraction,
+    Einsum,
     Embed,
     Function,
     Gather,
@@ -49,6 +51,10 @@ EXAMPLES: dict[str, list[Node]] = {
     "embed": [Embed(A, 2, 1, m + n, n + 2)],
     "reshape": [Reshape(A, n, m, "C"), Reshape(A, m * n, 1, "F")],
     "kron": [RULES["kron"].node(A, C)],
+    "einsum": [
+        Einsum(Ref("K", m * p, n), Ref("L", m, n * q), Contraction(t, m, p, n, q))
+        for t in ("mp|n,m|nq->mp|q", "mp|n,m|nq->q|pn")
+    ],
     "gather": [Gather(Ref("K", m * p, n * q), m * n, p * q, BLOCKS)],
     "scatter_add": [Scatter(Ref("K", m * n, p * q), m * p, n * q, BLOCKS)],
     "where": [RULES["where"].node(Compare(A, B, ">"), A, B)],

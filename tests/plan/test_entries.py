@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from plan_cases import bundled, declared, derivation_of
 
 from symbp.networks import names
 from symbp.plan.entries import entries, predictions
 from symbp.plan.ir import Plan, reads, walk, writes
+from symbp.plan.module import module_plans
+from symbp.verify.draws import draw
+from symbp.verify.evaluate import evaluate
+from symbp.verify.plans import run
 
 
 def outside(plan: Plan, *roles: str) -> set[str]:
@@ -77,6 +82,26 @@ def test_an_optimizer_remembers() -> None:
         plan = entries(derivation, sizes, optimizer=optimizer).plans["train_step"]  # type: ignore[arg-type]
         assert outside(plan, "moment") == {f"{p}_{w}" for p in outside(plan, "param") for w in words}
         assert outside(plan, "moment") <= set(plan.outputs)
+
+
+@pytest.mark.parametrize("passes", [False, True], ids=["first", "last"])
+def test_gradients_are_scaled_down_to_a_norm(passes: bool) -> None:
+    """Every parameter after a step, where the norm of all gradients together is above the largest one, and below it."""
+    derivation, sizes = derivation_of("mlp"), {"n0": 3, "n1": 5, "n2": 2, "m": 7}
+    found = (module_plans if passes else entries)(derivation, sizes, clip=True)
+    plan = found.plans["train_step"]
+    values = draw(derivation.source, sizes, np.random.default_rng(0))
+    truth = evaluate(derivation.program, values, sizes)
+    norm = np.sqrt(sum(np.sum(truth[bar] ** 2) for bar in derivation.gradients.values()))
+    for share in (0.3, 1.5):
+        after = run(found, plan, values, rate=0.25, max_norm=share * norm)
+        for name, bar in derivation.gradients.items():
+            assert np.allclose(after[name], values[name] - 0.25 * min(share, 1.0) * truth[bar], rtol=1e-12)
+    # All gradients are known before the first parameter moves: none of them is made behind its update.
+    kernels = list(walk(plan.body))
+    moved = [k for k, kernel in enumerate(kernels) if {v.buffer for v in writes(kernel)} & outside(plan, "param")]
+    (known,) = (k for k, kernel in enumerate(kernels) if "shrink" in {v.buffer for v in writes(kernel)})
+    assert known < min(moved)
 
 
 def test_an_input_whose_gradient_is_wanted_is_not_stepped() -> None:

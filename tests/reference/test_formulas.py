@@ -1,4 +1,4 @@
-"""The formula sheet's sections 0, 1, 4.1, 4.2 and 12: declared, derived, evaluated, at relative tolerance 1e-9."""
+"""The formula sheet's sections 0, 1, 4.1, 4.2, 10.4, 12: declared, derived, evaluated, at relative tolerance 1e-9."""
 
 from __future__ import annotations
 
@@ -380,6 +380,23 @@ loss = sum(C * x[n])
     assert np.allclose(found["bar(A)"], mask * (slope @ costate @ np.array([x])), **CLOSE)
 
 
+def test_1_12_native_tensor_form() -> None:
+    """Y_bkj = X_bki W_kij: the adjoint of a factor is the same contraction with the factor replaced by that of Y."""
+    text = """
+X: input[b*k, p]
+W: param[k, p*q]
+C: input[b*k, q]
+Y = einsum("(b k) i, k (i j) -> (b k) j", X, W)
+loss = sum(C * Y)
+"""
+    X, W, C = R.normal(size=(5, 3, 2)), R.normal(size=(3, 2, 4)), R.normal(size=(5, 3, 4))
+    values = {"X": X.reshape(15, 2), "W": W.reshape(3, 8), "C": C.reshape(15, 4)}
+    found = run(text, values, {"b": 5, "k": 3, "p": 2, "q": 4}, ["X", "W"])
+    assert np.allclose(found["Y"].reshape(5, 3, 4), np.einsum("bki,kij->bkj", X, W), **CLOSE)
+    assert np.allclose(found["bar(X)"].reshape(5, 3, 2), np.einsum("bkj,kij->bki", C, W), **CLOSE)
+    assert np.allclose(found["bar(W)"].reshape(3, 2, 4), np.einsum("bki,bkj->kij", X, C), **CLOSE)
+
+
 def test_1_13_error_splitting() -> None:
     weights, error, hidden = np.array([[2.0, 3], [1, 4]]), column(0.8, 0.5), column(0.3, 0.6)
     text = "W: input[2, 2]\nh: input[2, 1]\ny: target[2, 1]\nloss = sum((W @ h - y)**2) / 2\n"
@@ -460,6 +477,48 @@ loss = sum(C * H[T])
     assert np.isclose(np.linalg.norm(np.vstack(rows), 2), 0.08642275258382527, **CLOSE)
     slopes = [np.max(1 - states[(r,)][:, 0] ** 2) for r in range(2, 7)]
     assert np.isclose(np.prod(np.linalg.norm(fixed["W"], 2) * np.array(slopes)), 1.1749439449928183, **CLOSE)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 10.4 Vector-valued neurons
+
+
+COMPLEX = np.array([[[1, 0], [0, -1]], [[0, 1], [1, 0]]])
+CROSS = np.zeros((3, 3, 3))
+for _a, _b, _c in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+    CROSS[_c, _a, _b], CROSS[_c, _b, _a] = 1, -1
+
+
+@pytest.mark.parametrize(
+    "product, loss, norm",
+    [(COMPLEX, 1.5807666016035515, 1.3587178524579866), (CROSS, 0.9414900640724273, 1.5393272389492896)],
+    ids=["complex", "cross product"],
+)
+def test_10_4_bilinear_products(product: np.ndarray, loss: float, norm: float) -> None:
+    """(a o b)_k = a^T B^(k) b: neuron j sums w_ji o x_i over its inputs i."""
+    text = """
+W: param[n*m, d]
+x: input[m, d]
+B: const[d, d*d]
+b: param[n, d]
+Y: target[n, d]
+A = tanh(einsum("(j i) p, k (p q), i q -> j k", W, B, x, p=d) + b)
+loss = sum((A - Y)**2) / 2
+"""
+    d = len(product)
+    values = {
+        "W": np.vstack([T(3, d, 0.1), T(3, d, 1.1)]), "x": T(3, d, 0.5), "b": T(2, d, 0.6), "Y": T(2, d, 0.7),
+        "B": product.reshape(d, d * d),
+    }
+    found = run(text, values, {"n": 2, "m": 3, "d": d}, ["W", "b", "x"])
+    assert np.isclose(loss_of(found), loss, **CLOSE)
+    assert np.isclose(norms(found, "W")[0], norm, **CLOSE)
+    # The sheet: wbar_ji = sum_k delta_jk B^(k) x_i, xbar_i = sum_jk delta_jk B^(k)^T w_ji.
+    delta = (found["A"] - values["Y"]) * (1 - found["A"] ** 2)
+    w = values["W"].reshape(2, 3, d)
+    w_bar = np.einsum("jk,kpq,iq->jip", delta, product, values["x"])
+    assert np.allclose(found["bar(W)"].reshape(2, 3, d), w_bar, **CLOSE)
+    assert np.allclose(found["bar(x)"], np.einsum("jk,kpq,jip->iq", delta, product, w), **CLOSE)
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -581,11 +640,6 @@ def test_12_4_xor_trains_with_the_generated_module(tmp_path: Path) -> None:
     for _ in range(20_000):
         loss, params = module.train_step(params, inputs, 1.0)
     assert loss < 1e-3
-
-
-def test_1_12_waits_for_a_later_issue() -> None:
-    with pytest.raises(Exception, match="einsum"):
-        read_text("A: param[2, 2]\nloss = sum(einsum('ij,ij->ij', A, A))\n")
 
 
 def test_the_sheet_counts_from_one() -> None:

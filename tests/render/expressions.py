@@ -6,8 +6,8 @@ import sympy as sp
 from sympy.core.symbol import Str
 
 from symbp.expr import (
-    Add, Diag, Embed, Eye, Function, Hadamard, Kron, LogSumExp, Map, Mask, MatMul, MaxAxis, Node, Ones, Ref, Scale,
-    Slice, Softmax, SumOver, T, Zero, constant, index, scaled, size, total, where,
+    Add, Contraction, Diag, Einsum, Embed, Eye, Function, Hadamard, Kron, LogSumExp, Map, Mask, MatMul, MaxAxis, Node,
+    Ones, Ref, Scale, Slice, Softmax, SumOver, T, Zero, constant, index, scaled, size, total, where,
 )
 from symbp.ops import ELEMENTWISE
 
@@ -93,6 +93,10 @@ TABLE: list[tuple[Node, str, str, str]] = [
     (LogSumExp(Z2, 0), "lse(Z2)", "lse(Z₂)", r"\operatorname{lse}(Z_{2})"),
     (MaxAxis(Z2, 1), "max_rows(Z2)", "max_rows(Z₂)", r"\max_{\mathrm{rows}}(Z_{2})"),
     (Kron(W1, W2), "kron(W1, W2)", "kron(W₁, W₂)", r"W_{1} \otimes W_{2}"),
+    (
+        Einsum(W1, X, Contraction("ab|c,c|d->a|bd", n1, 1, n0, m)), "[sum(c) W1[ab,c] X[c,d]][a,bd]",
+        "[∑(c) W₁[ab,c] X[c,d]][a,bd]", r"\bigl[\sum_{c} [W_{1}]_{ab,c}\, X_{c,d}\bigr]_{a,bd}",
+    ),
     (Diag(v), "diag(v)", "diag(v)", r"\operatorname{diag}(v)"),
     (Slice(Z1, 0, 2, 0, m), "Z1[:2, :]", "Z₁[:2, :]", r"Z_{1}[{:}2,\, {:}]"),
     (

@@ -173,6 +173,7 @@ def case_of(derivation: Derivation, variant: c.Variant) -> c.Case:
 
 
 SGD, MOMENTUM, ADAM = c.Variant(), c.Variant("block", "momentum"), c.Variant("static", "adam")
+CLIP, CLIPPED_MOMENTUM = c.Variant(clip=True), c.Variant("block", "momentum", clip=True)
 
 
 @needs_compiler
@@ -190,6 +191,10 @@ SGD, MOMENTUM, ADAM = c.Variant(), c.Variant("block", "momentum"), c.Variant("st
         (SGD, "predict", r"b2\[", "0 * b2[", "module predict"),
         (SGD, "params_to_flat", r"params->b1", "params->b2", "module train step"),
         (MOMENTUM, "train_step", r"momentum = 0\.9\d*", "momentum = 0.8", "module train step"),
+        (CLIP, "train_step", r"> max_norm", "< max_norm", "module train step"),
+        (CLIP, "train_step", r"max_norm / ", "2 * max_norm / ", "module train step"),
+        (CLIP, "train_step", r"(norm\[0u\] \+= )", r"\1 2 * ", "module train step"),
+        (CLIPPED_MOMENTUM, "train_step", r"shrink\[0u\] \* ", "", "module train step"),
         (ADAM, "train_step", r"decay = 0\.99\d*", "decay = 0.99", "module train step"),
         (ADAM, "train_step", r"optimizer->step \+= 1u", "optimizer->step += 0u", "module train step"),
         (ADAM, "optimizer_reset", r"\*optimizer = zero", "optimizer->step = zero.step", "module train"),
@@ -202,6 +207,17 @@ def test_one_wrong_line_is_caught(
     # What a wrong place in memory does not let the compiler accept would be no test of ours.
     found = compared(case, mlp, flags=(*c.FLAGS, "-w"))
     assert witness in {f.witness for f in found if f.outcome == "fails"}
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["deep", "delayed"])
+def test_gradients_of_families_are_clipped_together(name: str) -> None:
+    derivation = derivation_of(name)
+    sizes = choose_sizes(derivation.source)[-1:]
+    rng = np.random.default_rng(3)
+    variants = (CLIP, CLIPPED_MOMENTUM, c.Variant("block", "adam", clip=True))
+    found = c.check_compiled(derivation, rng, sizes=sizes, dtypes=("float64", "float32"), variants=variants)
+    assert all(failed(findings) == [] for findings in found.values())
 
 
 @needs_compiler

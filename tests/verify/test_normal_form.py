@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from symbp.calculus import derive
 from symbp.expr import (
-    Add, ArgmaxMask, Compare, Diag, DiagOf, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map, Mask, MatMul,
-    MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, ShapeError, Slice, SMul, Softmax, StaticMap, SumOver, T, Where,
-    Zero, apply, index, plus, power, scaled, shift, size, sum_axis, total, transform, walk, where,
+    Add, ArgmaxMask, Compare, Contraction, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard, Kron,
+    LogSumExp, Map, Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, ShapeError, Slice, SMul, Softmax,
+    StaticMap, SumOver, T, Where, Zero, apply, index, plus, power, scaled, shift, size, sum_axis, total, transform,
+    walk, where,
 )
 from symbp.language import read
 from symbp.program import Equation, Program, map_equations
@@ -95,6 +96,28 @@ TRUE: dict[str, tuple[Node, Node] | tuple[Node, Node, dict[str, frozenset[str]]]
         Kron(Ref("D", q, k).T, A) @ Reshape(X1, n * q, 1, "F"),
     ),
     "product of Kronecker products": (Kron(A, X1) @ Kron(B, Ref("D", q, k)), Kron(A @ B, X1 @ Ref("D", q, k))),
+    "Kronecker product by letters": (
+        Einsum(A, X1, Contraction("a|b,c|d->ac|bd", m, n, n, q)), Kron(A, X1),
+    ),
+    "product by letters": (Einsum(A, X1, Contraction("a|b,b|c->a|c", m, n, q)), A @ X1),
+    "trace of a product by letters": (
+        Einsum(A, C, Contraction("a|b,a|b->|", m, n)), total(DiagOf(A @ C.T)),
+    ),
+    "batched products joined": (
+        Einsum(
+            Einsum(Ref("G5", m * k, n), Ref("G6", m, n * q), Contraction("bi|j,b|jl->bi|l", m, k, n, q)),
+            Ref("G7", m, q), Contraction("bi|l,b|l->b|i", m, k, q),
+        ),
+        Einsum(
+            Ref("G5", m * k, n), Ref("G6", m, n * q), Ref("G7", m, q), Contraction("bi|j,b|jl,b|l->b|i", m, k, n, q),
+        ),
+    ),
+    "letters regrouped and back": (
+        Einsum(
+            Einsum(Ref("G5", m * k, n), Contraction("bi|j->i|bj", m, k, n)), Contraction("i|bj->bi|j", k, m, n),
+        ),
+        Ref("G5", m * k, n),
+    ),
     "reshape and back": (Reshape(Reshape(A, m * n, 1, "F"), m, n, "F"), A),
     "permuted blocks and back": (
         Gather(Scatter(Ref("G4", m * n, k * q), m * k, n * q, StaticMap("kron_blocks", m, n, k, q)), m * n, k * q,
@@ -198,6 +221,13 @@ FALSE: dict[str, tuple[Node, Node] | tuple[Node, Node, dict[str, frozenset[str]]
     "triangle and its transpose": (Mask("tril", n, n), Mask("triu", n, n)),
     "both triangles": (Mask("tril", n, n) + Mask("triu", n, n), Ones(n, n)),
     "reshape in the other order": (Reshape(A, m * n, 1, "C"), Reshape(A, m * n, 1, "F")),
+    "letters of a Kronecker product exchanged": (
+        Einsum(W, V, Contraction("a|b,c|d->ca|bd", n, n, n, n)), Kron(W, V),
+    ),
+    "letters regrouped without moving": (Einsum(W, Contraction("a|b->b|a", n, n)), W),
+    "another letter summed": (
+        Einsum(W, V, Contraction("a|b,b|c->a|c", n, n, n)), Einsum(W, V, Contraction("a|b,c|b->a|c", n, n, n)),
+    ),
     "Kronecker factors exchanged": (Kron(W, V), Kron(V, W)),
     "vec with the factors exchanged": (
         Reshape(W @ V @ W.T, n * n, 1, "F"), Kron(W, W.T) @ Reshape(V, n * n, 1, "F"),
@@ -235,6 +265,7 @@ def test_there_are_enough_identities() -> None:
 SHAPES = {
     "A": (m, n), "C": (m, n), "Y": (m, n), "B": (n, k), "W": (n, n), "V": (n, n), "u": (m, ONE), "w": (ONE, n),
     "a": (ONE, ONE), "X1": (n, q), "D": (q, k), "G4": (m * n, k * q),
+    "G5": (m * k, n), "G6": (m, n * q), "G7": (m, q),
 }
 SIZES = (
     {"m": 3, "n": 2, "k": 2, "q": 2, "T": 3}, {"m": 4, "n": 4, "k": 1, "q": 3, "T": 5},

@@ -24,7 +24,8 @@ MOST_BYTES = 2**31 - 1
 def write(
     passes: Passes, *, name: str = "network", sizes: Given | None = None, dtype: str = "float64",
     templates: Path | None = None, declaration: str = "", memory: Memory = "static", optimizer: Optimizer = "sgd",
-    largest: Mapping[str, int] | None = None, reference: Callable[[Module], Reference] | None = None,
+    clip: bool = False, largest: Mapping[str, int] | None = None,
+    reference: Callable[[Module], Reference] | None = None,
 ) -> Files:
     """Return the C module of a derivation, as ``{file name: text}`` with a summary of what it takes.
 
@@ -37,6 +38,7 @@ def write(
     declaration: the text of the declaration; its hash stands in the header.
     memory:      ``static``: temporaries in static memory; ``block``: in a block that the caller brings.
     optimizer:   ``sgd``, ``momentum`` or ``adam``.
+    clip:        whether a training step scales the gradients down to a largest norm, an argument of it.
     largest:     sizes that are known at run time only, with their largest value.
     reference:   what computes the numbers of the self-check; without it there is none.
 
@@ -44,7 +46,7 @@ def write(
     """
     module = planned(
         passes, name=name, sizes=sizes, dtype=dtype, templates=templates, declaration=declaration, memory=memory,
-        optimizer=optimizer, largest=largest,
+        optimizer=optimizer, clip=clip, largest=largest,
     )
     return files(module, reference)
 
@@ -52,7 +54,7 @@ def write(
 def planned(
     passes: Passes, *, name: str = "network", sizes: Given | None = None, dtype: str = "float64",
     templates: Path | None = None, declaration: str = "", memory: Memory = "static", optimizer: Optimizer = "sgd",
-    largest: Mapping[str, int] | None = None,
+    clip: bool = False, largest: Mapping[str, int] | None = None,
 ) -> Module:
     """Return the C module of a derivation before it is written; the arguments are those of ``write``."""
     if dtype not in REALS:
@@ -60,8 +62,8 @@ def planned(
     name = check_name(name)
     known = fixed_sizes(passes.derivation.source, sizes or {}, largest or {})
     return Module(
-        passes, name=name, sizes=known, dtype=dtype, memory=memory, optimizer=optimizer, largest=largest or {},
-        declaration=declaration, templates=templates,
+        passes, name=name, sizes=known, dtype=dtype, memory=memory, optimizer=optimizer, clip=clip,
+        largest=largest or {}, declaration=declaration, templates=templates,
     )
 
 

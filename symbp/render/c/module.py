@@ -49,8 +49,8 @@ RESERVED = frozenset(
         "logb", "lrint", "lround", "nan", "nearbyint", "nextafter", "remainder", "remquo", "rint", "round",
         "scalbn", "tgamma", "trunc", "gamma", "signgam", "j0", "j1", "jn", "y0", "y1", "yn", "drem", "significand",
         "finite", "isnan", "isinf", "signbit", "index", "rindex", "div", "abs", "labs", "memcpy", "memset", "time",
-        "clock", "params", "inputs", "cache", "gradients", "optimizer", "memory", "out", "rate", "steps", "seed",
-        "state", "first", "count", "i", "j", "top", "place", "sum", "flat", "momentum", "decay", "mean_weight",
+        "clock", "params", "inputs", "cache", "gradients", "optimizer", "memory", "out", "rate", "max_norm", "steps",
+        "seed", "state", "first", "count", "i", "j", "top", "place", "sum", "flat", "momentum", "decay", "mean_weight",
         "square_weight", "epsilon", "next", "back",
     }
 )
@@ -92,6 +92,7 @@ class Module:
     dtype:     ``float32`` or ``float64``.
     memory:    where temporaries lie: in static memory of the module, or in a block that the caller brings.
     optimizer: how a training step moves the parameters.
+    clip:      whether it scales the gradients down to a largest norm.
     largest:   sizes that are known at run time only, with their largest value: the number of samples.
 
     Raises ``GenerateError`` where a derivation cannot be written in C.
@@ -99,21 +100,22 @@ class Module:
 
     def __init__(
         self, passes: Passes, *, name: str, sizes: Mapping[str, Any], dtype: str, memory: Memory, optimizer: Optimizer,
-        largest: Mapping[str, int], declaration: str, templates: Path | None,
+        clip: bool, largest: Mapping[str, int], declaration: str, templates: Path | None,
     ) -> None:
         self.derivation = passes.derivation
         self.program = self.derivation.program
         self.p, self.P = name, name.upper()
         self.real = REALS[dtype]
         self.mixed = passes.parts.mixed
-        self.memory, self.optimizer, self.declaration, self.templates = memory, optimizer, declaration, templates
+        self.memory, self.optimizer, self.clip = memory, optimizer, clip
+        self.declaration, self.templates = declaration, templates
         self.notes = Notes(self.derivation, passes.tangent, passes.parts.factor)
         self.capacity = {s: largest[s.name] for s in self.program.sizes if s.is_Symbol and s.name in largest}
         self._need_sizes({**sizes, **largest})
         try:
             self.entries: Entries = module_plans(
                 self.derivation, sizes, C, predicted=predictions(passes.inference or self.derivation), capacity=largest,
-                optimizer=optimizer, inference=passes.inference,
+                optimizer=optimizer, inference=passes.inference, clip=clip,
             )
         except PlanError as error:
             raise GenerateError(str(error)) from error
@@ -335,7 +337,10 @@ class Module:
         found = {
             "forward": ["params", "inputs", "cache"], "backward": ["params", "inputs", "cache", "gradients"],
             "loss_and_gradients": ["params", "inputs", "gradients"], "predict": ["params", *state, "inputs", "out"],
-            "train_step": ["params", *state, "inputs", *(["optimizer"] if MOMENTS[self.optimizer] else []), "rate"],
+            "train_step": [
+                "params", *state, "inputs", *(["optimizer"] if MOMENTS[self.optimizer] else []), "rate",
+                *(["max_norm"] if self.clip else []),
+            ],
         }[entry]
         return [*found, "memory"] if self.memory == "block" and self.block else found
 
@@ -353,7 +358,8 @@ class Module:
             "state": f"{'const ' if entry == 'predict' else ''}{p}_state *state",
             "cache": f"{'const ' if entry in KEPT else ''}{p}_cache *cache",
             "gradients": f"{p}_gradients *gradients", "out": f"{p}_predictions *out",
-            "optimizer": f"{p}_optimizer *optimizer", "rate": f"{real} rate", "memory": f"{p}_scratch *memory",
+            "optimizer": f"{p}_optimizer *optimizer", "rate": f"{real} rate",
+            "max_norm": f"{real} max_norm", "memory": f"{p}_scratch *memory",
         }
         result = real if self.output in self.plans[entry].outputs else "void"
         return f"{result} {p}_{entry}({', '.join(types[a] for a in self.arguments(entry))})"
@@ -366,7 +372,11 @@ class Module:
             "loss_and_gradients": (f"Return {self.output} and compute its gradients.",),
             "train_step": (
                 f"Take one step of {self._optimizer_text()} and return {self.output} before it.",
-                "rate is the length of the step. No gradient is stored.",
+                *(
+                    ("rate is the length of the step. If the norm of all gradients together is above max_norm, they",
+                     "are scaled down to it; all of them are stored before the first parameter moves.")
+                    if self.clip else ("rate is the length of the step. No gradient is stored.",)
+                ),
             ),
             "update_state": (f"Move the running statistics towards those that {self.p}_forward left in cache.",),
             "predict": (f"Compute {', '.join(self.entries.predicted)}, for which no target is needed.",),
@@ -393,7 +403,8 @@ class Module:
         if not head:
             return f"{self.p}_train_step({', '.join(self.arguments('train_step'))})"
         one = self.head("train_step").replace("_train_step(", "_train(")
-        return one.replace(f"{self.real.name} rate", f"{self.real.name} rate, size_t steps")
+        last = f"{self.real.name} {'max_norm' if self.clip else 'rate'}"
+        return one.replace(last, f"{last}, size_t steps")
 
     def _loss_name(self) -> str:
         return Names(RESERVED | {"step", "steps"})(self.output)
@@ -542,7 +553,7 @@ class Module:
             "initial_state": self.initial("state"),
             "output": self.output, "zero": self.real.literal(sp.S.Zero),
             "optimizer": self.optimizer if MOMENTS[self.optimizer] else "", "trained": self.trained,
-            "optimizer_text": self._optimizer_text(),
+            "optimizer_text": self._optimizer_text(), "clip": self.clip,
             "train_head": self._train(head=True), "train_call": self._train(head=False), "loss": self._loss_name(),
             **{f"flat_{what}": self.flat(buffers) for what, buffers in self.flat_buffers().items()},
             "predicts": "predict" in self.plans, "windows": self.windows, "libraries": self.libraries,

@@ -124,6 +124,7 @@ class Reference:
     after:       the parameters after two steps.
     predictions: what can be computed without targets.
     rate:        the length of the steps.
+    max_norm:    the norm down to which gradients are scaled.
     differences: the entries that are compared with difference quotients.
     states:      the running statistics after one step, and after two.
     """
@@ -134,6 +135,7 @@ class Reference:
     after: Mapping[str, Any]
     predictions: Mapping[str, Any]
     rate: float
+    max_norm: float
     differences: Sequence[Difference]
     states: tuple[Mapping[str, Any], Mapping[str, Any]] = ({}, {})
 
@@ -229,13 +231,13 @@ def gradient_parts(module: Module, known: Mapping[str, Mapping[tuple[str, Member
 def calls(module: Module) -> dict[str, str]:
     """Return how a file of its own calls the functions of the module, by entry."""
     def call(entry: str, arguments: Sequence[str]) -> str:
-        given = {"rate": "rate", "steps": "steps", "out": "&predictions"}
+        given = {"rate": "rate", "max_norm": "max_norm", "steps": "steps", "out": "&predictions"}
         return f"{module.p}_{entry}({', '.join(given.get(a, f'&{a}') for a in arguments)})"
 
     found = {entry: call(entry, module.arguments(entry)) for entry in module.plans}
     if module.trained:
         step = module.arguments("train_step")
-        behind = step.index("rate") + 1
+        behind = step.index("max_norm" if module.clip else "rate") + 1
         found["train"] = call("train", [*step[:behind], "steps", *step[behind:]])
     return found
 
@@ -350,6 +352,7 @@ def selfcheck(module: Module, reference: Reference) -> dict[str, object]:
         "predictions": [x for x in predictions if x["known"]],
         "prediction_count": max(sum(int(str(x["count"])) for x in predictions), 1),
         "losses": [_number(v) for v in reference.losses], "rate": _number(reference.rate),
+        "max_norm": _number(reference.max_norm),
         "tolerance": "5e-5" if single else "1e-11", "difference_tolerance": "1e-2" if single else "1e-7",
         "epsilon": "1.2e-7" if single else "2.3e-16", "direction_seed": DIRECTION_SEED, "next_member": NEXT_MEMBER,
         "param_count": max(sum(p.count for p in known["params"].values()), 1),

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 
 import sympy as sp
 
-from symbp.expr import Function, Size, is_one
+from symbp.expr import Contraction, Function, Size, is_one
 from symbp.plan.fusion import SHARED, multiplications, slow_axis
+from symbp.plan.letters import Digit, digits
 from symbp.plan.ir import (
     Apply, Buffer, Call, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, Source, View, reads,
     sources, walk, writes,
@@ -558,18 +559,23 @@ class Writer:
             i, j = j, i
         shape = e.shape[::-1] if e.kind.endswith(".T") else e.shape
         row, col = place_text(i), place_text(j)
-        sizes = [self.size(p) for p in e.parameters if isinstance(p, sp.Expr)]
+        sizes = [self._factor(p) for p in e.parameters if isinstance(p, sp.Expr)]
         if kind == "diagonal":
             at = (i, i)
             return self.element(e.view, *at)
         if kind == "reshape":
-            order, rows, cols = str(e.parameters[0]), self.size(e.view.rows), self.size(e.view.cols)
+            order, rows, cols = str(e.parameters[0]), self._factor(e.view.rows), self._factor(e.view.cols)
             if order == "C":
-                flat = f"(({row}) * {self.size(shape[1])} + ({col}))"
+                flat = f"(({row}) * {self._factor(shape[1])} + ({col}))"
                 places = f"{flat} / {cols}", f"{flat} % {cols}"
             else:
-                flat = f"(({col}) * {self.size(shape[0])} + ({row}))"
+                flat = f"(({col}) * {self._factor(shape[0])} + ({row}))"
                 places = f"{flat} % {rows}", f"{flat} / {rows}"
+        elif kind == "letters":
+            (spec,) = e.parameters
+            assert isinstance(spec, Contraction)
+            down, right = digits(spec)
+            places = self._digits(down, (row, col)), self._digits(right, (row, col))
         else:
             p, q = sizes[:2]
             places = {
@@ -585,6 +591,21 @@ class Writer:
                 ),
             }[kind]()
         return self._element_at(e.view, *places)
+
+    def _digits(self, side: Sequence[Digit], at: tuple[str, str]) -> str:
+        """Return the text of a place that is made of letters."""
+        parts = []
+        for d in side:
+            text = f"({at[d.axis]})"
+            text += "" if is_one(d.below) else f" / {self._factor(d.below)}"
+            text += "" if d.extent is None else f" % {self._factor(d.extent)}"
+            parts.append(text if is_one(d.stride) else f"{text} * {self._factor(d.stride)}")
+        return " + ".join(parts) or "0u"
+
+    def _factor(self, value: Size) -> str:
+        """Return a size as text that may stand on either side of a multiplication or a division."""
+        text = self.size(value)
+        return text if text.isalnum() else f"({text})"
 
     def _element_at(self, view: View, row: str, col: str) -> str:
         """Return the text of an entry whose place is computed."""

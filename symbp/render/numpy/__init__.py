@@ -27,6 +27,7 @@ def write(
     templates: Path | None = None,
     declaration: str = "",
     workspace: bool = False,
+    clip: bool = False,
 ) -> dict[str, str]:
     """Return the NumPy module of a derivation, as ``{file name: text}``.
 
@@ -37,6 +38,7 @@ def write(
     templates:   a folder whose templates take the place of symbp's own.
     declaration: the text of the declaration; its hash stands in the header.
     workspace:   whether the arrays of a training step are made once and filled again in each step.
+    clip:        whether a training step scales the gradients down to a largest norm, an argument of it.
 
     Raises ``GenerateError`` where a derivation cannot be written as a module.
     """
@@ -48,6 +50,7 @@ def write(
         dtype=dtype,
         templates=templates,
         declaration=declaration,
+        clip=clip,
     )
     return {f"{name}.py": text, f"{name}_cost.txt": _cost(passes, name, dtype)}
 

@@ -14,8 +14,8 @@ from typing import Protocol
 import sympy as sp
 
 from symbp.expr import (
-    Add, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map,
-    Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, SumOver, T,
+    Add, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp,
+    Map, Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, SumOver, T,
     Transpose, Where, Zero, is_one, same_size, scaled,
 )
 from symbp.render.numpy.guards import Pick, zero_outside
@@ -559,6 +559,32 @@ def _reshape(p: Printer, node: Node) -> Code:
     return Code(f"{p.full(node.operands[0]).at(ATOM)}.reshape({p.shape(node)}{order})")
 
 
+def _einsum(p: Printer, node: Node) -> Code:
+    """Return a contraction: one axis for each letter, and the sides of the result put together again."""
+    assert isinstance(node, Einsum)
+    spec, texts = node.spec, []
+    for (rows, cols), A in zip(spec.operands, node.operands, strict=True):
+        inside = p.full(A)
+        axes = ", ".join(p.size(spec.sizes[letter]) for letter in rows + cols)
+        if len(rows) == len(cols) == 1:
+            texts.append(inside.text)
+        else:
+            texts.append(f"{inside.at(ATOM)}.reshape({axes}{',' if len(rows + cols) == 1 else ''})")
+    words = ["".join(sides) for sides in spec.operands]
+    for letter in "".join(spec.out):
+        if not any(letter in word for word in words):
+            words.append(letter)
+            texts.append(f"np.ones({p.size(spec.sizes[letter])}, DTYPE)")
+    kept = "".join(spec.out)
+    quick = ", optimize=True" if len(texts) > 2 else ""
+    text = f'np.einsum("{",".join(words)}->{kept}", {", ".join(texts)}{quick})'
+    if not kept:
+        text = f"np.asarray({text}).reshape(1, 1)"
+    elif not (len(spec.out[0]) == len(spec.out[1]) == 1):
+        text = f"{text}.reshape({p.size(node.rows)}, {p.size(node.cols)})"
+    return Code(text)
+
+
 def _kron_blocks(p: Printer, source: StaticMap) -> tuple[str, str, str, str]:
     if source.kind != "kron_blocks":
         raise GenerateError(f"the map {source.kind} has no NumPy form")
@@ -731,6 +757,7 @@ PRIMITIVES: dict[type[Node], Callable[[Printer, Node], Code]] = {
     Embed: _embed,
     Reshape: _reshape,
     Kron: _call("np.kron({0}, {1})"),
+    Einsum: _einsum,
     Gather: _gather,
     Scatter: _scatter,
     SumOver: _sum_over,

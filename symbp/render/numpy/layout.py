@@ -28,7 +28,7 @@ Ends = tuple[sp.Expr, sp.Expr]
 _MODULE_NAMES = """
     np NamedTuple Any Literal NDArray Array DTYPE TypeAlias Params Inputs Cache Gradients Predictions annotations
     params inputs cache tangents targets rng forward backward loss_and_gradients backward_parts predict check_inputs
-    train_step fit jvp save load init_params learning_rate Workspace train run gradients partial Callable
+    train_step fit jvp save load init_params learning_rate max_norm Workspace train run gradients partial Callable
 """
 RESERVED = frozenset(keyword.kwlist) | frozenset(dir(builtins)) | frozenset(_MODULE_NAMES.split())
 """Names that the module uses itself; a local variable of that name gets an underscore."""

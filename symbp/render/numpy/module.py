@@ -45,18 +45,20 @@ class Module:
     parts:      the backward passes of the parts of the loss.
     sizes:      sizes that are given as numbers.
     inference:  the network that predicts, if it is not the one that is trained.
+    clip:       whether a training step scales the gradients down to a largest norm.
     kernels:    what collects the small functions that the module calls.
     """
 
     def __init__(
         self, derivation: Derivation, tangent: Program, parts: Parts, sizes: Mapping[str, int],
-        inference: Derivation | None = None, kernels: Kernels | None = None,
+        inference: Derivation | None = None, clip: bool = False, kernels: Kernels | None = None,
     ) -> None:
         self.derivation = derivation
         self.tangent = tangent
         self.parts = parts
         self.program = derivation.forward
         self.output = derivation.output
+        self.clip = clip
         self.layout = Layout(self.program, sizes)
         self.kernels = kernels or Kernels()
         self.notes = Notes(derivation, tangent, parts.factor)
@@ -427,7 +429,7 @@ class Module:
             self.answers.predict(),
             *self.backward(),
             self.jvp(),
-            training.train_step(self.trained, self.gradients, layout, self.output) if self.trained else None,
+            training.train_step(self.trained, self.gradients, layout, self.output, self.clip) if self.trained else None,
         ]
         return {
             "title": f"{self.program.name}: forward pass, backward pass and training, in NumPy.",
@@ -442,6 +444,7 @@ class Module:
             "params": bool(layout.params),
             "trained": bool(self.trained),
             "output": self.output,
+            "clip": self.clip,
             "arrays": training.arrays(self.trained, "values"),
             "copies": training.copies(self.trained, layout),
             "batches": training.batches(layout),
@@ -494,11 +497,12 @@ class Module:
 
 def module_text(
     made: Passes, *, sizes: Mapping[str, int], dtype: str, templates: Path | None, declaration: str,
+    clip: bool = False,
 ) -> str:
     """Return the text of the module."""
     if dtype not in DTYPES:
         raise GenerateError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype}")
-    module = Module(made.derivation, made.tangent, made.parts, sizes, made.inference)
+    module = Module(made.derivation, made.tangent, made.parts, sizes, made.inference, clip)
     values = module.values_for_template(dtype, declaration, templates)
     text = rendered("numpy", "module.py.jinja", values, templates)
     return text.rstrip("\n") + "\n"

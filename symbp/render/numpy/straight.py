@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from symbp.expr import Function, Size, expanded, same_size
+from symbp.expr import Contraction, Function, Size, expanded, same_size
 from symbp.plan.arrays import COMPARISONS, MINUS, RECIP, masks, numbers
 from symbp.plan.entries import RATE
+from symbp.plan.letters import axes
 from symbp.plan.ir import (
     ZERO, Apply, Buffer, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, Source, View, puts,
     walk,
@@ -550,6 +551,8 @@ class Straight:
             text = f"{inside}.reshape({shape}{order})"
         elif kind == "diagonal":
             text = f"np.diagonal({inside})[:, np.newaxis]"
+        elif kind == "letters":
+            text = f"{self.lettered(e)}.reshape({shape})"
         elif kind == "kron_left":
             text = f"np.repeat(np.repeat({inside}, {texts[0]}, 0), {texts[1]}, 1)"
         elif kind == "kron_right":
@@ -562,6 +565,31 @@ class Straight:
             axes, order = (f"{n}, {m}, {s}, {r}", "1, 3, 0, 2") if back else (f"{m}, {r}, {n}, {s}", "2, 0, 3, 1")
             text = f"{inside}.reshape({axes}).transpose({order}).reshape({shape})"
         return f"{text}.T" if turn else text
+
+
+    def lettered(self, e: Pick) -> str:
+        """Return a matrix with one axis for each letter, in the order of the result: a view, made once if it may be."""
+        (spec,) = e.parameters
+        assert isinstance(spec, Contraction)
+        order, kept = axes(spec)
+        own = "".join(spec.operands[0])
+
+        def listed(letters: str) -> str:
+            return ", ".join(self.size(spec.sizes[x], ATOM) if x in own else "1" for x in letters) or "()"
+
+        text = f"{{}}.reshape({listed(own)})"
+        if order != sorted(order):
+            text += f".transpose({', '.join(map(str, order))})"
+        if set(kept) - set(own):
+            sizes = ", ".join(self.size(spec.sizes[x], ATOM) for x in kept)
+            text = f"np.broadcast_to({text}.reshape({listed(kept)}), ({sizes}{',' if len(kept) == 1 else ''}))"
+        buffer = self.plan.buffers[e.view.buffer]
+        member = buffer.whole(*e.view.where)
+        running = {i.index for i in self.loops} | set(buffer.indices)
+        fixed = not any(n.has(i) for n in spec.sizes.values() for i in running)
+        if fixed and e.view == member and not buffer.scalar and buffer.name not in self.numbers:
+            return f"{self.derived(buffer, f'by_{kept}', text)}{self.position(e.view)}"
+        return text.format(self.view(e.view))
 
 
 def _source(kernel: Kernel) -> Source | None:

@@ -120,13 +120,21 @@ def batches(layout: Layout) -> dict[str, object] | None:
     return {"lines": lines, "count": count} if count else None
 
 
-def train_step(trained: Sequence[Field], gradients: Sequence[Field], layout: Layout, output: str) -> FunctionText:
-    """Return ``train_step``; it unpacks the tuples once, since small networks feel every look-up."""
+def train_step(
+    trained: Sequence[Field], gradients: Sequence[Field], layout: Layout, output: str, clip: bool
+) -> FunctionText:
+    """Return ``train_step``; it unpacks the tuples once, since small networks feel every look-up.
+
+    Shorter gradients, all of them by one factor, are a shorter step.
+    """
     names = [layout.identifiers(known.name) for known in layout.params]
     bars = {known: layout.identifiers(f"{known.name}_bar") for known in gradients}
     lines = ["cache = forward(params, inputs)"]
     lines += unpacked(names, "params") if len(names) > 1 else [f"{names[0]} = params.{layout.params[0].name}"]
     source = "backward(params, inputs, cache)"
+    if clip:
+        lines += [f"gradients = {source}", "learning_rate *= _shrink(_arrays(gradients), max_norm)"]
+        source = "gradients"
     lines += unpacked(list(bars.values()), source) if len(bars) > 1 else [f"({next(iter(bars.values()))},) = {source}"]
     values = []
     for known, name in zip(layout.params, names, strict=True):
@@ -139,20 +147,21 @@ def train_step(trained: Sequence[Field], gradients: Sequence[Field], layout: Lay
             values.append(f"{known.name}=tuple(w - learning_rate * g for w, g in {both})")
         else:
             raise GenerateError(f"the shape of {known.name} depends on two indices, which is not laid out")
+    more, limit = (", max_norm: float = np.inf", ", its gradients clipped") if clip else ("", "")
     # By position, which small networks feel too.
     values = [value.partition("=")[2] for value in values]
     returned = call(f"cache.{output}, Params", values)
     if not layout.states:
         return FunctionText(
-            "train_step(params: Params, inputs: Inputs, learning_rate: float) -> tuple[float, Params]:",
-            f"Return {output} before, and the parameters after, one step of gradient descent.",
+            f"train_step(params: Params, inputs: Inputs, learning_rate: float{more}) -> tuple[float, Params]:",
+            f"Return {output} before, and the parameters after, one step of gradient descent{limit}.",
             indented(lines) + returned,
         )
     returned[-1] += ", update_state(state, cache)"
     arguments = "params: Params, state: State, inputs: Inputs, learning_rate: float"
     return FunctionText(
-        f"train_step({arguments}) -> tuple[float, Params, State]:",
-        f"Return {output} before, and parameters and state after, one step of gradient descent.",
+        f"train_step({arguments}{more}) -> tuple[float, Params, State]:",
+        f"Return {output} before, and parameters and state after, one step of gradient descent{limit}.",
         ["    _check_state(params, state, inputs)", *indented(lines), *returned],
     )
 

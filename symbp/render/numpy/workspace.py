@@ -206,11 +206,12 @@ def _like(field: Field) -> str:
 
 def workspace_text(
     made: Passes, *, sizes: Mapping[str, int], dtype: str, templates: Path | None, declaration: str,
+    clip: bool = False,
 ) -> str:
     """Return the text of the workspace variant of a module."""
     if dtype not in DTYPES:
         raise GenerateError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype}")
-    module = Module(made.derivation, made.tangent, made.parts, sizes, made.inference)
+    module = Module(made.derivation, made.tangent, made.parts, sizes, made.inference, clip)
     values = module.values_for_template(dtype, declaration, templates)
     workspace = Workspace(module)
     functions = values["functions"]

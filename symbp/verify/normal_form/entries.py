@@ -13,8 +13,8 @@ from fractions import Fraction
 import sympy as sp
 
 from symbp.expr import (
-    Add, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Embed, Eye, Gather, Hadamard, Kron, LogSumExp, Map, Mask, MatMul,
-    MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, SumOver, Transpose, Where, Zero,
+    Add, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Einsum, Embed, Eye, Gather, Hadamard, Kron, LogSumExp, Map, Mask,
+    MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, SumOver, Transpose, Where, Zero,
 )
 from symbp.verify.normal_form.algebra import Algebra
 from symbp.verify.normal_form.functions import along_axis, applied, comparison, scalar
@@ -186,6 +186,27 @@ class Entries:
 
         return self.relocated((a.rows, a.cols, b.rows, b.cols), links, body)
 
+    def einsum(self, node: Node, i: Index, j: Index) -> Products:
+        """Return the sum over the letters, where those of the result's sides make up i and j."""
+        assert isinstance(node, Einsum)
+        spec, algebra = node.spec, self.algebra
+
+        def place(side: str, at: Sequence[Index]) -> Index:
+            found = ZERO
+            for letter in side:
+                found = plus(product(found, algebra.index(spec.sizes[letter])), at[letters.index(letter)])
+            return found
+
+        def links(at: Sequence[Index]) -> Sequence[Index]:
+            return [minus(x, place(side, at)) for x, side in zip((i, j), spec.out, strict=True) if side]
+
+        def body(at: Sequence[Index]) -> Products:
+            sides = zip(node.operands, spec.operands, strict=True)
+            return algebra.times(*(self.entry(a, place(rows, at), place(cols, at)) for a, (rows, cols) in sides))
+
+        letters = list(spec.sizes)
+        return self.relocated(list(spec.sizes.values()), links, body)
+
     def gather(self, node: Node, i: Index, j: Index) -> Products:
         """Return the entry that the static map names, or the sum of those that it sends here (scatter)."""
         spec = node.parameters[2]
@@ -294,6 +315,7 @@ RULES: dict[type[Node], Callable[[Entries, Node, Index, Index], Products]] = {
     Embed: Entries.embed,
     Reshape: Entries.reshape,
     Kron: Entries.kron,
+    Einsum: Entries.einsum,
     Gather: Entries.gather,
     Scatter: Entries.gather,
     SumOver: Entries.sum_over,

@@ -41,6 +41,7 @@ class Case:
     memory: str = "static"
     largest: tuple[tuple[str, int], ...] = ()
     sizes: tuple[tuple[str, int], ...] = ()
+    clip: bool = False
 
     @property
     def name(self) -> str:
@@ -50,6 +51,7 @@ class Case:
     def __str__(self) -> str:
         parts = [self.network, self.dtype]
         parts += [x for x in (self.optimizer, self.memory) if x not in ("sgd", "static")]
+        parts += ["clip"] if self.clip else []
         parts += [f"{n}={v}" for n, v in self.sizes] + [f"{n}<={v}" for n, v in self.largest]
         return "-".join(parts)
 
@@ -69,7 +71,7 @@ def generated(case: Case) -> Mapping[str, str]:
     }
     return write(
         passes(derivation), name=case.name, sizes=sizes, dtype=case.dtype, declaration=text,
-        optimizer=case.optimizer, memory=case.memory, largest=largest, reference=reference_of,  # type: ignore[arg-type]
+        optimizer=case.optimizer, memory=case.memory, clip=case.clip, largest=largest, reference=reference_of,  # type: ignore[arg-type]
     )
 
 

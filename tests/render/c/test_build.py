@@ -39,9 +39,10 @@ def _shared() -> Any:
 b = _shared()
 Case = b.Case
 
-FEW = (Case("mlp", "float32"), Case("rnn"))
+FEW = (Case("mlp", "float32"), Case("rnn"), Case("xor", "float32", clip=True))
 VARIANTS = (
-    Case("iris", "float64", "momentum", "block"), Case("iris", "float32", "adam"),
+    Case("iris", "float64", "momentum", "block"), Case("rnn", "float32", "momentum", "block", clip=True),
+    Case("mlp", "float64", clip=True), Case("iris", "float32", "adam"),
     Case("dropout", "float32", "momentum"), Case("rnn", "float64", "adam", "block"),
     Case("mlp", "float64", largest=(("m", 7),)), Case("xor", "float32", largest=(("m", 6),)),
     Case("rnn", "float32", largest=(("m", 5),)), Case("digits", "float32", sizes=(("m", 32),)),

@@ -220,6 +220,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, bundled: Any) -> Path:
     folder = tmp_path_factory.mktemp("modules")
     for name in names():
         (folder / f"{name}.py").write_text(bundled(name).text)
+    (folder / "clipped.py").write_text(generate(bundled("mlp").derivation, clip=True)["network.py"])
     (folder / "single.py").write_text(bundled("mlp", dtype="float32").text)
     text = (
         "def f(x): return x*log(x)\nX: input[n, m]\nW: param[n, m] & positive\nV: param[n, n] & symmetric\n"

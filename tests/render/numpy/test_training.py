@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from .conftest import flat
+from symbp.pipeline import generate
+
+from .conftest import flat, load
 
 XOR_X = np.array([[0.0, 0, 1, 1], [0, 1, 0, 1]])
 XOR_Y = np.array([[0.0, 1, 1, 0]])
@@ -136,6 +138,40 @@ def test_one_batch_of_everything_is_plain_descent(bundled: Any) -> None:
         mine, by_steps = module.train_step(by_steps, inputs, 0.2)
         assert mine == pytest.approx(loss, rel=1e-14)
     assert all(np.allclose(a, b, rtol=1e-13) for a, b in zip(flat(trained), flat(by_steps), strict=True))
+
+
+@pytest.mark.parametrize("workspace", [False, True], ids=["readable", "workspace"])
+@pytest.mark.parametrize("name", ["mlp", "deep"])
+def test_gradients_are_clipped_together(name: str, workspace: bool, bundled: Any) -> None:
+    plain = bundled(name)
+    source = generate(plain.derivation, name=name, workspace=workspace, clip=True)[f"{name}.py"]
+    module = load(source, f"clipped_{name}")
+    rng = np.random.default_rng(8)
+    sizes = ((3, 4, 2),) if name == "deep" else (3, 4, 2)
+    params = module.init_params(rng, *sizes)
+    inputs = module.Inputs(rng.standard_normal((3, 6)), rng.standard_normal((2, 6)))
+    kept = [a.copy() for a in flat(params)]
+    _, gradients = module.loss_and_gradients(params, inputs)
+    slopes = [a.copy() for a in flat(gradients)]
+    norm = np.sqrt(sum(np.sum(g**2) for g in slopes))
+    for share in (0.4, 1.0, 2.0, np.inf):
+        _, after = module.train_step(params, inputs, 0.1, share * norm)
+        for new, old, g in zip(flat(after), kept, slopes, strict=True):
+            assert np.allclose(new, old - 0.1 * min(share, 1.0) * g, rtol=1e-13)
+    # With momentum the gradients themselves are shorter: after one step as with a shorter rate.
+    for optimizer in ("sgd", "momentum"):
+        trained, _ = module.fit(params, inputs, epochs=1, learning_rate=0.1, optimizer=optimizer, max_norm=0.4 * norm)
+        for new, old, g in zip(flat(trained), kept, slopes, strict=True):
+            assert np.allclose(new, old - 0.04 * g, rtol=1e-13)
+    # Where no limit is given, the steps are those of the module without one.
+    mine, _ = module.fit(params, inputs, epochs=3, optimizer="adam")
+    other, _ = plain.module.fit(plain.module.Params(*params), inputs, epochs=3, optimizer="adam")
+    assert all(np.allclose(a, b, rtol=1e-12) for a, b in zip(flat(mine), flat(other), strict=True))
+    _, still = module.train_step(params, inputs, 0.0)
+    assert all(np.array_equal(a, b) for a, b in zip(flat(still), kept, strict=True))
+    with pytest.raises(ValueError, match="max_norm must not be negative"):
+        module.train_step(params, inputs, 0.1, -1.0)
+    assert all(np.array_equal(a, b) for a, b in zip(flat(params), kept, strict=True))
 
 
 def test_wrong_settings_are_refused(bundled: Any) -> None:

@@ -342,6 +342,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("workspaces")
     for name in names():
         (folder / f"{name}.py").write_text(workspace(network(name).text, name=name).text)
+    clipped = generate(workspace(network("rnn").text, name="rnn").derivation, workspace=True, clip=True)
+    (folder / "clipped.py").write_text(clipped["network.py"])
     return folder
 
 
