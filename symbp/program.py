@@ -198,6 +198,26 @@ class Running:
     momentum: sp.Expr
 
 
+Place = tuple[str, tuple[sp.Expr, ...]]
+"""A variable or the member of a family, by name and indices."""
+
+
+@dataclass(frozen=True)
+class LayerUse:
+    """A layer as it stands in a program, for what is known of it beside its equations.
+
+    layer:    its name.
+    value:    the left side, if the layer is all of the right side; else None.
+    argument: what it is applied to, if that has a name; else None.
+    parts:    the parameters and values that it wrote, by prefix.
+    """
+
+    layer: str
+    value: Place | None
+    argument: Place | None
+    parts: tuple[tuple[str, Place], ...]
+
+
 @dataclass(frozen=True)
 class Program(Displayed):
     """Equations and loops in order, with the variables that they read and define.
@@ -210,6 +230,7 @@ class Program(Displayed):
     definitions: sizes that are defined by an equation (``assert d == k*heads`` gives heads: d/k), as (size, value).
     functions:   scalar functions that the user defined or left free, by name.
     running:     the states that training moves, with what they follow.
+    layers:      the layers that stand in it.
     """
 
     variables: Mapping[str, Var]
@@ -221,6 +242,7 @@ class Program(Displayed):
     functions: Mapping[str, Function] = field(default_factory=dict)
     name: str = "network"
     running: tuple[Running, ...] = ()
+    layers: tuple[LayerUse, ...] = ()
 
     @property
     def bounds(self) -> Bounds:

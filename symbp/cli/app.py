@@ -108,7 +108,7 @@ def derive(
     notation: opt.Notation = "bar", products: opt.Products = "hadamard", samples: opt.Samples = None,
     weights: opt.Weights = None, mode: opt.Mode = "training", wrt: opt.Wrt = None,
     expr: opt.Expr = None, shapes: opt.Shapes = None,
-    verified: opt.Verified = True, plan: opt.Plan = False, size: opt.Size = None, function: opt.Function = None,
+    verified: opt.Verified = True, claims: opt.Claims = False, plan: opt.Plan = False, size: opt.Size = None, function: opt.Function = None,
     ascii: opt.Ascii = False, templates: opt.Templates = None, as_json: opt.Json = False, quiet: opt.Quiet = False,
     seed: opt.Seed = 0,
 ) -> None:
@@ -122,6 +122,8 @@ def derive(
         title, text, program = _declared(file) if expr is None else _expression(expr, shapes, settings.wrt, file)
         chosen = Notation(notation, products, "ascii" if ascii or not _unicode() else "unicode")
         found = deriving.derivation(program, settings)
+        if claims:
+            found = deriving.with_readings(found)
         if not plan and (size or function):
             raise BadInput("--size and --function go with --plan: equations are derived for all sizes and functions")
         if plan:

@@ -29,12 +29,12 @@ SCALE_AND_SHIFT = {
     "shift": ("beta_Y", "sum(C, axis=1, keepdims=True)"),
 }
 BATCH = _claims(
-    "batch_norm", "Ioffe and Szegedy 2015; F2",
+    "batch_norm", "F2",
     **SCALE_AND_SHIFT,
     # gamma/s (H - xhat xhat^T / m) of each feature, with the centring matrix H.
     projector_form=(
         "X",
-        "gamma_Y * V_Y * (C @ (eye(m) - ones(m, m)/m) - Xhat_Y * sum(C * Xhat_Y, axis=1, keepdims=True)/m)",
+        "gamma_Y * V_Y * (C @ (eye(m) - ones(m, 1) @ ones(1, m) / m) - Xhat_Y * sum(C * Xhat_Y, axis=1, keepdims=True)/m)",
     ),
     compact_form=(
         "X",
@@ -42,11 +42,12 @@ BATCH = _claims(
     ),
 )
 LAYER = _claims(
-    "layer_norm", "Ba, Kiros and Hinton 2016",
+    "layer_norm", "J. L. Ba, J. R. Kiros and G. E. Hinton, Layer Normalization, 2016",
     **SCALE_AND_SHIFT,
     projector_form=(
         "X",
-        "V_Y * ((eye(n) - ones(n, n)/n) @ (gamma_Y * C) - Xhat_Y * mean(gamma_Y * C * Xhat_Y, axis=0, keepdims=True))",
+        "V_Y * ((eye(n) - ones(n, 1) @ ones(1, n) / n) @ (gamma_Y * C)"
+        " - Xhat_Y * mean(gamma_Y * C * Xhat_Y, axis=0, keepdims=True))",
     ),
     compact_form=(
         "X",
@@ -55,7 +56,7 @@ LAYER = _claims(
     ),
 )
 RMS = _claims(
-    "rms_norm", "Zhang and Sennrich 2019",
+    "rms_norm", "B. Zhang and R. Sennrich, Root Mean Square Layer Normalization, 2019",
     scale=SCALE_AND_SHIFT["scale"],
     compact_form=("X", "V_Y / n * (n*gamma_Y*C - Xhat_Y * sum(gamma_Y * C * Xhat_Y, axis=0, keepdims=True))"),
 )

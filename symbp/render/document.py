@@ -22,7 +22,8 @@ from symbp.render.printer import clean
 from symbp.render.rules import identity_rows, kinks, rule_rows
 from symbp.render.sources import cited
 from symbp.render.steps import (
-    Line, declarations, program_of, result_notes, result_ranges, says_something, shown_steps, step_line, tag, tangent,
+    Line, declarations, program_of, reading_words, result_notes, result_ranges, says_something, shown_steps, step_line,
+    tag, tangent,
 )
 from symbp.render.templates import environment
 from symbp.render.terminal import program_text
@@ -269,7 +270,9 @@ def conventions(derivation: Derivation, p: Latex) -> list[str]:
     return out
 
 
-KINDS = {"input": "input", "target": "target", "param": "parameter", "const": "constant"}
+KINDS = {
+    "input": "input", "target": "target", "param": "parameter", "const": "constant", "state": "running statistic",
+}
 
 
 def declared_rows(program: Program, p: Latex) -> list[Row]:
@@ -277,7 +280,8 @@ def declared_rows(program: Program, p: Latex) -> list[Row]:
     rows = []
     for d in declarations(program):
         facts = "" if not d.var.facts else ": " + ", ".join(sorted(f.replace("_", " ") for f in d.var.facts))
-        words = escape(KINDS[d.var.kind] + facts) + "".join(f", ${p.range(*r)}$" for r in d.ranges)
+        start = "" if d.var.start is None else f", starts at {d.var.start}"
+        words = escape(KINDS[d.var.kind] + facts + start) + "".join(f", ${p.range(*r)}$" for r in d.ranges)
         shown, shape = p(d.ref), p.shape(d.ref)
         rows.append(Row(
             "", fitted(shown, latex_width(shown), VARIABLE * MM - 0.5), words,
@@ -333,6 +337,11 @@ def latex_document(
         "detail": detail,
         "sources": cite,
         "results": result_rows(derivation, p),
+        "readings": [
+            Row("", formula(p.equation(r.target, r.value), RESULT), escape(reading_words(r)),
+                shape_cell(p.shape(r.target)))
+            for r in derivation.readings
+        ],
         "gradients": [(p(bar(*bar.indices)), numbers.get(bar.name)) for bar in bars],
     }
     frame = environment("latex", templates).overlay(

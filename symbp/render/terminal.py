@@ -11,7 +11,8 @@ from symbp.render.names import Names
 from symbp.render.notation import Notation, samples_text
 from symbp.render.printer import Printer, clean
 from symbp.render.steps import (
-    declarations, introduced, program_of, result_notes, result_ranges, says_something, shown_steps, step_line, tag,
+    declarations, introduced, program_of, reading_words, result_notes, result_ranges, says_something, shown_steps,
+    step_line, tag,
 )
 from symbp.render.text import terminal
 
@@ -72,6 +73,12 @@ def derive_summary(
         notes = result_notes(r, p)
         if notes:
             out.append(f"{margin}  where {', '.join(notes)}")
+    if derivation.readings:
+        out.append("equivalently, proved for all sizes:")
+    for reading in derivation.readings:
+        lines = _equation(p, p.value(reading.target), p.value(reading.value), STEP_WIDTH)
+        out += [f"{margin}{line}" for line in lines]
+        out.append(f"{margin}  {p.plain(reading_words(reading))}")
     out += [f"{word:<10} {text}" for word, text in footer]
     return "\n".join(out) + "\n"
 
