@@ -1,4 +1,4 @@
-"""Closed forms in the names of a derivation: the claims of the layers that stand in its network, once they are proved."""
+"""Closed forms in the names of a derivation: the claims of the layers in its network, once they are proved."""
 
 from __future__ import annotations
 

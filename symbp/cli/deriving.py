@@ -13,7 +13,6 @@ from symbp.cli.outcome import BadInput
 from symbp.derivation import Derivation
 from symbp.expr import is_one
 from symbp.program import Program
-from symbp.readings import with_readings
 from symbp.render.data import derivation_data, derivation_json
 from symbp.render.document import latex_document
 from symbp.render.files import Files, write_files

@@ -34,7 +34,8 @@ BATCH = _claims(
     # gamma/s (H - xhat xhat^T / m) of each feature, with the centring matrix H.
     projector_form=(
         "X",
-        "gamma_Y * V_Y * (C @ (eye(m) - ones(m, 1) @ ones(1, m) / m) - Xhat_Y * sum(C * Xhat_Y, axis=1, keepdims=True)/m)",
+        "gamma_Y * V_Y * (C @ (eye(m) - ones(m, 1) @ ones(1, m) / m)"
+        " - Xhat_Y * sum(C * Xhat_Y, axis=1, keepdims=True) / m)",
     ),
     compact_form=(
         "X",

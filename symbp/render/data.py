@@ -86,7 +86,7 @@ def derivation_data(derivation: Derivation, notation: Notation | None = None, *,
     """Return a derivation as dictionaries and lists of text, numbers and truth values.
 
     The keys are ``format``, ``name``, ``notation``, ``samples``, ``output``, ``sizes``, ``variables``, ``forward``,
-    ``results``, ``gradients`` (variable to adjoint and equation number), ``steps`` and, if there are any, ``readings``: closed forms.
+    ``results``, ``gradients`` (variable to adjoint and equation number), ``steps`` and, if there are any, ``readings``.
     """
     chosen = notation or Notation()
     w = _Writer(derivation, chosen)

@@ -140,7 +140,8 @@ def program_text(program: Program, notation: Notation | None = None) -> str:
     for d in declarations(program):
         facts = f" & {' & '.join(sorted(d.var.facts))}" if d.var.facts else ""
         ranges = "".join(f", {p.range(*r)}" for r in d.ranges)
-        lines.append((f"{p(d.ref)}: {d.var.kind}{facts}{ranges}", p.shape(d.ref)))
+        start = "" if d.var.start is None else f" = {d.var.start}"
+        lines.append((f"{p(d.ref)}: {d.var.kind}{facts}{start}{ranges}", p.shape(d.ref)))
     block(program.body, 0)
     width = min(max((int(text_width(a)) for a, _ in lines), default=0), EQUATION_WIDTH)
     return "\n".join(f"{pad(a, width)}  {b}".rstrip() for a, b in lines) + "\n"

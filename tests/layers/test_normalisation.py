@@ -42,7 +42,7 @@ def normalised(layer: str, X: Any) -> Any:
 @pytest.mark.parametrize("layer", NAMES)
 def test_values_in_both_conventions(layer: str) -> None:
     rng = np.random.default_rng(2)
-    X, C, gamma, beta = rng.normal(size=(6, 5)), rng.normal(size=(6, 5)), rng.normal(size=(6, 1)), rng.normal(size=(6, 1))
+    X, C, gamma, beta = (rng.normal(size=(6, cols)) for cols in (5, 5, 1, 1))
     sizes = {"n": 6, "m": 5, "k": 3}
     wanted = gamma * normalised(layer, X) + (0 if layer.startswith("rms") else beta)
     given = {"X": X, "C": C, "gamma_Y": gamma, "beta_Y": beta}
@@ -127,7 +127,8 @@ def adjoints(eps: str, seed: int = 0) -> tuple[Any, Any]:
     """Return Xhat and the adjoint of X for a generic cotangent."""
     rng = np.random.default_rng(seed)
     derivation = derive(read_text(columns(f"batch_norm(X, {eps})")))
-    values = {v.name: rng.normal(size=(6, 5 if v.cols == m else 1)) for v in derivation.source.declared("param", "input")}
+    given = derivation.source.declared("param", "input")
+    values = {v.name: rng.normal(size=(6, 5 if v.cols == m else 1)) for v in given}
     found = evaluate(derivation.program, values, {"n": 6, "m": 5, "k": 3})
     return found["Xhat_Y"], found[derivation.gradients["X"]]
 

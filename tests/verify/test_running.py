@@ -1,4 +1,4 @@
-"""Spoiled modules with running statistics are seen: by the comparison of NumPy, of plans, of C, and by C's own check."""
+"""Spoiled modules with running statistics are seen: by comparisons of NumPy, plans and C, and by C's own check."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_spoiled_c_module_is_seen(tmp_path: Path) -> None:
     ("= state->mu_run_N1;", "= state->v_run_N1;", "prediction"),
 ])
 def test_a_spoiled_c_module_fails_its_own_check(old: str, new: str, said: str, tmp_path: Path) -> None:
-    files = generate(DERIVATION, "c", name="m0", sizes={n: k for n, k in SIZES[0].items()})
+    files = generate(DERIVATION, "c", name="m0", sizes=dict(SIZES[0]))
     assert old in files["m0.c"]
     code, text = _self_check({**files, "m0.c": files["m0.c"].replace(old, new)}, tmp_path)
     failed = [line for line in text.splitlines() if line.startswith("FAIL")]
