@@ -17,7 +17,7 @@ from symbp.program import Loop, Program, Statement
 from symbp.render.latex import Latex
 from symbp.render.lines import broken, latex_width
 from symbp.render.names import Names
-from symbp.render.notation import ADJOINT_LEGEND, Notation, sample_axis
+from symbp.render.notation import ADJOINT_LEGEND, Notation, mode_text, sample_axis
 from symbp.render.printer import clean
 from symbp.render.rules import identity_rows, kinks, rule_rows
 from symbp.render.sources import cited
@@ -246,6 +246,8 @@ def conventions(derivation: Derivation, p: Latex) -> list[str]:
     out = []
     if axis and program.samples is not None:
         out.append(f"Samples are {axis}: there are ${p.size(program.samples)}$ of them.")
+    if mode_text(program):
+        out.append("Running statistics stand for those of the samples, as after training.")
     example = next(iter(derivation.gradients), None)
     if example is not None:
         var = program.variables[example]
@@ -261,6 +263,12 @@ def conventions(derivation: Derivation, p: Latex) -> list[str]:
         "$\\odot$ and $\\oslash$ are the entrywise product and quotient, $A^{\\odot p}$ is the entrywise power, "
         "$\\mathbf{1}$ is a column of ones; a number in a sum of matrices stands for a matrix of that number."
     )
+    for running in program.running:
+        state, statistic = (program.variables[name] for name in (running.state, running.statistic))
+        out.append(
+            f"The running statistic ${p(state(*state.indices))}$ follows ${p(statistic(*statistic.indices))}$ with "
+            f"weight ${p.size(running.momentum)}$ in each step of training, and takes its place in inference."
+        )
     for name, words in kinks(derivation):
         out.append(f"\\texttt{{{escape(name)}}}: {escape(words)}.")
     for var in program.variables.values():

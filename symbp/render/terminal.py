@@ -8,7 +8,7 @@ from symbp.derivation import Derivation
 from symbp.program import Loop, Program, Statement
 from symbp.render.lines import broken, pad, text_width
 from symbp.render.names import Names
-from symbp.render.notation import Notation, samples_text
+from symbp.render.notation import Notation, mode_text, samples_text
 from symbp.render.printer import Printer, clean
 from symbp.render.steps import (
     declarations, introduced, program_of, reading_words, result_notes, result_ranges, says_something, shown_steps,
@@ -32,7 +32,7 @@ def header(derivation: Derivation, printer: Printer, title: str = "") -> str:
     program = derivation.source
     output = program.variables.get(derivation.output) or derivation.program.variables[derivation.output]
     what = f"{derivation.output} {printer.shape(output(*output.indices)).replace(' ', '')}"
-    left = "   ".join(part for part in (title or program.name, samples_text(program), what) if part)
+    left = "   ".join(part for part in (title or program.name, samples_text(program), mode_text(program), what) if part)
     right = f"shapes ok: {len(program.variables)} names, {len(program.sizes)} sizes"
     return f"{pad(left, 52)}   {right}"
 
