@@ -104,8 +104,8 @@ def generate(
     workspace: NumPy: whether the arrays of a training step are made once and filled again in each step.
 
     Raises ``KeyError`` for an unknown target, ``GenerateError`` where a derivation cannot be written as a module,
-    ``OptionError`` for what the target does not have, ``SizeError`` for sizes that do not fit,
-    ``UnspecifiedFunction`` for a function that the declaration does not leave open.
+    ``NotTrained`` for a network of inference, ``OptionError`` for what the target does not have, ``SizeError`` for
+    sizes that do not fit, ``UnspecifiedFunction`` for a function that the declaration does not leave open.
     """
     if target not in TARGETS:
         raise KeyError(target)
@@ -116,6 +116,8 @@ def generate(
             able = [t for t, known in OPTIONS.items() if option in known]
             raise OptionError(f"the target {target} has no --{option}: leave it out, or write --target {able[0]}")
     derivation = source if isinstance(source, Derivation) else derive(source)
+    if derivation.source.declared("state") and not derivation.source.running:
+        raise NotTrained("this is the network of inference: generate the one that is trained, it predicts too")
     _need_number(derivation.source, derivation.output)
     if functions:
         named = with_functions(derivation.source, functions)
@@ -133,6 +135,10 @@ def generate(
             pass  # no values are known at which the loss is finite: the module has no check of its own
     files = write(made, **common, **options)
     return files if isinstance(files, Files) else Files(files)
+
+
+class NotTrained(ValueError):
+    """A network of inference, of which there is no module: that of training has its prediction."""
 
 
 class OptionError(ValueError):

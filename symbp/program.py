@@ -423,6 +423,7 @@ def check(program: Program) -> Program:
     bounds = program.bounds
     for site in program.sites:
         problems += _shape_problems(program, site)
+    problems += _running_problems(program)
     if problems:
         raise ProgramError(problems)
     for name, pieces in program.pieces.items():
@@ -434,6 +435,23 @@ def check(program: Program) -> Program:
     if problems:
         raise ProgramError(problems)
     return program
+
+
+def _running_problems(program: Program) -> list[Problem]:
+    """Return what is wrong with states: each follows a computed variable of its own shape."""
+    problems = []
+    for running in program.running:
+        state, statistic = program.variables.get(running.state), program.variables.get(running.statistic)
+        if state is None or state.kind != "state" or statistic is None or statistic.declared:
+            message = f"the state {running.state} follows no computed variable {running.statistic}"
+            problems.append(Problem("N001", message))
+            continue
+        to = dict(zip(statistic.indices, state.indices, strict=False))
+        pairs = zip(state.shape, (substitute(s, to) for s in statistic.shape), strict=True)
+        if len(state.indices) != len(statistic.indices) or not all(same_size(a, b) for a, b in pairs):
+            shapes = shape_text(state.shape), shape_text(statistic.shape)
+            problems.append(Problem("S010", f"{state.name} is {shapes[0]}, but {statistic.name} is {shapes[1]}"))
+    return problems
 
 
 def _shape_problems(program: Program, site: Site) -> list[Problem]:

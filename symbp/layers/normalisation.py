@@ -39,7 +39,7 @@ BATCH = _claims(
     ),
     compact_form=(
         "X",
-        "gamma_Y * V_Y / m * (m*C - sum(C, axis=1, keepdims=True) - Xhat_Y * sum(C * Xhat_Y, axis=1, keepdims=True))",
+        "gamma_Y * (V_Y * (m*C - sum(C, axis=1, keepdims=True) - Xhat_Y * sum(C * Xhat_Y, axis=1, keepdims=True))) / m",
     ),
 )
 LAYER = _claims(

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from symbp.calculus import derive
+from symbp.calculus import convert, derive
 from symbp.expr import Zero, size, total
 from symbp.expr.nodes import plain
 from symbp.language import DeclarationError, Model, read_text
 from symbp.program import Running
-from symbp.verify import gradient_check
+from symbp.verify import all_ok, gradient_check, verify_program
 from symbp.verify.evaluate import evaluate
 
 n, m = size("n"), size("m")
@@ -161,3 +161,35 @@ def test_a_plain_sum_of_what_is_normalised_is_no_check() -> None:
     text = "samples: m\nX: param[n, m]\nC: input[n, m]\nY = batch_norm(X)\nloss = sum(C * Y)\n"
     generic = derive(read_text(text), ["X"])
     assert {f.outcome for f in gradient_check(generic)["X_bar"]} == {"holds"}
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Whole networks: what is bundled is verified elsewhere
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("samples", ["columns", "rows"])
+@pytest.mark.parametrize("layer", ["batch_norm(Z)", "rms_norm(Z)", "group_norm(Z, 2)", "group_norm(Z, g)"])
+def test_networks_are_verified_with_their_modules(layer: str, samples: str) -> None:
+    count = "g" if layer.endswith("g)") else "2"
+    text = (
+        f"X: input[p, m]\nY: target[q, m]\nassert n == {count}*k\nZ = dense(X, n, bias='none')\n"
+        f"loss = mean_squared_error(dense(tanh({layer}), q), Y)\n"
+    )
+    verdicts = verify_program(convert(read_text(text), samples))  # type: ignore[arg-type]
+    assert all_ok(verdicts), [v for v in verdicts if not v.ok]
+    assert all(v.proved for v in verdicts if v.checked == "adjoint equation")
+
+
+@pytest.mark.slow
+def test_batch_normalisation_in_loops_is_verified_with_its_modules() -> None:
+    for text in (
+        "samples: m\nA[0]: input[n[0], m]\nY: target[n[L], m]\nfor l in range(1, L+1):\n"
+        "    A[l] = tanh(batch_norm(dense(A[l-1], n[l], bias='none'), momentum=1/4))\n"
+        "loss = mean_squared_error(A[L], Y)\n",
+        "samples: m\nH[0]: input[h, m]\nU: param[h, n]; V: param[h, h]\nfor t in range(1, T+1):\n"
+        "    X[t]: input[n, m]\n    Y[t]: target[h, m]\n    H[t] = tanh(batch_norm(U @ X[t]) + V @ H[t-1])\n"
+        "loss = sum(sum((H[t] - Y[t])**2) for t in range(1, T+1)) / m\n",
+    ):
+        verdicts = verify_program(read_text(text))
+        assert all_ok(verdicts), [v for v in verdicts if not v.ok]

@@ -11,7 +11,7 @@ import pytest
 
 from symbp.language import read_text
 from symbp.networks import network
-from symbp.pipeline import generate
+from symbp.pipeline import NotTrained, derive, generate
 
 from .conftest import load
 
@@ -138,3 +138,9 @@ def test_the_header_says_that_shards_do_not_add_up() -> None:
         files = generate(read_text(TEXT), target, **options)  # type: ignore[arg-type]
         head = next(t for name, t in files.items() if name.endswith((".py", ".h")))
         assert "Not shardable: the samples are mixed in loss." in head
+
+
+def test_a_network_of_inference_has_no_module_of_its_own() -> None:
+    for target in ("numpy", "c"):
+        with pytest.raises(NotTrained, match="the one that is trained"):
+            generate(derive(TEXT, mode="inference"), target)
