@@ -81,6 +81,26 @@ class Result(Displayed):
 
 
 @dataclass(frozen=True)
+class Reading(Displayed):
+    """A closed form that books know of an adjoint that the derivation reaches in several steps.
+
+    name:      what it is called.
+    target:    the adjoint of what a layer is applied to.
+    value:     the closed form, in the names of the derivation.
+    alone:     whether it is all of the adjoint: nothing but the layer reads what it is applied to.
+    condition: what must hold, in words; empty if nothing.
+    source:    where it can be found.
+    """
+
+    name: str
+    target: Ref
+    value: Node
+    alone: bool = True
+    condition: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
 class Derivation(Displayed):
     """Everything that ``derive`` found.
 
@@ -92,6 +112,7 @@ class Derivation(Displayed):
     steps:    every move, in order.
     gradients: the adjoint of each variable that was asked for, by variable name.
     output:   the name of the differentiated output.
+    readings: closed forms, each proved equal for all sizes (``symbp.readings``).
     """
 
     source: Program
@@ -102,6 +123,7 @@ class Derivation(Displayed):
     steps: tuple[Step, ...]
     gradients: Mapping[str, str] = field(default_factory=dict)
     output: str = "loss"
+    readings: tuple[Reading, ...] = ()
 
     @property
     def backward(self) -> tuple[Statement, ...]:

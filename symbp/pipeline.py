@@ -110,8 +110,8 @@ def generate(
     clip:      whether a training step takes a largest norm of all gradients together, to which it scales them down.
 
     Raises ``KeyError`` for an unknown target, ``GenerateError`` where a derivation cannot be written as a module,
-    ``OptionError`` for what the target does not have, ``SizeError`` for sizes that do not fit,
-    ``UnspecifiedFunction`` for a function that the declaration does not leave open.
+    ``NotTrained`` for a network of inference, ``OptionError`` for what the target does not have, ``SizeError`` for
+    sizes that do not fit, ``UnspecifiedFunction`` for a function that the declaration does not leave open.
     """
     if target not in TARGETS:
         raise KeyError(target)
@@ -124,6 +124,8 @@ def generate(
             able = [t for t, known in OPTIONS.items() if option in known]
             raise OptionError(f"the target {target} has no --{option}: leave it out, or write --target {able[0]}")
     derivation = source if isinstance(source, Derivation) else derive(source)
+    if derivation.source.declared("state") and not derivation.source.running:
+        raise NotTrained("this is the network of inference: generate the one that is trained, it predicts too")
     _need_number(derivation.source, derivation.output)
     if functions:
         named = with_functions(derivation.source, functions)
@@ -152,6 +154,10 @@ def picture(source: Source, *, samples: Samples | None = None, weights: Weights 
     Raises ``DeclarationError`` for a faulty declaration.
     """
     return draw(program_of(source, samples, weights))
+
+
+class NotTrained(ValueError):
+    """A network of inference, of which there is no module: that of training has its prediction."""
 
 
 class OptionError(ValueError):

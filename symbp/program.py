@@ -198,6 +198,26 @@ class Running:
     momentum: sp.Expr
 
 
+Place = tuple[str, tuple[sp.Expr, ...]]
+"""A variable or the member of a family, by name and indices."""
+
+
+@dataclass(frozen=True)
+class LayerUse:
+    """A layer as it stands in a program, for what is known of it beside its equations.
+
+    layer:    its name.
+    value:    the left side, if the layer is all of the right side; else None.
+    argument: what it is applied to, if that has a name; else None.
+    parts:    the parameters and values that it wrote, by prefix.
+    """
+
+    layer: str
+    value: Place | None
+    argument: Place | None
+    parts: tuple[tuple[str, Place], ...]
+
+
 @dataclass(frozen=True)
 class Program(Displayed):
     """Equations and loops in order, with the variables that they read and define.
@@ -210,6 +230,7 @@ class Program(Displayed):
     definitions: sizes that are defined by an equation (``assert d == k*heads`` gives heads: d/k), as (size, value).
     functions:   scalar functions that the user defined or left free, by name.
     running:     the states that training moves, with what they follow.
+    layers:      the layers that stand in it.
     """
 
     variables: Mapping[str, Var]
@@ -221,6 +242,7 @@ class Program(Displayed):
     functions: Mapping[str, Function] = field(default_factory=dict)
     name: str = "network"
     running: tuple[Running, ...] = ()
+    layers: tuple[LayerUse, ...] = ()
 
     @property
     def bounds(self) -> Bounds:
@@ -401,6 +423,7 @@ def check(program: Program) -> Program:
     bounds = program.bounds
     for site in program.sites:
         problems += _shape_problems(program, site)
+    problems += _running_problems(program)
     if problems:
         raise ProgramError(problems)
     for name, pieces in program.pieces.items():
@@ -412,6 +435,23 @@ def check(program: Program) -> Program:
     if problems:
         raise ProgramError(problems)
     return program
+
+
+def _running_problems(program: Program) -> list[Problem]:
+    """Return what is wrong with states: each follows a computed variable of its own shape."""
+    problems = []
+    for running in program.running:
+        state, statistic = program.variables.get(running.state), program.variables.get(running.statistic)
+        if state is None or state.kind != "state" or statistic is None or statistic.declared:
+            message = f"the state {running.state} follows no computed variable {running.statistic}"
+            problems.append(Problem("N001", message))
+            continue
+        to = dict(zip(statistic.indices, state.indices, strict=False))
+        pairs = zip(state.shape, (substitute(s, to) for s in statistic.shape), strict=True)
+        if len(state.indices) != len(statistic.indices) or not all(same_size(a, b) for a, b in pairs):
+            shapes = shape_text(state.shape), shape_text(statistic.shape)
+            problems.append(Problem("S010", f"{state.name} is {shapes[0]}, but {statistic.name} is {shapes[1]}"))
+    return problems
 
 
 def _shape_problems(program: Program, site: Site) -> list[Problem]:

@@ -15,6 +15,7 @@ from symbp.choices import Dtype, Memory
 from symbp.language import read_text
 from symbp.networks import network
 from symbp.pipeline import derive, generate
+from symbp.readings import with_readings
 from symbp.render.document import latex_document
 from symbp.render.files import compare_files, write_files
 from symbp.render.notation import Adjoints, Notation
@@ -66,13 +67,14 @@ EXHIBITS: tuple[Exhibit, ...] = (
     Exhibit("rnn", InC(STEPS_IN_TIME)),
     Exhibit("delayed", InC(STEPS_IN_TIME, memory="block")),
     Exhibit("bidirectional", InC(STEPS_IN_TIME, name="bidir")),
+    Exhibit("batch_norm", InC({"n0": 4, "n1": 8, "n2": 3, "m": 16})),
 )
 
 
 def files(exhibit: Exhibit) -> dict[str, str]:
     """Return the files of one exhibit: a document in LaTeX, a NumPy module and a C module."""
     text = network(exhibit.name).text
-    derivation = derive(read_text(text, f"{exhibit.name}.net", name=exhibit.name))
+    derivation = with_readings(derive(read_text(text, f"{exhibit.name}.net", name=exhibit.name)))
     document = latex_document(derivation, Notation(exhibit.adjoints), text=text, title=f"{exhibit.name}.net")
     module = generate(derivation, name=exhibit.name, declaration=text, functions=exhibit.functions)
     c = exhibit.c

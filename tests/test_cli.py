@@ -191,12 +191,33 @@ def test_derive_one_expression(run: Run) -> None:
         (["--samples", "rows", "--weights", "out_in"], "W2bar = Z2bar^T A1"),
         (["--wrt", "X"], "Xbar = W1^T Z1bar"),
         (["--steps"], "because"),
+        (["--mode", "inference"], "Z1bar = "),
     ],
 )
 def test_derive_options(run: Run, options: list[str], part: str) -> None:
     ran = run("derive", "mlp.net", "--ascii", "--no-verify", *options)
     assert ran.code == 0, ran.err
     assert part in ran.out
+
+
+def test_the_network_of_inference(run: Run) -> None:
+    Path("bn.net").write_text(networks.network("batch_norm").text)
+    training, inference = (run("derive", "bn.net", "--ascii", "--mode", mode) for mode in ("training", "inference"))
+    assert training.code == inference.code == 0, inference.err
+    assert "v_run_N1" in inference.out and "v_run_N1" not in training.out
+    assert "in inference" in inference.out.splitlines()[0] and "in inference" not in training.out
+    assert "Z1bar = N1bar o (gamma_N1 1^T) o (V_N1 1^T)" in inference.out
+    assert "proved for all sizes" in inference.out
+
+
+def test_claims_are_printed_where_there_are_some(run: Run) -> None:
+    Path("bn.net").write_text(networks.network("batch_norm").text)
+    said = "o (m N1bar - betabar_N1 1^T - Xhat_N1 o (gammabar_N1 1^T))"
+    assert said in run("derive", "bn.net", "--ascii", "--no-verify", "--claims").out
+    assert said not in run("derive", "bn.net", "--ascii", "--no-verify").out
+    assert "equivalently" not in run("derive", "mlp.net", "--no-verify", "--claims").out
+    found = json.loads(run("derive", "bn.net", "--claims", "--json").out)
+    assert [r["name"] for r in found["readings"]] == ["projector form", "compact form"]
 
 
 def test_wrt_gives_what_was_asked_for(run: Run) -> None:
@@ -428,6 +449,7 @@ def test_bad_declarations_in_json(run: Run) -> None:
         ["generate", "mlp.net", "--target", "c", "-o", "out", *MLP_SIZES, "--name", "double"],
         ["generate", "mlp.net", "--target", "c", "-o", "out", *MLP_SIZES, "--memory", "heap"],
         ["generate", "mlp.net", "--target", "c", "-o", "out", *MLP_SIZES, "--optimizer", "lion"],
+        ["derive", "mlp.net", "--mode", "dreaming"],
         ["verify", "mlp.net", "wrong.net"],
         ["verify", "mlp.net", "--draws", "0"],
         ["verify"],

@@ -1,5 +1,7 @@
 """``check``: coverage, order, single assignment and shapes, each with the reason."""
 
+from dataclasses import replace
+
 import pytest
 
 from symbp.language import read_text
@@ -89,3 +91,16 @@ def test_counterexamples_are_the_smallest() -> None:
     site = loose.sites[-1]
     found = counterexample(loose, site, next(iter(site.equation.value.atoms(type(site.target)))))
     assert found is not None and found[0]["T"] == 1
+
+
+def test_a_state_follows_a_computed_variable_of_its_shape() -> None:
+    program = read_text("samples: m\nX: input[n, m]\nY = batch_norm(X)\nloss = sum(Y**2)\n")
+    first, second = program.running
+    assert check(program) is program
+    for wrong, code in (
+        (replace(first, statistic="X"), "N001"), (replace(first, statistic="nobody"), "N001"),
+        (replace(first, state="mu_Y"), "N001"), (replace(first, statistic="Xc_Y"), "S010"),
+    ):
+        with pytest.raises(ProgramError) as caught:
+            check(program.replace(running=(wrong, second)))
+        assert [p.code for p in caught.value.problems] == [code]

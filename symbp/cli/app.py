@@ -106,11 +106,10 @@ def explain(code: opt.Code = None, as_json: opt.Json = False) -> None:
 def derive(
     file: opt.OptionalFile = None, output: opt.Document = None, steps: opt.Steps = False, why: opt.Why = None,
     notation: opt.Notation = "bar", products: opt.Products = "hadamard", samples: opt.Samples = None,
-    weights: opt.Weights = None, mode: opt.Mode = "training", wrt: opt.Wrt = None,
-    expr: opt.Expr = None, shapes: opt.Shapes = None,
-    verified: opt.Verified = True, plan: opt.Plan = False, size: opt.Size = None, function: opt.Function = None,
-    ascii: opt.Ascii = False, templates: opt.Templates = None, as_json: opt.Json = False, quiet: opt.Quiet = False,
-    seed: opt.Seed = 0,
+    weights: opt.Weights = None, mode: opt.Mode = "training", claims: opt.Claims = False, wrt: opt.Wrt = None,
+    expr: opt.Expr = None, shapes: opt.Shapes = None, verified: opt.Verified = True, plan: opt.Plan = False,
+    size: opt.Size = None, function: opt.Function = None, ascii: opt.Ascii = False, templates: opt.Templates = None,
+    as_json: opt.Json = False, quiet: opt.Quiet = False, seed: opt.Seed = 0,
 ) -> None:
     """Derive the backward pass, with reasons."""
     with settled(as_json):
@@ -122,6 +121,10 @@ def derive(
         title, text, program = _declared(file) if expr is None else _expression(expr, shapes, settings.wrt, file)
         chosen = Notation(notation, products, "ascii" if ascii or not _unicode() else "unicode")
         found = deriving.derivation(program, settings)
+        if claims:
+            from symbp.readings import with_readings
+
+            found = with_readings(found)
         if not plan and (size or function):
             raise BadInput("--size and --function go with --plan: equations are derived for all sizes and functions")
         if plan:

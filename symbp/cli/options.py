@@ -32,6 +32,7 @@ Mode = Annotated[choices.Mode, Option("--mode", help="Statistics of the batch, o
 Wrt = Annotated[str | None, Option("--wrt", metavar="X,..", help="Whose gradients; default: the parameters.")]
 Expr = Annotated[str | None, Option("--expr", metavar="E", help="One expression instead of a file.")]
 Shapes = Annotated[str | None, Option("--shapes", metavar="S", help="Its shapes: 'A[n,d] x[d,1]'.")]
+Claims = Annotated[bool, Option("--claims", help="Also the closed forms that books know, proved.")]
 Plan = Annotated[bool, Option("--plan", help="Print the plan of a training step after each pass.")]
 Verified = Annotated[bool, Option("--verify/--no-verify", help="Check what is printed.")]
 Templates = Annotated[Path | None, Option("--templates", metavar="DIR", help="Templates in place of symbp's own.")]

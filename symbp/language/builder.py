@@ -27,7 +27,9 @@ from symbp.language.families import PieceShape, pattern
 from symbp.language.functions import bind_values, exact
 from symbp.language.reader import LAYER_TABLE, outputs_of, read_text
 from symbp.language.scope import find_samples
-from symbp.program import Equation, Kind, Loop, Program, Running, Statement, Var, check, fresh_name, index_box
+from symbp.program import (
+    Equation, Kind, LayerUse, Loop, Place, Program, Running, Statement, Var, check, fresh_name, index_box,
+)
 
 SizeLike: TypeAlias = sp.Expr | int | str
 Activation: TypeAlias = str | Callable[..., Any] | None
@@ -157,7 +159,9 @@ class Model:
         self._loops: list[tuple[sp.Symbol, sp.Expr, sp.Expr]] = []
         self._body: list[list[Statement]] = [[]]
         self._left = ""
+        self._parts: dict[str, Place] = {}
         self._running: list[Running] = []
+        self._layers: list[LayerUse] = []
 
     # -- declarations ------------------------------------------------------------------------------------
     def declare(
@@ -327,28 +331,37 @@ class Model:
                 arguments[parameter.name] = found
             elif parameter.kind in ("scalar", "value") and isinstance(value, str):
                 arguments[parameter.name] = sp.Rational(value)
-        self._left = left
+        self._left, self._parts = left, {}
         self[left] = entry.build(self, **arguments)
-        return self[left] if not self._loops else self[(left, *(s for s, _, _ in self._loops))]
+        found = self[left] if not self._loops else self[(left, *(s for s, _, _ in self._loops))]
+        X = arguments.get("X")
+        place = (X.name, X.indices) if isinstance(X, Ref) else None
+        self._layers.append(LayerUse(entry.name, (left, found.indices), place, tuple(self._parts.items())))
+        return found
 
     def parameter(self, prefix: str, rows: sp.Expr, cols: sp.Expr, start: sp.Expr | None = None) -> Ref:
         """Declare a parameter of the layer that is being written."""
-        name = fresh_name(f"{prefix}_{self._left}", self.variables)
-        return self.declare("param", name, rows, cols, at=tuple(s for s, _, _ in self._loops), start=start)
+        name, at = self._part(prefix)
+        return self.declare("param", name, rows, cols, at=at, start=start)
 
     def running(self, prefix: str, statistic: Node, momentum: sp.Expr, *facts: str, start: sp.Expr) -> None:
         """Declare the running value of a statistic of the layer that is being written."""
         assert isinstance(statistic, Ref)
-        name = fresh_name(f"{prefix}_{self._left}", self.variables)
-        at = tuple(s for s, _, _ in self._loops)
+        name, at = self._part(prefix)
         self.declare("state", name, *statistic.shape, *facts, at=at, start=start)
         self._running.append(Running(name, statistic.name, momentum))
 
     def equation(self, prefix: str, value: Node) -> Ref:
         """Write an equation of the layer that is being written."""
-        name = fresh_name(f"{prefix}_{self._left}", self.variables)
+        name, at = self._part(prefix)
         self[name] = value
-        return self.variables[name](*(s for s, _, _ in self._loops))
+        return self.variables[name](*at)
+
+    def _part(self, prefix: str) -> tuple[str, tuple[sp.Symbol, ...]]:
+        """Return the name and the indices of a part of the layer that is being written."""
+        part = fresh_name(f"{prefix}_{self._left}", self.variables), tuple(s for s, _, _ in self._loops)
+        self._parts[prefix] = part
+        return part
 
     def sample_axis(self, A: Node) -> int:
         """Return 1 where the samples are columns, 0 where they are rows."""
@@ -381,6 +394,7 @@ class Model:
                 dict(self.functions),
                 self.name,
                 tuple(self._running),
+                tuple(self._layers),
             )
         )
 

@@ -106,7 +106,7 @@ CODES: dict[str, Code] = {
     "P011": Code(
         "a declaration in another form",
         "A declaration is `name: kind[rows, columns] & facts`, where the kind is input, target, param "
-        "or const. Only a const has its value in the file.",
+        "or const. Only a const has its value in the file, and a param the number at which its entries start.",
         "X = input[n, m]\nloss = sum(X)\n",
         "X: input[n, m]\nloss = sum(X)\n",
     ),

@@ -208,6 +208,7 @@ class Reader:
             )
         if is_mask(value, scope.is_mask):
             scope.masks.add(target.name)
+        scope.layers += writer.uses(target, value)
         return [*writer.equations, self.keep(p, target, value, True)]
 
     def keep(self, p: Assign, target: Ref, value: Node, real: bool) -> Equation:
@@ -329,6 +330,7 @@ class Reader:
             dict(scope.functions),
             self.name,
             tuple(scope.running),
+            tuple(scope.layers),
         )
 
     def finish(self, program: Program) -> None:

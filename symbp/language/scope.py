@@ -9,7 +9,7 @@ import sympy as sp
 
 from symbp.expr import Bounds, Function, Node, Ref, affine, least
 from symbp.language.diagnostics import Mistake, Report, Span, did_you_mean
-from symbp.program import Running, Var
+from symbp.program import LayerUse, Running, Var
 
 
 MASK_FACTS = frozenset({"mask", "binary", "one_hot_columns", "one_hot_rows"})
@@ -57,6 +57,7 @@ class Scope:
     samples: sp.Expr | None = None
     positions: dict[tuple[int, Ref], Span] = field(default_factory=dict)
     running: list[Running] = field(default_factory=list)
+    layers: list[LayerUse] = field(default_factory=list)
     _members: dict[tuple[str, tuple[sp.Expr, ...]], Ref] = field(default_factory=dict)
 
     @property

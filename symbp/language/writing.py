@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy as sp
@@ -14,7 +14,7 @@ from symbp.language.diagnostics import Mistake
 from symbp.language.operations import Parameter
 from symbp.language.forms import Assign
 from symbp.language.scope import Head, Private, Scope, find_samples
-from symbp.program import Equation, Kind, Running, Var, fresh_name
+from symbp.program import Equation, Kind, LayerUse, Place, Running, Var, fresh_name
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class EquationWriter:
         self.scope, self.p, self.loops = scope, p, loops
         self.equations: list[Equation] = []
         self.mine: set[str] = set()
+        self.parts: dict[str, Place] = {}
+        self.written: list[tuple[Node, LayerUse]] = []
 
     def write(self, entry: LayerEntry, node: ast.Call, arguments: dict[str, Any]) -> Node:
         """Write one layer and return its value."""
@@ -42,12 +44,24 @@ class EquationWriter:
                 arguments[parameter.name] = sp.Rational(value)
             elif value == "linear" and parameter.kind == "activation":
                 arguments[parameter.name] = lambda A, axis: A
+        outer, self.parts = self.parts, {}
         try:
-            return entry.build(self, **arguments)
+            value = entry.build(self, **arguments)
+            X = arguments.get("X")
+            place = (X.name, X.indices) if isinstance(X, Ref) else None
+            self.written.append((value, LayerUse(entry.name, None, place, tuple(self.parts.items()))))
+            return value
         except ValueError as error:
             if hasattr(error, "code"):
                 raise
             raise Mistake("O005", str(error)) from None
+        finally:
+            self.parts = outer
+
+    def uses(self, target: Ref, value: Node) -> list[LayerUse]:
+        """Return the layers of the equation ``target = value``."""
+        left = (target.name, target.indices)
+        return [replace(use, value=left) if made is value else use for made, use in self.written]
 
     def name(self, prefix: str) -> str:
         """Return ``<prefix>_<left side>``; a second layer in the same equation gets a number."""
@@ -77,6 +91,7 @@ class EquationWriter:
         symbols = tuple(h.symbol for h in self.loops)
         boxes = (Box.of(*((h.lo, h.hi) for h in self.loops)),) if self.loops else ()
         self.scope.define(Var(name, rows, cols, symbols, kind, frozenset(facts), boxes, start=start))
+        self.parts[prefix] = name, symbols
         return self.scope.member(name, symbols)
 
     def equation(self, prefix: str, value: Node) -> Ref:
@@ -85,6 +100,7 @@ class EquationWriter:
         self.mine.add(name)
         symbols = tuple(h.symbol for h in self.loops)
         self.scope.define(Var(name, value.rows, value.cols, symbols))
+        self.parts[prefix] = name, symbols
         if self.loops:
             self.scope.private.setdefault(name, []).append(Private(name, self.loops))
         target = self.scope.member(name, symbols)

@@ -28,25 +28,27 @@ SCALE_AND_SHIFT = {
     "scale": ("gamma_Y", "sum(C * Xhat_Y, axis=1, keepdims=True)"),
     "shift": ("beta_Y", "sum(C, axis=1, keepdims=True)"),
 }
-BATCH = _claims(
-    "batch_norm", "Ioffe and Szegedy 2015; F2",
+BATCH_CLAIMS = _claims(
+    "batch_norm", "F2",
     **SCALE_AND_SHIFT,
     # gamma/s (H - xhat xhat^T / m) of each feature, with the centring matrix H.
     projector_form=(
         "X",
-        "gamma_Y * V_Y * (C @ (eye(m) - ones(m, m)/m) - Xhat_Y * sum(C * Xhat_Y, axis=1, keepdims=True)/m)",
+        "gamma_Y * V_Y * (C @ (eye(m) - ones(m, 1) @ ones(1, m) / m)"
+        " - Xhat_Y * sum(C * Xhat_Y, axis=1, keepdims=True) / m)",
     ),
     compact_form=(
         "X",
-        "gamma_Y * V_Y / m * (m*C - sum(C, axis=1, keepdims=True) - Xhat_Y * sum(C * Xhat_Y, axis=1, keepdims=True))",
+        "gamma_Y * (V_Y * (m*C - sum(C, axis=1, keepdims=True) - Xhat_Y * sum(C * Xhat_Y, axis=1, keepdims=True))) / m",
     ),
 )
-LAYER = _claims(
-    "layer_norm", "Ba, Kiros and Hinton 2016",
+LAYER_CLAIMS = _claims(
+    "layer_norm", "J. L. Ba, J. R. Kiros and G. E. Hinton, Layer Normalization, 2016",
     **SCALE_AND_SHIFT,
     projector_form=(
         "X",
-        "V_Y * ((eye(n) - ones(n, n)/n) @ (gamma_Y * C) - Xhat_Y * mean(gamma_Y * C * Xhat_Y, axis=0, keepdims=True))",
+        "V_Y * ((eye(n) - ones(n, 1) @ ones(1, n) / n) @ (gamma_Y * C)"
+        " - Xhat_Y * mean(gamma_Y * C * Xhat_Y, axis=0, keepdims=True))",
     ),
     compact_form=(
         "X",
@@ -54,8 +56,8 @@ LAYER = _claims(
         " - Xhat_Y * sum(gamma_Y * C * Xhat_Y, axis=0, keepdims=True))",
     ),
 )
-RMS = _claims(
-    "rms_norm", "Zhang and Sennrich 2019",
+RMS_CLAIMS = _claims(
+    "rms_norm", "B. Zhang and R. Sennrich, Root Mean Square Layer Normalization, 2019",
     scale=SCALE_AND_SHIFT["scale"],
     compact_form=("X", "V_Y / n * (n*gamma_Y*C - Xhat_Y * sum(gamma_Y * C * Xhat_Y, axis=0, keepdims=True))"),
 )
@@ -64,7 +66,7 @@ RMS = _claims(
 @layer(
     "batch_norm(X, eps=1/100000, momentum=1/10)",
     "gamma * (X - mu) / sqrt(v + eps) + beta, with mean mu and variance v of each feature over the samples",
-    BATCH,
+    BATCH_CLAIMS,
 )
 def batch_norm(writer: Writer, X: Node, eps: Node | sp.Expr, momentum: sp.Expr) -> Node:
     """Return each feature normalised over the samples, with a scale and a shift of its own.
@@ -93,7 +95,7 @@ def batch_norm(writer: Writer, X: Node, eps: Node | sp.Expr, momentum: sp.Expr) 
 @layer(
     "layer_norm(X, eps=1/100000)",
     "gamma * (X - mu) / sqrt(v + eps) + beta, with mean mu and variance v of each sample over its features",
-    LAYER,
+    LAYER_CLAIMS,
 )
 def layer_norm(writer: Writer, X: Node, eps: Node | sp.Expr) -> Node:
     """Return each sample normalised over its features; each feature has a scale and a shift.
@@ -111,7 +113,11 @@ def layer_norm(writer: Writer, X: Node, eps: Node | sp.Expr) -> Node:
     return _scaled_and_shifted(writer, _divided(writer, Xc, v, eps), axis)
 
 
-@layer("rms_norm(X, eps=1/100000)", "gamma * X / sqrt(q + eps), with the mean square q of each sample's features", RMS)
+@layer(
+    "rms_norm(X, eps=1/100000)",
+    "gamma * X / sqrt(q + eps), with the mean square q of each sample's features",
+    RMS_CLAIMS,
+)
 def rms_norm(writer: Writer, X: Node, eps: Node | sp.Expr) -> Node:
     """Return each sample divided by the root of its mean square; each feature has a scale.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from symbp.derivation import Derivation, Result, Step
+from symbp.derivation import Derivation, Reading, Result, Step
 from symbp.expr import Node
 from symbp.program import Program
 from symbp.render.latex import Latex
@@ -53,6 +53,12 @@ class _Writer:
             ],
         }
 
+    def reading(self, r: Reading) -> dict[str, Any]:
+        return {
+            "name": r.name, "target": self.both(r.target), "value": self.both(r.value), "alone": r.alone,
+            "condition": r.condition, "source": cited(r.source),
+        }
+
     def step(self, step: Step) -> dict[str, Any]:
         return {
             "kind": step.kind, "rule": step.rule, "target": self.both(step.target), "before": self.both(step.before),
@@ -80,7 +86,7 @@ def derivation_data(derivation: Derivation, notation: Notation | None = None, *,
     """Return a derivation as dictionaries and lists of text, numbers and truth values.
 
     The keys are ``format``, ``name``, ``notation``, ``samples``, ``output``, ``sizes``, ``variables``, ``forward``,
-    ``results``, ``gradients`` (variable to adjoint and equation number) and ``steps``.
+    ``results``, ``gradients`` (variable to adjoint and equation number), ``steps`` and, if there are any, ``readings``.
     """
     chosen = notation or Notation()
     w = _Writer(derivation, chosen)
@@ -105,6 +111,7 @@ def derivation_data(derivation: Derivation, notation: Notation | None = None, *,
         "gradients": {
             name: {"adjoint": bar, "number": derivation.number_of(bar)} for name, bar in derivation.gradients.items()
         },
+        **({"readings": [w.reading(r) for r in derivation.readings]} if derivation.readings else {}),
         "steps": [w.step(s) for s in derivation.steps],
     }
 

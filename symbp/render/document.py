@@ -17,12 +17,13 @@ from symbp.program import Loop, Program, Statement
 from symbp.render.latex import Latex
 from symbp.render.lines import broken, latex_width
 from symbp.render.names import Names
-from symbp.render.notation import ADJOINT_LEGEND, Notation, sample_axis
+from symbp.render.notation import ADJOINT_LEGEND, Notation, mode_text, sample_axis
 from symbp.render.printer import clean
 from symbp.render.rules import identity_rows, kinks, rule_rows
 from symbp.render.sources import cited
 from symbp.render.steps import (
-    Line, declarations, program_of, result_notes, result_ranges, says_something, shown_steps, step_line, tag, tangent,
+    Line, declarations, program_of, reading_words, result_notes, result_ranges, says_something, shown_steps, step_line,
+    tag, tangent,
 )
 from symbp.render.templates import environment
 from symbp.render.terminal import program_text
@@ -245,6 +246,8 @@ def conventions(derivation: Derivation, p: Latex) -> list[str]:
     out = []
     if axis and program.samples is not None:
         out.append(f"Samples are {axis}: there are ${p.size(program.samples)}$ of them.")
+    if mode_text(program):
+        out.append("Running statistics stand for those of the samples, as after training.")
     example = next(iter(derivation.gradients), None)
     if example is not None:
         var = program.variables[example]
@@ -260,6 +263,12 @@ def conventions(derivation: Derivation, p: Latex) -> list[str]:
         "$\\odot$ and $\\oslash$ are the entrywise product and quotient, $A^{\\odot p}$ is the entrywise power, "
         "$\\mathbf{1}$ is a column of ones; a number in a sum of matrices stands for a matrix of that number."
     )
+    for running in program.running:
+        state, statistic = (program.variables[name] for name in (running.state, running.statistic))
+        out.append(
+            f"The running statistic ${p(state(*state.indices))}$ follows ${p(statistic(*statistic.indices))}$ with "
+            f"weight ${p.size(running.momentum)}$ in each step of training, and takes its place in inference."
+        )
     for name, words in kinks(derivation):
         out.append(f"\\texttt{{{escape(name)}}}: {escape(words)}.")
     for var in program.variables.values():
@@ -269,7 +278,9 @@ def conventions(derivation: Derivation, p: Latex) -> list[str]:
     return out
 
 
-KINDS = {"input": "input", "target": "target", "param": "parameter", "const": "constant"}
+KINDS = {
+    "input": "input", "target": "target", "param": "parameter", "const": "constant", "state": "running statistic",
+}
 
 
 def declared_rows(program: Program, p: Latex) -> list[Row]:
@@ -277,7 +288,8 @@ def declared_rows(program: Program, p: Latex) -> list[Row]:
     rows = []
     for d in declarations(program):
         facts = "" if not d.var.facts else ": " + ", ".join(sorted(f.replace("_", " ") for f in d.var.facts))
-        words = escape(KINDS[d.var.kind] + facts) + "".join(f", ${p.range(*r)}$" for r in d.ranges)
+        start = "" if d.var.start is None else f", starts at {d.var.start}"
+        words = escape(KINDS[d.var.kind] + facts + start) + "".join(f", ${p.range(*r)}$" for r in d.ranges)
         shown, shape = p(d.ref), p.shape(d.ref)
         rows.append(Row(
             "", fitted(shown, latex_width(shown), VARIABLE * MM - 0.5), words,
@@ -333,6 +345,11 @@ def latex_document(
         "detail": detail,
         "sources": cite,
         "results": result_rows(derivation, p),
+        "readings": [
+            Row("", formula(p.equation(r.target, r.value), RESULT), escape(reading_words(r)),
+                shape_cell(p.shape(r.target)))
+            for r in derivation.readings
+        ],
         "gradients": [(p(bar(*bar.indices)), numbers.get(bar.name)) for bar in bars],
     }
     frame = environment("latex", templates).overlay(

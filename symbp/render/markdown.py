@@ -14,7 +14,7 @@ from symbp.render.notation import Notation, samples_text
 from symbp.render.printer import clean
 from symbp.render.sources import cited
 from symbp.render.steps import (
-    program_of, result_notes, result_ranges, says_something, shown_steps, step_line, tag,
+    program_of, reading_words, result_notes, result_ranges, says_something, shown_steps, step_line, tag,
 )
 from symbp.render.terminal import program_text
 
@@ -72,6 +72,11 @@ def markdown(
         value = p.cases(r.value) or p.value(r.value)
         out.append(display(p.value(r.target), value, [*ranges, *notes], tag(r, p.names) or str(r.number)))
         out.append(f"{words(r.reason)}; ${p.shape(r.target)}$" if r.reason else f"${p.shape(r.target)}$")
+    if derivation.readings:
+        out.append("Equivalently, proved for all sizes:")
+    for reading in derivation.readings:
+        out.append(display(p.value(reading.target), p.value(reading.value), []))
+        out.append(words(reading_words(reading)))
     if steps:
         out.append("## Step by step")
         lines = [(s, step_line(s, p)) for s in shown_steps(derivation, detail)]

@@ -55,6 +55,12 @@ def sample_axis(program: Program) -> Literal["columns", "rows"] | None:
     return None
 
 
+def mode_text(program: Program) -> str:
+    """Return ``in inference`` for a program that reads running statistics, else an empty text."""
+    stored = any(var.kind == "state" for var in program.variables.values()) and not program.running
+    return "in inference" if stored else ""
+
+
 def samples_text(program: Program) -> str:
     """Return ``samples are columns``, or an empty text when the program does not say which size counts samples."""
     axis = sample_axis(program)

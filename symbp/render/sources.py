@@ -8,6 +8,7 @@ FORMULAS: dict[str, tuple[str, ...]] = {
         "D. E. Rumelhart, G. E. Hinton and R. J. Williams, Learning representations by back-propagating errors, 1986",
         "C. M. Bishop, Pattern Recognition and Machine Learning, Springer 2006, chapter 5",
     ),
+    "F2": ("S. Ioffe and C. Szegedy, Batch Normalization, ICML 2015",),
 }
 """Literature behind a chapter of the formula sheet (``F1.5`` is in chapter 1)."""
 

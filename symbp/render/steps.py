@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from symbp.derivation import Derivation, Result, Step
+from symbp.derivation import Derivation, Reading, Result, Step
 from symbp.expr import Add, Box, Hadamard, Kron, Map, MatMul, Node, Ref, Scale, SMul, SumOver, refs, scaled, walk
 from symbp.ops import RULES
 from symbp.program import Loop, Program, Site, Var
 from symbp.render.names import Names
 from symbp.render.printer import Printer, clean
+from symbp.render.sources import cited
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,13 @@ def introduced(derivation: Derivation) -> list[Site]:
 def says_something(line: Line) -> bool:
     """Tell whether the two sides of a step differ in print: the transpose of a vector of ones is written as such."""
     return clean(line.left) != clean(line.right)
+
+
+def reading_words(reading: Reading) -> str:
+    """Return what a closed form is called, of what it is, and where it can be found."""
+    said = reading.name if reading.alone else f"{reading.name}, of what comes through the layer"
+    said += f", where {reading.condition}" if reading.condition else ""
+    return f"{said} ({'; '.join(cited(reading.source))})" if reading.source else said
 
 
 def program_of(derivation: Derivation) -> Program:

@@ -8,10 +8,11 @@ from symbp.derivation import Derivation
 from symbp.program import Loop, Program, Statement
 from symbp.render.lines import broken, pad, text_width
 from symbp.render.names import Names
-from symbp.render.notation import Notation, samples_text
+from symbp.render.notation import Notation, mode_text, samples_text
 from symbp.render.printer import Printer, clean
 from symbp.render.steps import (
-    declarations, introduced, program_of, result_notes, result_ranges, says_something, shown_steps, step_line, tag,
+    declarations, introduced, program_of, reading_words, result_notes, result_ranges, says_something, shown_steps,
+    step_line, tag,
 )
 from symbp.render.text import terminal
 
@@ -31,7 +32,7 @@ def header(derivation: Derivation, printer: Printer, title: str = "") -> str:
     program = derivation.source
     output = program.variables.get(derivation.output) or derivation.program.variables[derivation.output]
     what = f"{derivation.output} {printer.shape(output(*output.indices)).replace(' ', '')}"
-    left = "   ".join(part for part in (title or program.name, samples_text(program), what) if part)
+    left = "   ".join(part for part in (title or program.name, samples_text(program), mode_text(program), what) if part)
     right = f"shapes ok: {len(program.variables)} names, {len(program.sizes)} sizes"
     return f"{pad(left, 52)}   {right}"
 
@@ -72,6 +73,12 @@ def derive_summary(
         notes = result_notes(r, p)
         if notes:
             out.append(f"{margin}  where {', '.join(notes)}")
+    if derivation.readings:
+        out.append("equivalently, proved for all sizes:")
+    for reading in derivation.readings:
+        lines = _equation(p, p.value(reading.target), p.value(reading.value), STEP_WIDTH)
+        out += [f"{margin}{line}" for line in lines]
+        out.append(f"{margin}  {p.plain(reading_words(reading))}")
     out += [f"{word:<10} {text}" for word, text in footer]
     return "\n".join(out) + "\n"
 
@@ -133,7 +140,8 @@ def program_text(program: Program, notation: Notation | None = None) -> str:
     for d in declarations(program):
         facts = f" & {' & '.join(sorted(d.var.facts))}" if d.var.facts else ""
         ranges = "".join(f", {p.range(*r)}" for r in d.ranges)
-        lines.append((f"{p(d.ref)}: {d.var.kind}{facts}{ranges}", p.shape(d.ref)))
+        start = "" if d.var.start is None else f" = {d.var.start}"
+        lines.append((f"{p(d.ref)}: {d.var.kind}{facts}{start}{ranges}", p.shape(d.ref)))
     block(program.body, 0)
     width = min(max((int(text_width(a)) for a, _ in lines), default=0), EQUATION_WIDTH)
     return "\n".join(f"{pad(a, width)}  {b}".rstrip() for a, b in lines) + "\n"

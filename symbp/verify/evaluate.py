@@ -107,7 +107,7 @@ class Runner:
                 self.results[var.name] = self.literal(var.value)
             elif var.indices:
                 self.results[var.name] = {}
-            elif var.declared:
+            elif var.declared and var.kind != "state":  # a state is read in inference only
                 raise UndefinedRead(f"no value is given for {var.name}")
         self._body(self.program.body, {})
         return self.results

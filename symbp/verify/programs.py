@@ -21,6 +21,7 @@ from symbp.verify.draws import NoDraw, choose_sizes, sizes_text
 from symbp.verify.module import check_module, load_module
 from symbp.verify.normal_form import prove_adjoint
 from symbp.verify.report import Verdict, judge, skipped
+from symbp.verify.running import same_values
 from symbp.verify.steps import check_steps
 from symbp.verify.witnesses import (
     CANCELS,
@@ -200,6 +201,19 @@ def check_derivation(derivation: Derivation, *, draws: int = 3, seed: int = 0) -
     return [*verdicts, together]
 
 
+def check_inference(derivation: Derivation, *, draws: int = 3, seed: int = 0) -> list[Verdict]:
+    """Return verdicts on the network that answers after training: its values, and its adjoint equations."""
+    calculus = import_module("symbp.calculus")
+    source = derivation.source
+    answers = calculus.inference(source)
+    rng, sizes = np.random.default_rng(seed), choose_sizes(source)
+    values = judge("inference", "values in inference", same_values(source, answers, rng, sizes))
+    found = check_derivation(
+        calculus.derive(answers, list(derivation.gradients), derivation.output), draws=draws, seed=seed
+    )
+    return [values, *(replace(v, subject=f"{v.subject}, inference") for v in found)]
+
+
 def hessian_check(derivation: Derivation, seed: int = 0) -> list[Finding]:
     """Check in the prime field that the derivative of the gradients is symmetric."""
     if len(derivation.source.variables[derivation.output].indices) or not derivation.gradients:
@@ -298,6 +312,8 @@ def verify_program(program: Program, *, draws: int = 3, seed: int = 0, modules: 
     """
     derivation = import_module("symbp.calculus").derive(program)
     verdicts = check_derivation(derivation, draws=draws, seed=seed)
+    if program.running:
+        verdicts += check_inference(derivation, draws=draws, seed=seed)
     if modules:
         verdicts += check_generated(derivation, seed=seed)
     return verdicts

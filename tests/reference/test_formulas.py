@@ -1,4 +1,4 @@
-"""The formula sheet's sections 0, 1, 4.1, 4.2, 10.4, 12: declared, derived, evaluated, at relative tolerance 1e-9."""
+"""The formula sheet, declared, derived and evaluated, at relative tolerance 1e-9."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from symbp.calculus import derive
+from symbp.calculus import derive, inference
 from symbp.expr import Function
 from symbp.language import read_text
+from symbp.layers import LAYERS
 from symbp.pipeline import program_of
 from symbp.pipeline import generate
 from symbp.verify import load_module
@@ -411,6 +412,59 @@ loss = sum(S)
     shares = evaluate(read_text(split), {"W": weights, "e": error}, {})["S"]
     assert np.allclose(shares, column(0.42, 0.88), **CLOSE)
     assert np.isclose(shares.sum(), error.sum(), **CLOSE)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 2 Batch normalisation
+
+BATCH_NORM = {
+    "X": T(6, 4, 0.1), "gamma_Y": 1 + 0.3 * T(1, 4, 0.2), "beta_Y": T(1, 4, 0.3), "C": T(6, 4, 0.4),
+}
+LAYER = "samples: m\nX: param[m, n]\nC: input[m, n]\nY = batch_norm(X, 1/1000)\nloss = sum(C * Y)\n"
+
+
+@pytest.mark.parametrize("way", ["layer", "plain mathematics", "projector form", "compact form", "columns"])
+def test_batch_normalisation(way: str) -> None:
+    """The layer, its equations written out, the two closed forms, and the other sample convention."""
+    names = {"X": "bar(X)", "gamma_Y": "bar(gamma_Y)", "beta_Y": "bar(beta_Y)"}
+    values, sizes = dict(BATCH_NORM), {"m": 6, "n": 4}
+    turn = way not in ("layer", "plain mathematics")
+    if turn:
+        values = {name: value.T for name, value in values.items()}
+    text = LAYER.replace("[m, n]", "[n, m]") if turn else LAYER
+    if way == "plain mathematics":
+        text = """samples: m
+            X: param[m, n]; C: input[m, n]; gamma_Y: param[1, n]; beta_Y: param[1, n]
+            mu = sum(X, axis=0, keepdims=True) / m; Xc = X - mu
+            v = sum(Xc**2, axis=0, keepdims=True) / m; s = sqrt(v + 1/1000)
+            Xhat = Xc / s
+            loss = sum(C * (Xhat * gamma_Y + beta_Y))
+        """.replace("            ", "")
+    if way.endswith("form"):
+        (form,) = [c.form for c in LAYERS["batch_norm"].claims if c.name == f"batch_norm: {way}"]
+        text, names = f"{text}claimed = {form}\n", {**names, "X": "claimed"}
+    found = run(text, values, sizes, ["X", "gamma_Y", "beta_Y"])
+    X, gamma, beta = (found[name].T if turn else found[name] for name in names.values())
+    assert np.isclose(loss_of(found), 11.850950373982583, **CLOSE)
+    assert np.isclose(np.linalg.norm(X), 1.1103916199639656, **CLOSE)
+    assert np.allclose(gamma, [[3.9671773676562117, 0.5786351314510211, 4.407892502519854, 3.788236885717269]], **CLOSE)
+    assert np.allclose(
+        beta, [[0.20447082012805085, 0.12400873086719155, -0.5671725299284663, -0.6072669958428463]], **CLOSE
+    )
+    assert np.allclose(
+        X[0], [-0.3932880395709284, 0.1759695777503605, -0.15795513957684607, -0.24412735384876952], **CLOSE
+    )
+
+
+def test_batch_normalisation_in_inference() -> None:
+    """With stored statistics the adjoint is ``Ybar diag(gamma / s)``."""
+    derivation = derive(inference(read_text(LAYER)), ["X"])
+    mean, variance = T(1, 4, 0.5), 1 + 0.5 * T(1, 4, 0.6)
+    values = {**BATCH_NORM, "mu_run_Y": mean, "v_run_Y": variance}
+    found = evaluate(derivation.program, values, {"m": 6, "n": 4})
+    s = np.sqrt(variance + 1e-3)
+    assert np.allclose(found["Y"], (values["X"] - mean) / s * values["gamma_Y"] + values["beta_Y"], rtol=1e-13)
+    assert np.allclose(found[derivation.gradients["X"]], values["C"] @ np.diag((values["gamma_Y"] / s)[0]), rtol=1e-13)
 
 
 # ---------------------------------------------------------------------------------------------------------
