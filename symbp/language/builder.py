@@ -13,14 +13,14 @@ Both make what the reader makes of the same declaration in text::
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import sympy as sp
 from sympy.core.symbol import Str
 
-from symbp.expr import Box, Function, Node, Ref, SizeMember, SumOver, apply, as_node, index, size
+from symbp.expr import Box, Function, Node, Ref, SizeMember, SumOver, apply, as_node, expanded, index, size
 from symbp.language.diagnostics import Mistake
 from symbp.language.arguments import activation_function
 from symbp.language.families import PieceShape, pattern
@@ -320,7 +320,8 @@ class Model:
     def parameter(self, prefix: str, rows: sp.Expr, cols: sp.Expr) -> Ref:
         """Declare a parameter of the layer that is being written."""
         name = fresh_name(f"{prefix}_{self._left}", self.variables)
-        return self.declare("param", name, rows, cols, at=tuple(s for s, _, _ in self._loops))
+        varying = tuple(s for s, lo, hi in self._loops if self.samples is None or expanded(hi - lo + 1) != self.samples)
+        return self.declare("param", name, rows, cols, at=varying)
 
     def equation(self, prefix: str, value: Node) -> Ref:
         """Write an equation of the layer that is being written."""
@@ -328,9 +329,18 @@ class Model:
         self[name] = value
         return self.variables[name](*(s for s, _, _ in self._loops))
 
+    def each(self, letters: str, count: sp.Expr) -> AbstractContextManager[sp.Symbol]:
+        """Open a loop of a layer's own over 1..count; its index is the first of the letters that is free."""
+        taken = {str(s) for s, _, _ in self._loops} | self.variables.keys()
+        taken |= {str(s) for v in self.variables.values() for end in v.shape for s in end.free_symbols}
+        names = (*letters, *(f"{letters[0]}{k}" for k in range(1, 99)))
+        return self.loop(next(x for x in names if x not in taken), 1, count)
+
     def sample_axis(self, A: Node) -> int:
         """Return 1 where the samples are columns, 0 where they are rows."""
-        samples = self.samples if self.samples is not None else find_samples(self.variables.values())
+        samples = self.samples
+        if samples is None or samples not in A.shape:
+            samples = find_samples(self.variables.values())
         return 0 if samples is not None and A.rows == samples and A.cols != samples else 1
 
     # -- the whole -----------------------------------------------------------------------------------------

@@ -30,6 +30,8 @@ KINDS_OF_PARAMETERS = {
     "P": "matrix",
     "Q": "matrix",
     "M": "matrix",
+    "K": "matrix",
+    "E": "matrix",
     "U": "value",
     "V": "value",
     "lo": "value",
@@ -51,17 +53,24 @@ KINDS_OF_PARAMETERS = {
     "shape": "shape",
     "n": "size",
     "units": "size",
+    "heads": "size",
+    "hidden": "size",
+    "key": "size",
     "arrays": "matrices",
     "activation": "activation",
     "bias": "order",
     "kind": "order",
     "weights": "matrices",
+    "mask": "mask",
+    "memory": "matrix",
+    "norm": "order",
 }
 """The kind of argument by the name of its parameter.
 
 matrix: a matrix expression; value: a matrix or a number; scalar: an exact number, made of sizes too; axis: 0, 1 (or
 -1, -2) or None; flag: True or False; integer: a whole number; order: a quoted word; shape: two sizes; size: a size;
-matrices: a list of matrices; activation: the name of an elementwise function or of softmax.
+matrices: a list of matrices; activation: the name of an elementwise function or of softmax; mask: a matrix of 0 and 1,
+or one of the words none and causal.
 """
 
 REQUIRED = object()
@@ -173,7 +182,7 @@ LATER: dict[str, str] = {
             select one_hot""",
         "the layers of a later version": """conv conv1d conv2d conv3d convolve correlate conv_transpose max_pool
             max_pool2d avg_pool average_pool average_pool2d maxpool avgpool batch_norm layer_norm rms_norm group_norm
-            lstm gru rnn attention multi_head_attention im2col""",
+            lstm gru rnn im2col""",
         "a later version": """prod cumprod sort argsort argmax argmin median percentile quantile floor ceil round rint
             mod fmod gamma gammaln lgamma digamma beta betainc erfinv erfc fft ifft rfft logcumsumexp cross searchsorted
             unique nonzero any all isnan isfinite arcsin arccos arctan2 arcsinh arccosh arctanh sinc hypot ldexp""",

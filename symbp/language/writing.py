@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import sympy as sp
 
-from symbp.expr import Box, Node, Ref
+from symbp.expr import Box, Node, Ref, expanded, index
 from symbp.language.diagnostics import Mistake
 from symbp.language.operations import Parameter
 from symbp.language.forms import Assign
 from symbp.language.scope import Head, Private, Scope, find_samples
-from symbp.program import Equation, Var, fresh_name
+from symbp.program import Equation, Loop, Statement, Var, fresh_name
+
+Range = tuple[sp.Symbol, sp.Expr, sp.Expr]
+"""A loop around: its index, the first and the last value."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class EquationWriter:
 
     def __init__(self, scope: Scope, p: Assign, loops: tuple[Head, ...]) -> None:
         self.scope, self.p, self.loops = scope, p, loops
-        self.equations: list[Equation] = []
+        self.equations: list[Statement] = []
+        self.inner: list[Range] = []
         self.mine: set[str] = set()
 
     def write(self, entry: LayerEntry, node: ast.Call, arguments: dict[str, Any]) -> Node:
@@ -60,11 +65,12 @@ class EquationWriter:
         return fresh_name(wanted, known)
 
     def parameter(self, prefix: str, rows: sp.Expr, cols: sp.Expr) -> Ref:
-        """Declare a parameter; in a loop a family, one member for each iteration."""
+        """Declare a parameter; in a loop a family, one member for each iteration, but one for all samples."""
         name = self.name(prefix)
         self.mine.add(name)
-        symbols = tuple(h.symbol for h in self.loops)
-        boxes = (Box.of(*((h.lo, h.hi) for h in self.loops)),) if self.loops else ()
+        ranges = [r for r in self.ranges if not self.counts_samples(r)]
+        symbols = tuple(symbol for symbol, _, _ in ranges)
+        boxes = (Box.of(*((lo, hi) for _, lo, hi in ranges)),) if ranges else ()
         self.scope.define(Var(name, rows, cols, symbols, "param", boxes=boxes))
         return self.scope.member(name, symbols)
 
@@ -72,17 +78,44 @@ class EquationWriter:
         """Write an equation before the one in which the layer stands."""
         name = self.name(prefix)
         self.mine.add(name)
-        symbols = tuple(h.symbol for h in self.loops)
+        symbols = tuple(symbol for symbol, _, _ in self.ranges)
         self.scope.define(Var(name, value.rows, value.cols, symbols))
-        if self.loops:
+        if self.loops and not self.inner:
             self.scope.private.setdefault(name, []).append(Private(name, self.loops))
         target = self.scope.member(name, symbols)
         self.equations.append(Equation(target, value, self.p.statement.line))
         return target
 
+    @property
+    def ranges(self) -> list[Range]:
+        """The loops around, outermost first: those of the file, then those of the layer."""
+        return [*((h.symbol, h.lo, h.hi) for h in self.loops), *self.inner]
+
+    def counts_samples(self, around: Range) -> bool:
+        """Tell whether a loop runs over the samples, which share their parameters."""
+        _, lo, hi = around
+        return self.scope.samples is not None and expanded(hi - lo + 1) == self.scope.samples
+
+    @contextmanager
+    def each(self, letters: str, count: sp.Expr) -> Iterator[sp.Symbol]:
+        """Open a loop of the layer's own over 1..count; its index is the first of the letters that is free."""
+        scope = self.scope
+        taken = {str(symbol) for symbol, _, _ in self.ranges} | scope.variables.keys() | scope.later.keys()
+        taken |= scope.sizes.keys() | scope.size_families.keys()
+        symbol = index(next(x for x in (*letters, *(f"{letters[0]}{k}" for k in range(1, 99))) if x not in taken))
+        outside, self.equations = self.equations, []
+        self.inner.append((symbol, sp.S.One, count))
+        try:
+            yield symbol
+        finally:
+            self.inner.pop()
+            inside, self.equations = self.equations, outside
+        self.equations.append(Loop(symbol, sp.S.One, count, tuple(inside), line=self.p.statement.line))
+
     def sample_axis(self, A: Node) -> int:
         """Return 1 where the samples are columns, 0 where they are rows; columns if nobody knows."""
         samples = self.scope.samples
-        if samples is None:
+        if samples is None or samples not in A.shape:
+            # Where the samples are members of a family, positions or times take their place in a matrix.
             samples = find_samples(v for v in self.scope.variables.values() if v.declared)
         return 0 if samples is not None and A.rows == samples and A.cols != samples else 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,10 +16,13 @@ class Writer(Protocol):
     """What a layer may do to the program in which it stands."""
 
     def parameter(self, prefix: str, rows: sp.Expr, cols: sp.Expr) -> Node:
-        """Declare a parameter ``<prefix>_<left side>`` and return it."""
+        """Declare a parameter ``<prefix>_<left side>`` and return it: in a loop a family, shared by all samples."""
 
     def equation(self, prefix: str, value: Node) -> Node:
         """Write the equation ``<prefix>_<left side> = value`` and return the name."""
+
+    def each(self, letters: str, count: sp.Expr) -> AbstractContextManager[sp.Symbol]:
+        """Open a loop of the layer's own over 1..count; its index is the first of the letters that is free."""
 
     def sample_axis(self, A: Node) -> int:
         """Return the axis along which the samples of ``A`` lie: 1 if they are columns, 0 if they are rows."""
