@@ -31,6 +31,7 @@ from symbp.expr import (
     Hadamard,
     LogSumExp,
     Map,
+    Mask,
     MatMul,
     Node,
     Ones,
@@ -283,11 +284,18 @@ def _single(node: Node, context: Context) -> Node | None:
     return node.operands[0] if len(node.operands) == 1 else None
 
 
+TURNED_MASKS = {
+    "tril": "triu", "triu": "tril", "strict_tril": "strict_triu", "strict_triu": "strict_tril",
+    "diagonal": "diagonal", "off_diagonal": "off_diagonal",
+}  # fmt: skip
+"""The transposes of constant patterns; that of ``half_lower`` has no name."""
+
+
 @identity(
     "transpose of a product",
     "contract",
     Transpose,
-    says="(AB)^T -> B^T A^T; (A + B)^T -> A^T + B^T; A^TT -> A",
+    says="(AB)^T -> B^T A^T; (A + B)^T -> A^T + B^T; A^TT -> A; tril^T -> triu",
     detail=True,
 )
 def _transpose(node: Node, context: Context) -> Node | None:
@@ -298,6 +306,8 @@ def _transpose(node: Node, context: Context) -> Node | None:
         return Ones(A.cols, A.rows)
     if isinstance(A, (Eye, Zero)):
         return A if isinstance(A, Eye) else Zero(A.cols, A.rows)
+    if isinstance(A, Mask) and A.kind in TURNED_MASKS:
+        return Mask(TURNED_MASKS[A.kind], A.cols, A.rows)
     if isinstance(A, Ref) and "symmetric" in context.facts.get(A.name, ()):
         return A
     if isinstance(A, SumOver):

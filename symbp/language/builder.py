@@ -148,7 +148,7 @@ class Model:
         self._pieces: dict[str, list[tuple[PieceShape, list[sp.Symbol]]]] = {}
         self._loops: list[tuple[sp.Symbol, sp.Expr, sp.Expr]] = []
         self._body: list[list[Statement]] = [[]]
-        self._left = ""
+        self._left, self._plain = "", False
 
     # -- declarations ------------------------------------------------------------------------------------
     def declare(
@@ -313,19 +313,26 @@ class Model:
                 arguments[parameter.name] = found
             elif parameter.kind == "scalar" and isinstance(value, str):
                 arguments[parameter.name] = sp.Rational(value)
-        self._left = left
+        self._left, self._plain = left, entry.plain
         self[left] = entry.build(self, **arguments)
         return self[left] if not self._loops else self[(left, *(s for s, _, _ in self._loops))]
 
+    def part_name(self, prefix: str) -> str:
+        """Return the name of a part of the layer that is being written."""
+        sizes = {str(s) for v in self.variables.values() for end in v.shape for s in end.free_symbols}
+        if self._plain and prefix not in self.variables.keys() | self.functions.keys() | sizes | {self._left}:
+            return prefix
+        return fresh_name(f"{prefix}_{self._left}", self.variables)
+
     def parameter(self, prefix: str, rows: sp.Expr, cols: sp.Expr) -> Ref:
         """Declare a parameter of the layer that is being written."""
-        name = fresh_name(f"{prefix}_{self._left}", self.variables)
+        name = self.part_name(prefix)
         varying = tuple(s for s, lo, hi in self._loops if self.samples is None or expanded(hi - lo + 1) != self.samples)
         return self.declare("param", name, rows, cols, at=varying)
 
     def equation(self, prefix: str, value: Node) -> Ref:
         """Write an equation of the layer that is being written."""
-        name = fresh_name(f"{prefix}_{self._left}", self.variables)
+        name = self.part_name(prefix)
         self[name] = value
         return self.variables[name](*(s for s, _, _ in self._loops))
 

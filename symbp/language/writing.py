@@ -28,6 +28,7 @@ class LayerEntry:
     name: str
     parameters: tuple[Parameter, ...]
     build: Callable[..., Node]
+    plain: bool = False
 
 
 class EquationWriter:
@@ -38,6 +39,7 @@ class EquationWriter:
         self.equations: list[Statement] = []
         self.inner: list[Range] = []
         self.mine: set[str] = set()
+        self.plain = False
 
     def write(self, entry: LayerEntry, node: ast.Call, arguments: dict[str, Any]) -> Node:
         """Write one layer and return its value."""
@@ -47,6 +49,7 @@ class EquationWriter:
                 arguments[parameter.name] = sp.Integer(value)
             elif value == "linear" and parameter.kind == "activation":
                 arguments[parameter.name] = lambda A, axis: A
+        self.plain = entry.plain
         try:
             return entry.build(self, **arguments)
         except ValueError as error:
@@ -55,9 +58,14 @@ class EquationWriter:
             raise Mistake("O005", str(error)) from None
 
     def name(self, prefix: str) -> str:
-        """Return ``<prefix>_<left side>``; a second layer in the same equation gets a number."""
-        wanted = f"{prefix}_{self.p.name}"
+        """Return ``<prefix>_<left side>``; a second layer in the same equation gets a number.
+
+        A layer with plain names has the bare prefix while nobody else has.
+        """
         known = self.scope.variables.keys() | self.scope.later.keys() | self.scope.sizes.keys()
+        if self.plain and prefix not in known | self.scope.functions.keys() | self.scope.size_families.keys():
+            return prefix
+        wanted = f"{prefix}_{self.p.name}"
         if wanted in known and wanted not in self.mine:
             raise Mistake(
                 "N002", f"the layer writes {wanted}, but that name is taken", "choose another name for one of the two"

@@ -23,6 +23,7 @@ from symbp.expr import (
     SumOver,
     T,
     apply,
+    broadcast,
     expanded,
     plus,
     power,
@@ -48,6 +49,7 @@ EPSILON = sp.Rational(1, 100000)
     "attention(Q, K, V, mask=none)",
     "V @ softmax(K.T @ Q / sqrt(k), axis=0), transposed where the positions are rows; mask none, causal, or a 0/1 "
     "matrix in the shape of the scores",
+    plain=True,
 )
 def attention(writer: Writer, Q: Node, K: Node, V: Node, mask: Node | str) -> Node:
     """Return scaled dot-product attention.
@@ -79,6 +81,7 @@ def _attend(writer: Writer, Q: Node, K: Node, V: Node, mask: Node | str, axis: i
     "multi_head_attention(X, heads, mask=none, memory=None, key=None)",
     "the sum over heads j of W_O[j] @ attention(W_Q[j] @ X, W_K[j] @ X, W_V[j] @ X); keys and values come from memory "
     "if it is given; key is the size of a head, by default the features of X divided by heads",
+    plain=True,
 )
 def multi_head_attention(
     writer: Writer, X: Node, heads: sp.Expr, mask: Node | str, memory: Node | None, key: sp.Expr | None
@@ -130,6 +133,7 @@ def _coefficients(size: sp.Expr) -> list[sp.Expr]:
     "transformer_block(X, heads, hidden, activation=gelu, norm='pre', mask=none, key=None)",
     "A = X + multi_head_attention(N(X)), then A + W2 @ activation(W1 @ N(A) + b1) + b2, with layer norms N; norm 'post': "
     "N(X + ...) instead",
+    plain=True,
 )
 def transformer_block(
     writer: Writer,
@@ -182,10 +186,9 @@ def _normalised(writer: Writer, X: Node, number: str, axis: int) -> Node:
     features = X.shape[1 - axis]
     shape = (features, sp.S.One) if axis == 1 else (sp.S.One, features)
 
-    def mean(A: Node) -> Node:
-        return scaled(1 / features, sum_axis(A, 1 - axis))
-
-    D = writer.equation(f"D{number}", plus(X, scaled(-1, mean(X))))
-    r = writer.equation(f"r{number}", power(apply(Function("sqrt"), plus(mean(power(D, 2)), EPSILON)), -1))
+    mean = scaled(1 / features, broadcast(sum_axis(X, 1 - axis), *X.shape))
+    D = writer.equation(f"D{number}", plus(X, scaled(-1, mean)))
+    v = writer.equation(f"v{number}", plus(scaled(1 / features, sum_axis(power(D, 2), 1 - axis)), EPSILON))
+    r = writer.equation(f"r{number}", power(apply(Function("sqrt"), v), -1))
     g, c = writer.parameter(f"g{number}", *shape), writer.parameter(f"c{number}", *shape)
     return writer.equation(f"N{number}", plus(times(times(g, D), r), c))

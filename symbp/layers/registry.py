@@ -36,25 +36,27 @@ class Layer:
     signature: its parameters with defaults, as text; the kind of an argument follows from its parameter's name.
     meaning:   what it is, as a formula.
     write:     a function of the writer and the arguments that returns the value.
+    plain:     whether its parts have the names of the literature, Q instead of ``Q_<left side>``, where those are free.
     """
 
     name: str
     signature: str
     meaning: str
     write: Callable[..., Node]
+    plain: bool = False
 
 
 LAYERS: dict[str, Layer] = {}
 """Every layer and loss by name."""
 
 
-def layer(signature: str, meaning: str) -> Callable[[Callable[..., Node]], Callable[..., Node]]:
+def layer(signature: str, meaning: str, *, plain: bool = False) -> Callable[[Callable[..., Node]], Callable[..., Node]]:
     """Register the decorated function as the layer of that signature."""
 
     def register(write: Callable[..., Any]) -> Callable[..., Any]:
         name = signature.partition("(")[0]
         assert name not in LAYERS, name
-        LAYERS[name] = Layer(name, signature, meaning, write)
+        LAYERS[name] = Layer(name, signature, meaning, write, plain)
         return write
 
     return register
