@@ -22,6 +22,7 @@ import sympy as sp
 
 from symbp.expr import (
     Add,
+    AddAt,
     Constant,
     Diag,
     DiagOf,
@@ -43,6 +44,7 @@ from symbp.expr import (
     Softmax,
     SumOver,
     T,
+    Take,
     Transpose,
     Where,
     Zero,
@@ -216,6 +218,8 @@ def _numbers_out(node: Node) -> tuple[sp.Expr, list[Node]] | None:
     Slice,
     Embed,
     Reshape,
+    Take,
+    AddAt,
     SumOver,
     says="(cA)B -> c(AB)",
     detail=True,
@@ -264,6 +268,8 @@ def _scalar_out(node: Node, context: Context) -> Node | None:
     Slice,
     Embed,
     Reshape,
+    Take,
+    AddAt,
     SumOver,
     says="0 A -> 0; A + 0 -> A",
     detail=True,

@@ -15,8 +15,8 @@ from sympy.core.symbol import Str
 
 from symbp.calculus import IDENTITIES, Context, Identity, tidy, transpose
 from symbp.expr import (
-    Add, ArgmaxMask, Compare, Diag, DiagOf, Embed, Function, Gather, Hadamard, Kron, LogSumExp, Map, MatMul, MaxAxis,
-    Node, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, Transpose, Where, add,
+    Add, AddAt, ArgmaxMask, Compare, Diag, DiagOf, Embed, Function, Gather, Hadamard, Kron, LogSumExp, Map, MatMul,
+    MaxAxis, Node, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, Take, Transpose, Where, add,
 )
 from symbp.ops import ELEMENTWISE, RULES, Elementwise, Op, slope
 from symbp.render.latex import Latex
@@ -83,6 +83,8 @@ def specimens() -> Mapping[str, Node]:
         "kron": Kron(Ref("A", m, n), Ref("B", p, q)),
         "gather": Gather(Ref("A", m * p, n * q), m * n, p * q, blocks),
         "scatter_add": Scatter(Ref("A", m * n, p * q), m * p, n * q, blocks),
+        "take": Take(Ref("A", m, n), Ref("k", 1, p), 1),
+        "add_at": AddAt(Ref("A", m, p), Ref("k", 1, p), n, 1),
         "map": Map(A, Function("f", (), (0,), Str("free"))),
         "where": Where(Ref("M", r, c), A, B),
         "compare": Compare(A, B, ">"),

@@ -19,12 +19,13 @@ import numpy as np
 import sympy as sp
 
 from symbp.expr import (
-    ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map, Mask,
-    MatMul, MaxAxis, Node, Ones, Reshape, Scale, Scatter, Slice, SMul, Softmax, Transpose, Where, Zero, evaluate_size,
+    AddAt, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp,
+    Map, Mask, MatMul, MaxAxis, Node, Ones, Reshape, Scale, Scatter, Slice, SMul, Softmax, Take, Transpose, Where,
+    Zero, evaluate_size,
 )
 from symbp.program import Program
 from symbp.verify.draws import DISCRETE, draw_matrix, each
-from symbp.verify.evaluate import Array, Runner, mask_pattern, static_source
+from symbp.verify.evaluate import Array, Runner, mask_pattern, static_source, whole_numbers
 from symbp.verify.scalars import UnknownOperation, arguments, interpret, scalar_law
 
 P = 2**61 - 1
@@ -439,6 +440,21 @@ class FieldRun(Runner):
             return out % P
 
         return args[0].map(scatter)
+
+    def on_Take(self, node: Take, args: list[Dual], at: Mapping[str, int]) -> Dual:
+        found = whole_numbers(args[1].value.ravel(), args[0].value.shape[node.axis])
+        return args[0].map(lambda x: x[:, found] if node.axis == 1 else x[found, :])
+
+    def on_AddAt(self, node: AddAt, args: list[Dual], at: Mapping[str, int]) -> Dual:
+        shape = (self.integer(node.rows, at), self.integer(node.cols, at))
+        found = whole_numbers(args[1].value.ravel(), shape[node.axis])
+
+        def added(x: Array) -> Array:
+            out = np.zeros(shape, dtype=object)
+            np.add.at(out, (slice(None), found) if node.axis == 1 else (found, slice(None)), x)
+            return out % P
+
+        return args[0].map(added)
 
     # Non-linear operations
     def on_Map(self, node: Map, args: list[Dual], at: Mapping[str, int]) -> Dual:

@@ -359,6 +359,9 @@ class Straight:
                 left, right = self.view(kernel.left), self.view(kernel.right)
             yield f"{left}.dot({right}, {self.view(kernel.out)})"
             return
+        if isinstance(kernel, Call):
+            yield self.numbered(kernel)
+            return
         assert isinstance(kernel, Nest)
         for put in kernel.puts:
             if put.target.buffer in self.numbers:
@@ -369,6 +372,15 @@ class Straight:
                 yield self.gain(put)
             else:
                 yield from self.operation(self.view(put.target), put)
+
+    def numbered(self, kernel: Call) -> str:
+        """Return the line that takes columns by number, or adds them up."""
+        first, ids = (self.view(v) for v in kernel.reads[:2])
+        out = self.view(kernel.writes[0])
+        place = f":, {self.scope.kernel('numbers')}({ids})"
+        if kernel.routine == "take":
+            return f"{self.function('copyto')}({out}, {first}[{place}])"
+        return f"{self.function('add.at')}({out}, np.s_[{place}], {first})"
 
     def gain(self, put: Put) -> str:
         out, value = self.view(put.target), put.value
@@ -565,7 +577,7 @@ class Straight:
 
 
 def _source(kernel: Kernel) -> Source | None:
-    if isinstance(kernel, Gemm):
+    if isinstance(kernel, (Call, Gemm)):
         return kernel.source
     return next((p.source for p in puts(kernel) if p.source is not None), None)
 
