@@ -17,8 +17,8 @@ from symbp.expr import Function, Size, expanded, same_size
 from symbp.plan.arrays import COMPARISONS, MINUS, RECIP, masks, numbers
 from symbp.plan.entries import RATE
 from symbp.plan.ir import (
-    ZERO, Apply, Buffer, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, Source, View, puts,
-    walk,
+    ZERO, Apply, Buffer, Call, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, Source, View,
+    puts, walk,
 )
 from symbp.program import Equation
 from symbp.render.numpy.expressions import ELEMENTWISE, Code, Printer
