@@ -513,6 +513,8 @@ def _sums_to_one(node: Node, axis: int, context: Context) -> bool:
     value = _definition(node, context)
     if isinstance(value, Softmax):
         return value.axis == axis
+    if isinstance(value, Take) and isinstance(value.operands[0], Eye):
+        return value.axis != axis
     wanted = COLUMN_SUMS if axis == 0 else ROW_SUMS
     return isinstance(node, Ref) and bool(wanted & context.facts.get(node.name, frozenset()))
 

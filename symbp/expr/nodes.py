@@ -588,7 +588,7 @@ def _numbers_along(ids: Node, axis: Any) -> Size:
     _need(axis in (0, 1), "E902", f"axis must be 0 or 1, not {axis}")
     _need(
         is_one(ids.shape[1 - int(axis)]),
-        "S031",
+        "S032",
         f"the numbers of {('rows', 'columns')[int(axis)]} are a {('column', 'row')[int(axis)]}, "
         f"not {shape_text(ids.shape)}",
         ids,

@@ -6,7 +6,7 @@ import ast
 
 import sympy as sp
 
-from symbp.expr import Node, Slice, T, Take, Transpose, expanded, is_one, same_size, scaled, shape_text
+from symbp.expr import Node, Ref, Slice, T, Take, Transpose, expanded, is_one, same_size, scaled, shape_text
 from symbp.language.arithmetic import split_coefficient
 from symbp.language.diagnostics import Stop, did_you_mean
 from symbp.language.forms import source
@@ -156,7 +156,12 @@ class Subscripts(Terms):
                 f"write {text}[:, {name}] for columns, {text}[{name}, :] for rows",
             )
         ids = self.numbers(inside[axis])
-        below = self.scope.variables[(ids.operands[0] if isinstance(ids, Transpose) else ids).name].size  # type: ignore[attr-defined]
+        named = ids.operands[0] if isinstance(ids, Transpose) else ids
+        below = self.scope.variables[named.name].size if isinstance(named, Ref) else None
+        if below is None:
+            raise self.fail(
+                inside[axis], "S032", "columns and rows are taken by all numbers of a variable", "write its name alone"
+            )
         if not same_size(below, value.shape[axis]):
             raise self.fail(
                 node,
@@ -166,7 +171,7 @@ class Subscripts(Terms):
             )
         if not is_one(ids.shape[1 - axis]) and is_one(ids.shape[axis]):
             ids = T(ids)
-        return self.guarded(node, lambda: Take(value, ids, axis))  # type: ignore[return-value]
+        return self.guarded(node, lambda: Take(value, ids, axis))
 
     def numbers(self, written: ast.expr) -> Node:
         """Return a variable that holds whole numbers, which stands nowhere but in a subscript."""

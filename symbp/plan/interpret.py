@@ -212,7 +212,7 @@ class Interpreter:
             if kernel.routine == "take":
                 out[...] = found[0][:, places]
             else:
-                np.add.at(out, (slice(None), places), found[0])
+                np.add.at(out.T, places, found[0].T)
             return
         if kernel.routine != "pack":
             raise PlanError(f"there is no routine {kernel.routine}")

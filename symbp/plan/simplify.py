@@ -9,7 +9,8 @@ from dataclasses import replace
 from symbp.expr import same_size
 from symbp.plan.dependence import writers
 from symbp.plan.ir import (
-    ZERO, Apply, Call, Gemm, Kernel, Loop, Nest, Plan, Put, Read, View, map_kernels, map_views, puts, reads, walk, writes,
+    ZERO, Apply, Call, Gemm, Kernel, Loop, Nest, Plan, Put, Read, View, map_kernels, map_views, puts, reads, walk,
+    writes,
 )
 
 

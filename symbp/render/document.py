@@ -17,7 +17,7 @@ from symbp.program import Loop, Program, Statement
 from symbp.render.latex import Latex
 from symbp.render.lines import broken, latex_width
 from symbp.render.names import Names
-from symbp.render.notation import ADJOINT_LEGEND, Notation, sample_axis
+from symbp.render.notation import ADJOINT_LEGEND, Notation, counted, sample_axis
 from symbp.render.printer import clean
 from symbp.render.rules import identity_rows, kinks, rule_rows
 from symbp.render.sources import cited
@@ -244,7 +244,9 @@ def conventions(derivation: Derivation, p: Latex) -> list[str]:
     loss = p.names.result.latex()
     out = []
     if axis and program.samples is not None:
-        out.append(f"Samples are {axis}: there are ${p.size(program.samples)}$ of them.")
+        there = f"there are ${p.size(program.samples)}$"
+        one = counted(program) == "samples"
+        out.append(f"Samples are {axis}: {there} of them." if one else f"Positions are {axis}; {there} samples.")
     example = next(iter(derivation.gradients), None)
     if example is not None:
         var = program.variables[example]

@@ -82,7 +82,8 @@ class Latex(Printer):
 
     def embedded(self, block: Piece, ranges: Sequence[str], op: str = "embed") -> Piece:
         place = ",\\, ".join(r.replace(":", "{:}") for r in ranges)
-        name = self.rule_notation(op).replace("({A})", f"_{{{{[{place.replace('{:}', '{{:}}')}]}}}}({{A}})")
+        place = place.replace("{", "{{").replace("}", "}}")
+        name = self.rule_notation(op).replace("({A})", f"_{{{{[{place}]}}}}({{A}})")
         return self.call(name, {"A": block})
 
     def blocks(self, parts: Sequence[str], axis: int) -> Piece:

@@ -451,7 +451,11 @@ class FieldRun(Runner):
 
         def added(x: Array) -> Array:
             out = np.zeros(shape, dtype=object)
-            np.add.at(out, (slice(None), found) if node.axis == 1 else (found, slice(None)), x)
+            for k, place in enumerate(found):
+                if node.axis == 1:
+                    out[:, place] += x[:, k]
+                else:
+                    out[place, :] += x[k, :]
             return out % P
 
         return args[0].map(added)

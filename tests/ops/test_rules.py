@@ -7,6 +7,7 @@ import sympy as sp
 from symbp.calculus import differential_of, transpose
 from symbp.expr import (
     Add,
+    AddAt,
     AxisNode,
     Compare,
     Embed,
@@ -22,6 +23,7 @@ from symbp.expr import (
     Slice,
     StaticMap,
     T,
+    Take,
     size,
     total,
 )
@@ -49,6 +51,8 @@ EXAMPLES: dict[str, list[Node]] = {
     "embed": [Embed(A, 2, 1, m + n, n + 2)],
     "reshape": [Reshape(A, n, m, "C"), Reshape(A, m * n, 1, "F")],
     "kron": [RULES["kron"].node(A, C)],
+    "take": [Take(Ref("K", m, n), Ref("ids", 1, p), 1), Take(Ref("K", m, n), Ref("jds", p, 1), 0)],
+    "add_at": [AddAt(Ref("K", m, p), Ref("ids", 1, p), n, 1), AddAt(Ref("K", p, m), Ref("jds", p, 1), n, 0)],
     "gather": [Gather(Ref("K", m * p, n * q), m * n, p * q, BLOCKS)],
     "scatter_add": [Scatter(Ref("K", m * n, p * q), m * p, n * q, BLOCKS)],
     "where": [RULES["where"].node(Compare(A, B, ">"), A, B)],

@@ -263,12 +263,13 @@ class Writer:
         rows, count = self.size(target.rows), self.size(ids.cols)
         i, j = {"i": 1}, {"j": 1}
         # A number out of range would be an address out of bounds: it counts as 0.
+        zero = self.real.literal(sp.S.Zero)
         last = self.real.literal(source.cols if kernel.routine == "take" else target.cols)
         taken, given = (source, target) if kernel.routine == "take" else (target, source)
         there, here = self._element_at(taken, "i", "place"), self.element(given, i, j)
         yield f"for (size_t j = 0u; j < {count}; ++j) {{"
         yield f"    const {self.real.name} number = {self.element(ids, {}, j)};"
-        yield f"    const size_t place = number > {self.real.literal(sp.S.Zero)} && number < {last} ? (size_t)number : 0u;"
+        yield f"    const size_t place = number > {zero} && number < {last} ? (size_t)number : 0u;"
         yield f"    for (size_t i = 0u; i < {rows}; ++i) {{"
         yield f"        {here} = {there};" if kernel.routine == "take" else f"        {there} += {here};"
         yield from ("    }", "}")

@@ -377,10 +377,10 @@ class Straight:
         """Return the line that takes columns by number, or adds them up."""
         first, ids = (self.view(v) for v in kernel.reads[:2])
         out = self.view(kernel.writes[0])
-        place = f":, {self.scope.kernel('numbers')}({ids})"
+        numbers = f"{self.scope.kernel('numbers')}({ids})"
         if kernel.routine == "take":
-            return f"{self.function('copyto')}({out}, {first}[{place}])"
-        return f"{self.function('add.at')}({out}, np.s_[{place}], {first})"
+            return f"{self.function('copyto')}({out}, {first}[:, {numbers}])"
+        return f"{self.function('add.at')}({out}.T, {numbers}, {first}.T)"
 
     def gain(self, put: Put) -> str:
         out, value = self.view(put.target), put.value

@@ -291,8 +291,9 @@ def sums_to_one(algebra: Algebra, atom: Atom, symbol: Symbol, last: Index) -> bo
         inside = any(symbol in poly.variables for poly in atom.inner) or symbol in variables(atom.binder[1])
         return atom.args[0] == of(symbol) and not inside and atom.binder[1] == last
     if atom.head == "hot":
-        *entry, place, size = atom.args
-        return place == of(symbol) and span(last) == size and not any(symbol in variables(a) for a in (*entry, size))
+        place, size = atom.args[-2:]
+        others = (*atom.args[:-2], size)
+        return place == of(symbol) and span(last) == size and not any(symbol in variables(a) for a in others)
     if atom.head != "ref":
         return False
     facts = algebra.facts.get(atom.name, frozenset())
