@@ -70,9 +70,9 @@ def _attend(writer: Writer, Q: Node, K: Node, V: Node, mask: Node | str, axis: i
     left, right = (T(K), Q) if axis == 1 else (Q, T(K))
     S = writer.equation("S", scaled(1 / sp.sqrt(Q.shape[1 - axis]), MatMul(left, right)))
     if isinstance(mask, Node):
-        S = writer.equation("L", where(mask, S, NEVER))
+        S = writer.equation("S_M", where(mask, S, NEVER))
     elif mask == "causal":
-        S = writer.equation("L", where(Mask("triu" if axis == 1 else "tril", *S.shape), S, NEVER))
+        S = writer.equation("S_M", where(Mask("triu" if axis == 1 else "tril", *S.shape), S, NEVER))
     P = writer.equation("P", Softmax(S, sp.Integer(1 - axis)))
     return MatMul(V, P) if axis == 1 else MatMul(P, V)
 

@@ -26,6 +26,9 @@ from symbp.render.numpy.scalars import ATOM, CHOICE, PLUS, TIMES, GenerateError,
 from symbp.render.numpy.scope import FunctionScope, bindings
 from symbp.render.numpy.statements import MARGIN, Line, broken
 
+INDENT = 12
+"""Where the lines of a step begin: in a function in a method of a class."""
+
 SMALL = 2000
 """Up to so many entries a mask of numbers by ``sign`` is quicker than one of truth values by ``greater``."""
 
@@ -99,7 +102,7 @@ class Straight:
         lines = [
             4 * line.depth * " " + text
             for line in self.lines
-            for text in ([line.code] if line.code.startswith("#") else broken(line.code, MARGIN - 8 - 4 * line.depth))
+            for text in ([line.code] if line.code.startswith("#") else broken(line.code, MARGIN - INDENT - 4 * line.depth))
         ]
         run = [*self.rate_lines, *lines, f"return {result}"]
         top = [*self.arrays(), *self.constant_lines, *self.bound]
@@ -344,7 +347,7 @@ class Straight:
     def comment(self, equation: Equation, depth: int) -> list[str]:
         """Return an equation as comments; the lines that follow are indented."""
         return textwrap.wrap(
-            " ".join(self.note(equation).split()), MARGIN - 8 - 4 * depth, initial_indent="# ",
+            " ".join(self.note(equation).split()), MARGIN - INDENT - 4 * depth, initial_indent="# ",
             subsequent_indent="#     ", break_long_words=False, break_on_hyphens=False,
         )
 

@@ -142,7 +142,7 @@ class Workspace:
         layout, trained = self.layout, self.module.trained
         return {
             "bound": self.function(),
-            "trained_arrays": training.arrays(trained, "params"),
+            "trained_arrays": training.arrays(trained, "params", "arrays =", MARGIN - 8),
             "params_parts": [self._part(f, "params", f in trained) for f in layout.params],
             "gradient_parts": [
                 self._part(f, "params", True) if f in trained else f"{f.name}={_like(f)},"
