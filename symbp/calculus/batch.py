@@ -44,10 +44,10 @@ def sample_size(program: Program) -> sp.Symbol:
     raise ConversionError(f"which size counts samples? inputs and targets share: {seen}; write `samples: m`")
 
 
-def _shared_sizes(program: Program) -> set[sp.Symbol]:
-    """Return the sizes that inputs and targets share and that no parameter has: those are units."""
+def _shared_sizes(program: Program, units: bool = False) -> set[sp.Symbol]:
+    """Return the sizes that inputs and targets share; not those that parameters have, which count units, if not told."""
     inputs = [v for v in program.declared("input") if not v.scalar]
-    held = {s for v in program.parameters for s in v.shape}
+    held = set() if units else {s for v in program.parameters for s in v.shape}
     wanted = {s for t in program.declared("target") for s in t.shape if s.is_Symbol and s not in held}
     return {s for v in inputs for s in v.shape if s in wanted}
 
@@ -62,7 +62,8 @@ def known_axis(program: Program) -> Samples | None:
 
     Where the samples are members of a family, their positions or times take their place.
     """
-    for m in (sample_size(program), *sorted(_shared_sizes(program), key=str)):
+    positions = _shared_sizes(program) or _shared_sizes(program, units=True)
+    for m in (sample_size(program), *(positions if len(positions) == 1 else ())):
         for var in program.declared("input", "target"):
             if has_size(var.cols, m) and not has_size(var.rows, m):
                 return "columns"

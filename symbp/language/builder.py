@@ -26,7 +26,7 @@ from symbp.language.arguments import activation_function
 from symbp.language.families import PieceShape, pattern
 from symbp.language.functions import bind_values, exact
 from symbp.language.reader import LAYER_TABLE, outputs_of, read_text
-from symbp.language.scope import find_samples
+from symbp.language.scope import find_positions, find_samples
 from symbp.program import Equation, Kind, Loop, Program, Statement, Var, check, fresh_name, index_box
 
 SizeLike: TypeAlias = sp.Expr | int | str
@@ -346,8 +346,10 @@ class Model:
     def sample_axis(self, A: Node) -> int:
         """Return 1 where the samples are columns, 0 where they are rows."""
         samples = self.samples
-        if samples is None or samples not in A.shape:
+        if samples is None:
             samples = find_samples(self.variables.values())
+        elif samples not in A.shape:
+            samples = find_positions(self.variables.values())
         return 0 if samples is not None and A.rows == samples and A.cols != samples else 1
 
     # -- the whole -----------------------------------------------------------------------------------------

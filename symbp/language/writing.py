@@ -14,7 +14,7 @@ from symbp.expr import Box, Node, Ref, expanded, index
 from symbp.language.diagnostics import Mistake
 from symbp.language.operations import Parameter
 from symbp.language.forms import Assign
-from symbp.language.scope import Head, Private, Scope, find_samples
+from symbp.language.scope import Head, Private, Scope, find_positions, find_samples
 from symbp.program import Equation, Loop, Statement, Var, fresh_name
 
 Range = tuple[sp.Symbol, sp.Expr, sp.Expr]
@@ -122,8 +122,9 @@ class EquationWriter:
 
     def sample_axis(self, A: Node) -> int:
         """Return 1 where the samples are columns, 0 where they are rows; columns if nobody knows."""
-        samples = self.scope.samples
-        if samples is None or samples not in A.shape:
-            # Where the samples are members of a family, positions or times take their place in a matrix.
-            samples = find_samples(v for v in self.scope.variables.values() if v.declared)
+        samples, declared = self.scope.samples, [v for v in self.scope.variables.values() if v.declared]
+        if samples is None:
+            samples = find_samples(declared)
+        elif samples not in A.shape:
+            samples = find_positions(declared)
         return 0 if samples is not None and A.rows == samples and A.cols != samples else 1

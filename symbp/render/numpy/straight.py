@@ -26,6 +26,9 @@ from symbp.render.numpy.scalars import ATOM, CHOICE, PLUS, TIMES, GenerateError,
 from symbp.render.numpy.scope import FunctionScope, bindings
 from symbp.render.numpy.statements import MARGIN, Line, broken
 
+LETTERS = ("a", "b", "c", "d", "e")
+"""Names of what nested lists of members run over, from the inside."""
+
 INDENT = 12
 """Where the lines of a step begin: in a function in a method of a class."""
 
@@ -139,13 +142,7 @@ class Straight:
         local, depth = self.name(buffer.name), len(buffer.indices)
         if buffer.levels == depth:
             return [f"{local} = {text}"]
-        inner = "a" if buffer.levels or depth > 1 else text
-        listed = f"list({inner})"
-        for _ in range(depth - 1):
-            listed = f"[{listed} for a in {text}]"
-        if depth > 2:
-            raise GenerateError(f"{buffer.name} has {depth} indices, which a workspace does not lay out")
-        return [f"{local}: {_listed(depth)} = {listed}"]
+        return [f"{local}: {_listed(depth)} = {_members(text, depth)}"]
 
     def allocated(self, buffer: Buffer) -> list[str]:
         """Return the lines that make the array of a temporary, or the arrays of its members."""
@@ -160,7 +157,7 @@ class Straight:
             if whole is not None:
                 return [f"{whole} = {text}", *self.members(buffer, whole)]
             return self.members(buffer, text) if depth == 1 else [
-                f"{local}: {_listed(depth)} = [list(a) for a in {text}]"
+                f"{local}: {_listed(depth)} = {_members(text, depth)}"
             ]
         # The shape depends on an index: arrays in lists.
         ends = list(zip(buffer.indices, buffer.lows, buffer.highs, strict=True))
@@ -168,9 +165,7 @@ class Straight:
         inner = ", ".join((*lengths[buffer.levels :], self.sides(buffer.shape)))
         text = f"np.empty(({inner}), DTYPE)"
         if buffer.levels < depth:
-            if depth - buffer.levels > 1:
-                raise GenerateError(f"{buffer.name} has {depth} indices, which a workspace does not lay out")
-            text = f"list({text})"
+            text = _members(text, depth - buffer.levels)
         for step in reversed(steps):
             text = f"[{text} for {step}]"
         for index in buffer.indices[: buffer.levels]:
@@ -216,13 +211,9 @@ class Straight:
     def derived(self, buffer: Buffer, kind: str, each: str) -> str:
         """Return the name of something made of an array, or of each member: ``X_T``, ``[a.T for a in H]``."""
         local, depth = self.name(buffer.name), len(buffer.indices)
-        text = each.format(local if depth == 0 else "a")
-        if depth == 1:
-            text = f"[{text} for a in {local}]"
-        elif depth == 2:
-            text = f"[[{text} for a in b] for b in {local}]"
-        elif depth:
-            raise GenerateError(f"{buffer.name} has {depth} indices, which a workspace does not lay out")
+        text = each.format(local if depth == 0 else LETTERS[0])
+        for letter, inside in zip(LETTERS[:depth], [*LETTERS[1:depth], local], strict=False):
+            text = f"[{text} for {letter} in {inside}]"
         return self.bind((buffer.name, kind, each), f"{local}_{kind}", text)
 
     def view(self, view: View) -> str:
@@ -583,6 +574,15 @@ def _source(kernel: Kernel) -> Source | None:
     if isinstance(kernel, (Call, Gemm)):
         return kernel.source
     return next((p.source for p in puts(kernel) if p.source is not None), None)
+
+
+def _members(text: str, depth: int) -> str:
+    """Return the text that lists the members of an array along its leading axes: ``[list(a) for a in X]``."""
+    letters = LETTERS[: depth - 1]
+    listed = f"list({letters[-1] if letters else text})"
+    for letter, inside in zip(reversed(letters), [*reversed(letters[:-1]), text], strict=False):
+        listed = f"[{listed} for {letter} in {inside}]"
+    return listed
 
 
 def _listed(depth: int) -> str:

@@ -21,6 +21,7 @@ from symbp.render.numpy.layout import Field
 from symbp.render.numpy.module import DTYPES, Module
 from symbp.render.numpy.pieces import FunctionText, indented
 from symbp.render.numpy.scalars import GenerateError
+from symbp.render.numpy.statements import MARGIN
 from symbp.render.numpy.straight import Given, Straight
 from symbp.render.templates import rendered
 
