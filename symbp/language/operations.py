@@ -178,8 +178,7 @@ LATER: dict[str, str] = {
             solve_triangular null_space multi_dot""",
         "the tensor operations of a later version": "einsum tensordot matvec vecmat stack block tile repeat roll flip "
         "pad swapaxes moveaxis expand_dims squeeze broadcast_to split array_split",
-        "the gathers of a later version": """take gather scatter scatter_add take_along_axis embedding choose compress
-            select one_hot""",
+        "the gathers of a later version": "gather scatter scatter_add take_along_axis choose compress select",
         "the layers of a later version": """conv conv1d conv2d conv3d convolve correlate conv_transpose max_pool
             max_pool2d avg_pool average_pool average_pool2d maxpool avgpool batch_norm layer_norm rms_norm group_norm
             lstm gru rnn im2col""",
@@ -198,6 +197,9 @@ NEVER: dict[str, str] = {
     "rand": "draws come from outside: declare an input",
     "randn": "draws come from outside: declare an input",
     "normal": "draws come from outside: declare an input",
+    "take": "columns are taken by number in a subscript, `E[:, ids]`, with `ids: input[1, T] & index[v]`",
+    "embedding": "declare `E: param[d, v]` and `ids: input[1, T] & index[v]`, and write `E[:, ids]`",
+    "one_hot": "write `eye(v)[:, ids]`, with `ids: input[1, T] & index[v]`",
     "print": "results are printed by `symbp derive`",
     "eval": "nothing is executed",
     "exec": "nothing is executed",
