@@ -152,15 +152,16 @@ class Arguments(Terms):
 
     def mask(self, what: str, node: ast.expr) -> Node | str:
         """Return a matrix of 0 and 1, or one of the words for a mask that needs no data."""
-        word = node.id if isinstance(node, ast.Name) else node.value if isinstance(node, ast.Constant) else ""
-        if word is None or (word in MASK_WORDS and word not in self.scope.variables):
+        quoted = node.value if isinstance(node, ast.Constant) else ""
+        word = node.id if isinstance(node, ast.Name) and node.id not in self.scope.variables else quoted
+        if word is None or word in MASK_WORDS:
             return str(word or "none")
-        value = self.matrix(node, what)
-        if is_mask(value, self.scope.is_mask):
+        value = None if quoted and isinstance(quoted, str) else self.matrix(node, what)
+        if value is not None and is_mask(value, self.scope.is_mask):
             return value
         raise self.fail(
             node,
-            "O006",
+            "O005" if value is None else "O006",
             f"{what} is a matrix of 0 and 1",
             f"write {' or '.join(MASK_WORDS)}, or declare it: `M: input[T, T] & mask`",
         )

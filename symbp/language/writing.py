@@ -11,6 +11,7 @@ from typing import Any
 import sympy as sp
 
 from symbp.expr import Box, Node, Ref, expanded, index
+from symbp.language.arguments import activation_function
 from symbp.language.diagnostics import Mistake
 from symbp.language.operations import Parameter
 from symbp.language.forms import Assign
@@ -47,8 +48,8 @@ class EquationWriter:
             value = arguments.get(parameter.name)
             if parameter.kind == "scalar" and isinstance(value, (str, int)):
                 arguments[parameter.name] = sp.Integer(value)
-            elif value == "linear" and parameter.kind == "activation":
-                arguments[parameter.name] = lambda A, axis: A
+            elif parameter.kind == "activation" and isinstance(value, str):
+                arguments[parameter.name] = activation_function(value)
         self.plain = entry.plain
         try:
             return entry.build(self, **arguments)

@@ -495,8 +495,9 @@ def whole_numbers(entries: Iterable[Any], below: int) -> list[int]:
     """Return entries as integers that count from 0 below a size; raise ``EvaluationError`` for any other entry."""
     found = []
     for entry in entries:
-        number = int(sp.re(entry)) if isinstance(entry, sp.Basic) else int(np.real(entry))
-        if number != entry or not 0 <= number < below:
+        real = sp.re(entry) if isinstance(entry, sp.Basic) else np.real(entry)
+        number = int(real) if real == real and 0 <= real < below else -1
+        if number < 0 or number != entry:
             raise EvaluationError(f"{entry} is no whole number from 0 to {below - 1}")
         found.append(number)
     return found
