@@ -74,7 +74,9 @@ def files(exhibit: Exhibit) -> dict[str, str]:
     """Return the files of one exhibit: a document in LaTeX, a NumPy module and a C module."""
     text = network(exhibit.name).text
     derivation = derive(read_text(text, f"{exhibit.name}.net", name=exhibit.name))
-    document = latex_document(derivation, Notation(exhibit.adjoints), text=text, title=f"{exhibit.name}.net", steps=not exhibit.brief)
+    document = latex_document(
+        derivation, Notation(exhibit.adjoints), text=text, title=f"{exhibit.name}.net", steps=not exhibit.brief
+    )
     module = generate(derivation, name=exhibit.name, declaration=text, functions=exhibit.functions)
     c = exhibit.c
     in_c = generate(

@@ -45,7 +45,7 @@ def sample_size(program: Program) -> sp.Symbol:
 
 
 def _shared_sizes(program: Program, units: bool = False) -> set[sp.Symbol]:
-    """Return the sizes that inputs and targets share; not those that parameters have, which count units, if not told."""
+    """Return the sizes that inputs and targets share; those that parameters have count units, and are left out."""
     inputs = [v for v in program.declared("input") if not v.scalar]
     held = set() if units else {s for v in program.parameters for s in v.shape}
     wanted = {s for t in program.declared("target") for s in t.shape if s.is_Symbol and s not in held}

@@ -37,8 +37,8 @@ from symbp.layers.registry import Writer, layer
 NEVER = sp.Integer(-(10**9))
 """The score of a key that a query may not see.
 
-It is a finite number: its exponential is exactly 0 beside any real score in float32 and float64, and a query that may see
-no key at all gets equal weights instead of 0/0.  As it is selected, never added, no score loses digits.
+It is a finite number: its exponential is exactly 0 beside any score that counts, in float32 and float64, and a query that
+may see no key at all gets equal weights instead of 0/0.  As it is selected, never added, no score loses digits.
 """
 
 EPSILON = sp.Rational(1, 100000)
@@ -109,7 +109,7 @@ def multi_head_attention(
         Q = writer.equation("Q", projected("W_Q", X, size))
         K = writer.equation("K", projected("W_K", source, size))
         V = writer.equation("V", projected("W_V", source, size))
-        O = writer.equation("O", _attend(writer, Q, K, V, mask, axis))  # noqa: E741 - its name in the literature
+        O = writer.equation("O", _attend(writer, Q, K, V, mask, axis))
         out = projected("W_O", O, features)
     return SumOver(out, j, 1, heads)
 
@@ -131,8 +131,8 @@ def _coefficients(size: sp.Expr) -> list[sp.Expr]:
 
 @layer(
     "transformer_block(X, heads, hidden, activation=gelu, norm='pre', mask=none, key=None)",
-    "A = X + multi_head_attention(N(X)), then A + W2 @ activation(W1 @ N(A) + b1) + b2, with layer norms N; norm 'post': "
-    "N(X + ...) instead",
+    "A = X + multi_head_attention(N(X)), then A + W2 @ activation(W1 @ N(A) + b1) + b2, with layer norms N; norm "
+    "'post': N(X + ...) instead",
     plain=True,
 )
 def transformer_block(

@@ -691,7 +691,8 @@ _VISITS: dict[type[Node], Callable[[_Selection, Any], Expr]] = {
     Add: _Selection._add, Scale: _Selection._scale, SMul: _Selection._multiply, Hadamard: _Selection._multiply,
     Transpose: _Selection._transpose, MatMul: _Selection._matmul, Diag: _Selection._diag, DiagOf: _Selection._diagof,
     Slice: _Selection._slice, Embed: _Selection._embed, Reshape: _Selection._reshape, Kron: _Selection._kron,
-    Take: _Selection._take, AddAt: _Selection._add_at, Gather: _Selection._gather, Scatter: _Selection._gather, SumOver: _Selection._sum_node, Map: _Selection._map,
+    Take: _Selection._take, AddAt: _Selection._add_at,
+    Gather: _Selection._gather, Scatter: _Selection._gather, SumOver: _Selection._sum_node, Map: _Selection._map,
     Where: _Selection._where, Compare: _Selection._compare, Softmax: _Selection._softmax,
     LogSumExp: _Selection._logsumexp, MaxAxis: _Selection._maximum, ArgmaxMask: _Selection._argmax,
 }

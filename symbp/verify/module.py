@@ -350,8 +350,9 @@ class _Comparison:
                 return a[:, start:stop] if var.cols == m else a
 
             values = {
-                n: _each(_members(v, program.variables[n], m, start, stop), lambda a, n=n: part(a, program.variables[n]))
+                n: _each(_members(v, var, m, start, stop), lambda a, var=var: part(a, var))
                 for n, v in self.values.items()
+                for var in [program.variables[n]]
             }
             sizes = {**self.sizes, m.name: stop - start}
             out.append((

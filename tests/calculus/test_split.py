@@ -46,7 +46,8 @@ def test_mixed_samples_are_said(loss: str) -> None:
     assert split(loss).mixed
 
 
-MEMBERS = "samples: m\nW: param[n, n]\nlam: input\nfor s in range(1, m+1):\n    X[s]: input[n, T]\n    A[s] = tanh(W @ X[s])\n"
+MEMBERS = "samples: m\nW: param[n, n]\nlam: input\n"
+MEMBERS += "for s in range(1, m+1):\n    X[s]: input[n, T]\n    A[s] = tanh(W @ X[s])\n"
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pytest
 import sympy as sp
 
 from symbp.expr import (
-    Add, AddAt, ArgmaxMask, Compare, Diag, DiagOf, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map, Mask, MatMul,
-    MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, SumOver, T, Take, Where, Zero, index,
-    size,
+    Add, AddAt, ArgmaxMask, Compare, Diag, DiagOf, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map, Mask,
+    MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, SumOver, T, Take, Where,
+    Zero, index, size,
 )
 from symbp.program import Equation, Loop, Program, Var
 from symbp.verify import evaluate as ev

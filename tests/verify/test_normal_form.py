@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from symbp.calculus import derive
 from symbp.expr import (
-    Add, AddAt, ArgmaxMask, Compare, Diag, DiagOf, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map, Mask, MatMul,
-    MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, ShapeError, Slice, SMul, Softmax, StaticMap, SumOver, T, Take, Where,
-    Zero, apply, index, plus, power, scaled, shift, size, sum_axis, total, transform, walk, where,
+    Add, AddAt, ArgmaxMask, Compare, Diag, DiagOf, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map, Mask,
+    MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, ShapeError, Slice, SMul, Softmax, StaticMap, SumOver, T,
+    Take, Where, Zero, apply, index, plus, power, scaled, shift, size, sum_axis, total, transform, walk, where,
 )
 from symbp.language import read
 from symbp.program import Equation, Program, map_equations

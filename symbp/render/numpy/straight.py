@@ -105,13 +105,18 @@ class Straight:
         lines = [
             4 * line.depth * " " + text
             for line in self.lines
-            for text in ([line.code] if line.code.startswith("#") else broken(line.code, MARGIN - INDENT - 4 * line.depth))
+            for text in self.lines_of(line)
         ]
         run = [*self.rate_lines, *lines, f"return {result}"]
         top = [*self.arrays(), *self.constant_lines, *self.bound]
         functions = bindings({name: f"np.{known}" for known, name in self.functions.items()})
         sizes = self.scope.sizes(self.scope.size_lines)
         return [*sizes, *functions, *top], run
+
+    @staticmethod
+    def lines_of(line: Line) -> list[str]:
+        """Return a line, broken if it is too long; comments are broken already."""
+        return [line.code] if line.code.startswith("#") else broken(line.code, MARGIN - INDENT - 4 * line.depth)
 
     def arrays(self) -> list[str]:
         """Return the lines that bind the arrays of all buffers."""

@@ -292,8 +292,8 @@ def sums_to_one(algebra: Algebra, atom: Atom, symbol: Symbol, last: Index) -> bo
         return atom.args[0] == of(symbol) and not inside and atom.binder[1] == last
     if atom.head == "hot":
         place, size = atom.args[-2:]
-        others = (*atom.args[:-2], size)
-        return place == of(symbol) and span(last) == size and not any(symbol in variables(a) for a in others)
+        apart = not any(symbol in variables(a) for a in (*atom.args[:-2], size))
+        return place == of(symbol) and span(last) == size and apart
     if atom.head != "ref":
         return False
     facts = algebra.facts.get(atom.name, frozenset())

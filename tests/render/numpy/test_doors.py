@@ -119,8 +119,7 @@ def test_numbers_of_columns_are_tested(ids: Any, words: str, generated: Any) -> 
     assert made.module.forward(params, made.module.Inputs(np.array([[3, 0, 3]]))).loss == 6  # integers will do
     inputs = made.module.Inputs(np.array(ids, float))
     with pytest.raises(ValueError) as caught:
-        made.module.check_inputs(inputs)
-        made.module.forward(params, inputs)
+        made.module.forward(params, inputs) if "below" in words else made.module.check_inputs(inputs)
     assert str(caught.value) == f"inputs.ids: {words}"
 
 
