@@ -37,8 +37,8 @@ from symbp.layers.registry import Writer, layer
 NEVER = sp.Integer(-(10**9))
 """The score of a key that a query may not see.
 
-It is a finite number: its exponential is exactly 0 beside any score that counts, in float32 and float64, and a query that
-may see no key at all gets equal weights instead of 0/0.  As it is selected, never added, no score loses digits.
+It is a finite number: its exponential is exactly 0 beside any score that counts, in float32 and float64, and a query
+that may see no key at all gets equal weights instead of 0/0.  As it is selected, never added, no score loses digits.
 """
 
 EPSILON = sp.Rational(1, 100000)
