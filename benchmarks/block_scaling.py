@@ -3,8 +3,8 @@
     python benchmarks/block_scaling.py [--blocks 1 6 24] [--check]
 
 Blocks in a loop cost what one costs, whatever their number; here each is written by itself, so that seconds and
-equations must grow in proportion.  ``--check`` exits with 1 when a block costs more than 1.5 times as much among the most
-as among the next fewer, or has more equations.
+equations must grow in proportion.  ``--check`` exits with 1 when a block costs more than 1.5 times as much among the
+most as among the next fewer, or has more equations.
 """
 
 from __future__ import annotations
