@@ -1,4 +1,4 @@
-"""Does the generated decoder learn?  Each sequence counts upward by a step of its own, which must be found by looking back.
+"""Does the generated decoder learn?  Each sequence counts by a step of its own, which must be found by looking back.
 
     python benchmarks/counting.py [--check]
 

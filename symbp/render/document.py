@@ -14,6 +14,7 @@ from pathlib import Path
 
 from symbp.derivation import Derivation, Step
 from symbp.program import Loop, Program, Statement
+from symbp.render.facts import in_words
 from symbp.render.latex import Latex
 from symbp.render.lines import broken, latex_width
 from symbp.render.names import Names
@@ -284,7 +285,7 @@ def conventions(derivation: Derivation, p: Latex) -> list[str]:
         out.append(f"\\texttt{{{escape(name)}}}: {escape(words)}.")
     for var in program.variables.values():
         if var.facts:
-            shown = ", ".join(sorted(f.replace("_", " ") for f in var.facts))
+            shown = ", ".join(sorted(in_words(var, f) for f in var.facts))
             out.append(f"Assumed of ${clean(p.value(var(*var.indices)))}$: {escape(shown)}.")
     return out
 
@@ -296,7 +297,7 @@ def declared_rows(program: Program, p: Latex) -> list[Row]:
     """Return the declared variables with kinds and shapes."""
     rows = []
     for d in declarations(program):
-        facts = "" if not d.var.facts else ": " + ", ".join(sorted(f.replace("_", " ") for f in d.var.facts))
+        facts = "" if not d.var.facts else ": " + ", ".join(sorted(in_words(d.var, f) for f in d.var.facts))
         words = escape(KINDS[d.var.kind] + facts) + "".join(f", ${p.range(*r)}$" for r in d.ranges)
         shown, shape = p(d.ref), p.shape(d.ref)
         rows.append(Row(
