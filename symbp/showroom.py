@@ -47,12 +47,14 @@ class Exhibit:
     c:         how it is written in C.
     adjoints:  how the document writes gradients.
     functions: what the functions are that the declaration leaves open, for the modules.
+    brief:     whether its document leaves the single steps out.
     """
 
     name: str
     c: InC
     adjoints: Adjoints = "bar"
     functions: Mapping[str, str] = field(default_factory=dict)
+    brief: bool = False
 
 
 STEPS_IN_TIME = {"T": 6, "m": 4, "n": 3, "h": 8, "p": 2}
@@ -68,6 +70,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
     Exhibit("delayed", InC(STEPS_IN_TIME, memory="block")),
     Exhibit("bidirectional", InC(STEPS_IN_TIME, name="bidir")),
     Exhibit("batch_norm", InC({"n0": 4, "n1": 8, "n2": 3, "m": 16})),
+    Exhibit("transformer", InC({"m": 4, "T": 8, "d": 12, "heads": 3, "k": 4, "h": 24}, dtype="float32"), brief=True),
 )
 
 
@@ -75,7 +78,9 @@ def files(exhibit: Exhibit) -> dict[str, str]:
     """Return the files of one exhibit: a document in LaTeX, a NumPy module and a C module."""
     text = network(exhibit.name).text
     derivation = with_readings(derive(read_text(text, f"{exhibit.name}.net", name=exhibit.name)))
-    document = latex_document(derivation, Notation(exhibit.adjoints), text=text, title=f"{exhibit.name}.net")
+    document = latex_document(
+        derivation, Notation(exhibit.adjoints), text=text, title=f"{exhibit.name}.net", steps=not exhibit.brief
+    )
     module = generate(derivation, name=exhibit.name, declaration=text, functions=exhibit.functions)
     c = exhibit.c
     in_c = generate(

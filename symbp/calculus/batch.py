@@ -37,26 +37,39 @@ def sample_size(program: Program) -> sp.Symbol:
     """Return the size that counts samples: as declared, else the only one that inputs and targets share."""
     if program.samples is not None:
         return program.samples
-    inputs = [v for v in program.declared("input") if not v.scalar]
-    targets = program.declared("target")
-    held = {s for v in program.parameters for s in v.shape}  # units, not samples
-    wanted = {s for t in targets for s in t.shape if s.is_Symbol and s not in held}
-    shared = {s for v in inputs for s in v.shape if s in wanted}
+    shared = _shared_sizes(program)
     if len(shared) == 1:
         return shared.pop()
     seen = ", ".join(sorted(map(str, shared))) or "none"
     raise ConversionError(f"which size counts samples? inputs and targets share: {seen}; write `samples: m`")
 
 
+def _shared_sizes(program: Program, units: bool = False) -> set[sp.Symbol]:
+    """Return the sizes that inputs and targets share; those that parameters have count units, and are left out."""
+    inputs = [v for v in program.declared("input") if not v.scalar]
+    held = set() if units else {s for v in program.parameters for s in v.shape}
+    wanted = {s for t in program.declared("target") for s in t.shape if s.is_Symbol and s not in held}
+    return {s for v in inputs for s in v.shape if s in wanted}
+
+
 def samples_axis(program: Program) -> Samples:
-    """Return where the samples are: as columns or as rows, by the first declared variable that has them."""
-    m = sample_size(program)
-    for var in program.declared("input", "target"):
-        if has_size(var.cols, m) and not has_size(var.rows, m):
-            return "columns"
-        if has_size(var.rows, m) and not has_size(var.cols, m):
-            return "rows"
-    return "columns"
+    """Return where the samples are, as columns or as rows; columns if nothing tells."""
+    return known_axis(program) or "columns"
+
+
+def known_axis(program: Program) -> Samples | None:
+    """Return where the samples are by the first declared variable that has them, or None.
+
+    Where the samples are members of a family, their positions or times take their place.
+    """
+    positions = _shared_sizes(program) or _shared_sizes(program, units=True)
+    for m in (sample_size(program), *(positions if len(positions) == 1 else ())):
+        for var in program.declared("input", "target"):
+            if has_size(var.cols, m) and not has_size(var.rows, m):
+                return "columns"
+            if has_size(var.rows, m) and not has_size(var.cols, m):
+                return "rows"
+    return None
 
 
 def turn(program: Program, names: Iterable[str]) -> Program:

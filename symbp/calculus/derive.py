@@ -172,11 +172,10 @@ def _covers(program: Program, site: Site, ref: Ref) -> bool:
 def number(program: Program, first: int, raw: Adjoint) -> tuple[Result, ...]:
     """Return the equations of the backward pass as they are printed: messages in place, with range and boundary."""
     results: list[Result] = []
+    own = {ref.name for site in program.sites for ref, _ in _messages(program, site) if _said(program, ref) is None}
     for site in program.sites:
         var = program.variables[site.target.name]
-        if site.path[0] < first or (
-            var.kind == "message" and pattern_of(program.pieces[var.name], site.target) is not None
-        ):
+        if site.path[0] < first or (var.kind == "message" and var.name not in own):
             continue
         value, notes = _spoken(program, site)
         origin = var.origin or Origin("adjoint", site.target.name)
@@ -184,6 +183,17 @@ def number(program: Program, first: int, raw: Adjoint) -> tuple[Result, ...]:
             Result(len(results) + 1, site.target, value, _reason(_heard(raw, origin.of)), _ranges(site.loops), notes)
         )
     return tuple(results)
+
+
+def _messages(program: Program, site: Site) -> list[tuple[Ref, tuple[SumOver, ...]]]:
+    """Return the messages that an equation reads, with the sums around each."""
+    reads = reads_of(site.equation.value)
+    return [(ref, sums) for ref, sums in reads if program.variables[ref.name].kind == "message"]
+
+
+def _said(program: Program, ref: Ref) -> Node | None:
+    """Return what a message says wherever it is read; None if it reaches only some of the members that are read."""
+    return pattern_of(program.pieces[ref.name], ref)
 
 
 def _heard(raw: Adjoint, name: str) -> list[str]:
@@ -212,14 +222,13 @@ def _spoken(program: Program, site: Site) -> tuple[Node, tuple[tuple[Ref, sp.Sym
     value = site.equation.value
     replacement: dict[Node, Node] = {}
     notes: list[tuple[Ref, sp.Symbol, str, sp.Expr]] = []
-    for ref, sums in reads_of(value):
-        if program.variables[ref.name].kind != "message":
-            continue
-        said = pattern_of(program.pieces[ref.name], ref)
+    for ref, sums in _messages(program, site):
+        said = _said(program, ref)
+        ranges = {**site_ranges(site), **{s.bound: s.ends for s in sums}}
         if said is None:
+            notes += _boundaries(program, ref, ranges)
             continue
         replacement[ref] = said
-        ranges = {**site_ranges(site), **{s.bound: s.ends for s in sums}}
         for spoken in refs(said):
             if program.variables[spoken.name].kind == "adjoint":
                 notes += _boundaries(program, spoken, ranges)

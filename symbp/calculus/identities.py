@@ -22,6 +22,7 @@ import sympy as sp
 
 from symbp.expr import (
     Add,
+    AddAt,
     Constant,
     Diag,
     DiagOf,
@@ -44,6 +45,7 @@ from symbp.expr import (
     Softmax,
     SumOver,
     T,
+    Take,
     Transpose,
     Where,
     Zero,
@@ -218,6 +220,8 @@ def _numbers_out(node: Node) -> tuple[sp.Expr, list[Node]] | None:
     Slice,
     Embed,
     Reshape,
+    Take,
+    AddAt,
     SumOver,
     says="(cA)B -> c(AB)",
     detail=True,
@@ -266,6 +270,8 @@ def _scalar_out(node: Node, context: Context) -> Node | None:
     Slice,
     Embed,
     Reshape,
+    Take,
+    AddAt,
     SumOver,
     says="0 A -> 0; A + 0 -> A",
     detail=True,
@@ -529,6 +535,8 @@ def _known_sum(node: Node, axis: int, context: Context) -> sp.Expr | None:
     value = _definition(node, context)
     if isinstance(value, Softmax):
         return sp.S.One if value.axis == axis else None
+    if isinstance(value, Take) and isinstance(value.operands[0], Eye):
+        return sp.S.One if value.axis != axis else None
     wanted = COLUMN_SUMS if axis == 0 else ROW_SUMS
     known = isinstance(node, Ref) and wanted & context.facts.get(node.name, frozenset())
     return sp.S.One if known else None

@@ -25,11 +25,12 @@ from symbp.expr import (
     SumOver,
     add,
     has_size,
+    same_size,
     scaled,
     walk,
 )
 from symbp.ops import has_rule, rule
-from symbp.program import Equation, Program, map_equations
+from symbp.program import Equation, Program, Site, map_equations
 
 Way = Literal["free", "each", "sum", "mixed"]
 """How a value depends on the samples: not at all; one column or row per sample; as a sum over them; otherwise."""
@@ -51,23 +52,57 @@ class Split:
     mixed: str = ""
 
 
-def ways(program: Program) -> dict[str, Way]:
+@dataclass
+class Dependence:
+    """How each variable depends on the samples.
+
+    samples: the size that counts samples.
+    ways:    by variable.
+    indices: the position of the index that counts samples, of a family whose members they are.
+    """
+
+    samples: sp.Symbol | None
+    ways: dict[str, Way]
+    indices: dict[str, int]
+
+
+def dependence(program: Program) -> Dependence:
     """Return how each variable depends on the samples."""
     m = program.samples
-    found: dict[str, Way] = {}
+    found = Dependence(m, {}, {})
     for var in program.variables.values():
-        if var.declared:
-            found[var.name] = "each" if m is not None and (has_size(var.rows, m) or has_size(var.cols, m)) else "free"
+        if not var.declared:
+            continue
+        along = [k for box in var.boxes for k, side in enumerate(box.sides) if _runs(side.lows[0], side.highs[0], m)]
+        if along:
+            found.indices[var.name] = along[0]
+        each = along or (m is not None and (has_size(var.rows, m) or has_size(var.cols, m)))
+        found.ways[var.name] = "each" if each else "free"
+    for site in program.sites:
+        inside = _sample_loops(site, m)
+        for k, index in enumerate(site.target.indices):
+            if index in inside:
+                found.indices[site.target.name] = k
     # Families in loops read themselves: start from nothing and repeat until nothing changes (four ways: few rounds).
     for _ in range(4):
-        before = dict(found)
+        before = dict(found.ways)
         for site in program.sites:
             name = site.target.name
-            way = _way(site.equation.value, found, m)
-            found[name] = _worse(found[name], way) if name in found else way
-        if found == before:
+            way = _way(site.equation.value, found, _sample_loops(site, m))
+            found.ways[name] = _worse(found.ways[name], way) if name in found.ways else way
+        if found.ways == before:
             break
     return found
+
+
+def _runs(lo: sp.Expr, hi: sp.Expr, m: sp.Symbol | None) -> bool:
+    """Tell whether an index runs over the samples."""
+    return m is not None and same_size(hi - lo + 1, m)
+
+
+def _sample_loops(site: Site, m: sp.Symbol | None) -> frozenset[sp.Symbol]:
+    """Return the indices of the loops around that run over the samples."""
+    return frozenset(loop.index for loop in site.loops if _runs(loop.lo, loop.hi, m))
 
 
 _ORDER: tuple[Way, ...] = ("free", "each", "sum", "mixed")
@@ -79,25 +114,34 @@ def _worse(a: Way, b: Way) -> Way:
     return max(a, b, key=_ORDER.index)
 
 
-def _way(node: Node, known: dict[str, Way], m: sp.Symbol | None) -> Way:
+def _way(node: Node, known: Dependence, inside: frozenset[sp.Symbol]) -> Way:
     memo: dict[Node, Way] = {}
+    sums = {p.bound for p in walk(node) if isinstance(p, SumOver) and _runs(*p.ends, known.samples)}
     for part in walk(node):
-        memo[part] = _step(part, memo, known, m)
+        memo[part] = _step(part, memo, known, inside | sums)
     return memo[node]
 
 
-def _step(part: Node, memo: dict[Node, Way], known: dict[str, Way], m: sp.Symbol | None) -> Way:
+def _step(part: Node, memo: dict[Node, Way], known: Dependence, inside: frozenset[sp.Symbol]) -> Way:
+    m = known.samples
     if isinstance(part, Ref):
-        return known.get(part.name, "free")
+        way = known.ways.get(part.name, "free")
+        at = known.indices.get(part.name)
+        # A member of another sample than the present one mixes samples.
+        return "mixed" if way != "free" and at is not None and part.indices[at] not in inside else way
     if isinstance(part, Constant):
         return "free"
     inner = [memo[o] for o in part.operands]
     worst = max(inner, key=_ORDER.index)
+    if isinstance(part, SumOver) and worst == "free" and any(m is not None and e.has(m) for e in part.ends):
+        return "mixed"
     if worst in ("free", "mixed") or m is None:
         return worst
     if isinstance(part, Scale):
         return "mixed" if part.coefficient.has(m) else worst
     if isinstance(part, SumOver):
+        if _runs(*part.ends, m):
+            return "sum" if worst == "each" else "mixed"
         return worst if not any(e.has(m) for e in part.ends) else "mixed"
     if isinstance(part, MatMul):
         moved = sum(w != "free" for w in inner)
@@ -131,11 +175,11 @@ def split_loss(program: Program, output: str = "loss") -> Split:
     value, m = site.equation.value, program.samples
     if m is None:
         return Split(sp.S.One, value, None, "the declaration does not say which size counts samples")
-    known = ways(program)
+    known = dependence(program)
     sums: list[tuple[sp.Expr, Node]] = []
     rest: list[Node] = []
     for coefficient, term in _terms(sp.S.One, value):
-        way = _way(term, known, m)
+        way = _way(term, known, frozenset())
         if way == "free" and not coefficient.has(m) and not _counts(term, m):
             rest.append(scaled(coefficient, term))
         elif way == "sum":

@@ -104,7 +104,8 @@ def explain(code: opt.Code = None, as_json: opt.Json = False) -> None:
 
 @app.command()
 def derive(
-    file: opt.OptionalFile = None, output: opt.Document = None, steps: opt.Steps = False, why: opt.Why = None,
+    file: opt.OptionalFile = None, output: opt.Document = None, steps: opt.Steps = False, brief: opt.Brief = False,
+    why: opt.Why = None,
     notation: opt.Notation = "bar", products: opt.Products = "hadamard", samples: opt.Samples = None,
     weights: opt.Weights = None, mode: opt.Mode = "training", claims: opt.Claims = False, wrt: opt.Wrt = None,
     expr: opt.Expr = None, shapes: opt.Shapes = None, verified: opt.Verified = True, plan: opt.Plan = False,
@@ -125,6 +126,8 @@ def derive(
             from symbp.readings import with_readings
 
             found = with_readings(found)
+        if brief and (output is None or steps):
+            raise BadInput("--brief leaves the steps out of a document: it goes with -o, and not with --steps")
         if not plan and (size or function):
             raise BadInput("--size and --function go with --plan: equations are derived for all sizes and functions")
         if plan:
@@ -134,7 +137,9 @@ def derive(
         elif why is not None:
             say(deriving.reason(found, why, chosen, as_json))
         elif output is not None:
-            path = deriving.write(found, output, chosen, title=title, text=text, detail=steps, templates=templates)
+            path = deriving.write(
+                found, output, chosen, title=title, text=text, detail=steps, brief=brief, templates=templates
+            )
             _written([path], as_json, quiet)
         elif as_json:
             say_json(deriving.data(found, chosen, title=title))

@@ -121,14 +121,16 @@ def data(found: Derivation, notation: Notation, *, title: str) -> dict[str, Any]
 
 
 def write(
-    found: Derivation, output: Path, notation: Notation, *, title: str, text: str, detail: bool,
+    found: Derivation, output: Path, notation: Notation, *, title: str, text: str, detail: bool, brief: bool,
     templates: Path | None,
 ) -> Path:
     """Write the derivation as a document; the ending of the file's name says which."""
     if output.suffix == ".tex":
-        document = latex_document(found, notation, text=text, title=title, detail=detail, templates=templates)
+        document = latex_document(
+            found, notation, text=text, title=title, steps=not brief, detail=detail, templates=templates
+        )
     elif output.suffix == ".md":
-        document = markdown(found, notation, text=text, title=title, detail=detail)
+        document = markdown(found, notation, text=text, title=title, steps=not brief, detail=detail)
     elif output.suffix == ".json":
         document = derivation_json(found, notation, title=title)
     elif output.suffix == ".svg":

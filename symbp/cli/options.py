@@ -23,6 +23,7 @@ Ascii = Annotated[bool, Option("--ascii", help="Plain characters only.")]
 
 Document = Annotated[Path | None, Option("-o", "--output", metavar="FILE", help="Write x.tex, x.md, x.json or x.svg.")]
 Steps = Annotated[bool, Option("--steps", help="Print every step with its reason.")]
+Brief = Annotated[bool, Option("--brief", help="Leave the single steps out of a document.")]
 Why = Annotated[str | None, Option("--why", metavar="NAME", help="Say why the gradient of NAME is what it is.")]
 Notation = Annotated[choices.Adjoints, Option("--notation", help="How gradients are written.")]
 Products = Annotated[choices.Products, Option("--products", help="Entrywise products or diagonal matrices.")]

@@ -533,6 +533,69 @@ class Scatter(Node):
         return args[1], args[2]
 
 
+class Take(Node):
+    """Columns (rows) of a matrix, by number: ``Take(A, ids, axis)``.
+
+    axis 1: column j of the result is column ``ids[0, j]`` of A, ``ids`` is a row;
+    axis 0: row i of the result is row ``ids[i, 0]`` of A, ``ids`` is a column.
+    Numbers count from 0 and may repeat; they are whole, so nothing is differentiated in them.
+    """
+
+    op = "take"
+    arity = 2
+
+    @classmethod
+    def _infer(cls, *args: Any) -> Shape:
+        a, ids, axis = args
+        return (a.rows, _numbers_along(ids, axis)) if axis == 1 else (_numbers_along(ids, axis), a.cols)
+
+    @property
+    def axis(self) -> int:
+        """0 if rows are taken, 1 if columns are."""
+        return int(self.args[2])
+
+
+class AddAt(Node):
+    """Columns (rows) added up by number: ``AddAt(G, ids, size, axis)``, the transpose of ``Take``.
+
+    axis 1: column c of the result, one of ``size``, is the sum of the columns j of G with ``ids[0, j] == c``.
+    """
+
+    op = "add_at"
+    arity = 2
+
+    @classmethod
+    def _infer(cls, *args: Any) -> Shape:
+        g, ids, size, axis = args
+        count = _numbers_along(ids, axis)
+        _need(
+            same_size(count, g.shape[int(axis)]),
+            "S002",
+            f"{count} numbers do not go with {g.shape[int(axis)]} {('rows', 'columns')[int(axis)]}",
+            g,
+            ids,
+        )
+        return (g.rows, size) if axis == 1 else (size, g.cols)
+
+    @property
+    def axis(self) -> int:
+        """0 if rows are added up, 1 if columns are."""
+        return int(self.args[3])
+
+
+def _numbers_along(ids: Node, axis: Any) -> Size:
+    """Return how many numbers there are; they stand along the axis that they count."""
+    _need(axis in (0, 1), "E902", f"axis must be 0 or 1, not {axis}")
+    _need(
+        is_one(ids.shape[1 - int(axis)]),
+        "S032",
+        f"the numbers of {('rows', 'columns')[int(axis)]} are a {('column', 'row')[int(axis)]}, "
+        f"not {shape_text(ids.shape)}",
+        ids,
+    )
+    return ids.shape[int(axis)]
+
+
 class SumOver(Node):
     """The sum of a family: ``SumOver(E, t, lo, hi)`` adds ``E`` for t = lo..hi; ``t`` is bound."""
 

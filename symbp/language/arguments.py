@@ -9,12 +9,16 @@ from typing import Any
 import sympy as sp
 
 from symbp.expr import Node, Softmax, apply, expanded
+from symbp.language.arithmetic import is_mask
 from symbp.language.catalogue import OPERATIONS
 from symbp.language.diagnostics import Mistake, Stop, did_you_mean
 from symbp.language.forms import place, source
 from symbp.language.operations import Parameter, bind
 from symbp.language.scalars import Value
 from symbp.language.terms import Terms, numpy_name
+
+MASK_WORDS = ("none", "causal")
+"""Masks that need no data."""
 
 Activation = Callable[[Node, int], Node]
 """A function of a matrix and of the axis of its features."""
@@ -99,6 +103,8 @@ class Arguments(Terms):
             raise self.fail(given, "O005", f"{what} is a whole number")
         if kind == "activation":
             return self.activation(given)
+        if kind == "mask":
+            return self.mask(what, given)
         if (isinstance(given, ast.Constant) and isinstance(given.value, (str, int))) or (
             isinstance(given, ast.Constant) and given.value is None
         ):
@@ -144,6 +150,22 @@ class Arguments(Terms):
             return int(text) % 2
         raise self.fail(
             node, "O005", f"{name}: axis is 0 (down the rows) or 1 (along the columns)", "a matrix has two axes"
+        )
+
+    def mask(self, what: str, node: ast.expr) -> Node | str:
+        """Return a matrix of 0 and 1, or one of the words for a mask that needs no data."""
+        quoted = node.value if isinstance(node, ast.Constant) else ""
+        word = node.id if isinstance(node, ast.Name) and node.id not in self.scope.variables else quoted
+        if word is None or word in MASK_WORDS:
+            return str(word or "none")
+        value = None if quoted and isinstance(quoted, str) else self.matrix(node, what)
+        if value is not None and is_mask(value, self.scope.is_mask):
+            return value
+        raise self.fail(
+            node,
+            "O005" if value is None else "O006",
+            f"{what} is a matrix of 0 and 1",
+            f"write {' or '.join(MASK_WORDS)}, or declare it: `M: input[T, T] & mask`",
         )
 
     def activation(self, node: ast.expr) -> Activation:

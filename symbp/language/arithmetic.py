@@ -9,6 +9,7 @@ import sympy as sp
 from symbp.expr import (
     ArgmaxMask,
     Compare,
+    Eye,
     Function,
     Hadamard,
     Mask,
@@ -18,6 +19,7 @@ from symbp.expr import (
     Ref,
     Scale,
     T,
+    Take,
     Zero,
     apply,
     broadcast,
@@ -118,8 +120,10 @@ def column(x: Node, what: str) -> Node:
 
 def is_mask(node: Node, known: Callable[[Ref], bool]) -> bool:
     """Tell whether an expression has entries 0 and 1 only; ``known`` answers for variables."""
-    if isinstance(node, (Compare, ArgmaxMask, Ones, Zero)):
+    if isinstance(node, (Compare, ArgmaxMask, Eye, Ones, Zero)):
         return True
+    if isinstance(node, Take):
+        return is_mask(node.operands[0], known)
     if isinstance(node, Mask):
         return node.kind != "half_lower"
     if isinstance(node, Ref):

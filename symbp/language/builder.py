@@ -13,20 +13,20 @@ Both make what the reader makes of the same declaration in text::
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import sympy as sp
 from sympy.core.symbol import Str
 
-from symbp.expr import Box, Function, Node, Ref, SizeMember, SumOver, apply, as_node, index, size
+from symbp.expr import Box, Function, Node, Ref, SizeMember, SumOver, apply, as_node, expanded, index, size
 from symbp.language.diagnostics import Mistake
 from symbp.language.arguments import activation_function
 from symbp.language.families import PieceShape, pattern
 from symbp.language.functions import bind_values, exact
 from symbp.language.reader import LAYER_TABLE, outputs_of, read_text
-from symbp.language.scope import find_samples
+from symbp.language.scope import find_positions, find_samples
 from symbp.program import (
     Equation, Kind, LayerUse, Loop, Place, Program, Running, Statement, Var, check, fresh_name, index_box,
 )
@@ -158,7 +158,7 @@ class Model:
         self._pieces: dict[str, list[tuple[PieceShape, list[sp.Symbol]]]] = {}
         self._loops: list[tuple[sp.Symbol, sp.Expr, sp.Expr]] = []
         self._body: list[list[Statement]] = [[]]
-        self._left = ""
+        self._left, self._plain = "", False
         self._parts: dict[str, Place] = {}
         self._running: list[Running] = []
         self._layers: list[LayerUse] = []
@@ -331,7 +331,7 @@ class Model:
                 arguments[parameter.name] = found
             elif parameter.kind in ("scalar", "value") and isinstance(value, str):
                 arguments[parameter.name] = sp.Rational(value)
-        self._left, self._parts = left, {}
+        self._left, self._plain, self._parts = left, entry.plain, {}
         self[left] = entry.build(self, **arguments)
         found = self[left] if not self._loops else self[(left, *(s for s, _, _ in self._loops))]
         X = arguments.get("X")
@@ -341,13 +341,13 @@ class Model:
 
     def parameter(self, prefix: str, rows: sp.Expr, cols: sp.Expr, start: sp.Expr | None = None) -> Ref:
         """Declare a parameter of the layer that is being written."""
-        name, at = self._part(prefix)
+        name, at = self._part(prefix, declared=True)
         return self.declare("param", name, rows, cols, at=at, start=start)
 
     def running(self, prefix: str, statistic: Node, momentum: sp.Expr, *facts: str, start: sp.Expr) -> None:
         """Declare the running value of a statistic of the layer that is being written."""
         assert isinstance(statistic, Ref)
-        name, at = self._part(prefix)
+        name, at = self._part(prefix, declared=True)
         self.declare("state", name, *statistic.shape, *facts, at=at, start=start)
         self._running.append(Running(name, statistic.name, momentum))
 
@@ -357,15 +357,32 @@ class Model:
         self[name] = value
         return self.variables[name](*at)
 
-    def _part(self, prefix: str) -> tuple[str, tuple[sp.Symbol, ...]]:
-        """Return the name and the indices of a part of the layer that is being written."""
-        part = fresh_name(f"{prefix}_{self._left}", self.variables), tuple(s for s, _, _ in self._loops)
-        self._parts[prefix] = part
-        return part
+    def _part(self, prefix: str, declared: bool = False) -> tuple[str, tuple[sp.Symbol, ...]]:
+        """Return the name and the indices of a part of the layer that is being written; what it declares, all samples
+        share."""
+        sizes = {str(s) for v in self.variables.values() for end in v.shape for s in end.free_symbols}
+        name = fresh_name(f"{prefix}_{self._left}", self.variables)
+        if self._plain and prefix not in self.variables.keys() | self.functions.keys() | sizes | {self._left}:
+            name = prefix
+        shared = self.samples if declared else None
+        at = tuple(s for s, lo, hi in self._loops if shared is None or expanded(hi - lo + 1) != shared)
+        self._parts[prefix] = name, at
+        return name, at
+
+    def each(self, letters: str, count: sp.Expr) -> AbstractContextManager[sp.Symbol]:
+        """Open a loop of a layer's own over 1..count; its index is the first of the letters that is free."""
+        taken = {str(s) for s, _, _ in self._loops} | self.variables.keys()
+        taken |= {str(s) for v in self.variables.values() for end in v.shape for s in end.free_symbols}
+        names = (*letters, *(f"{letters[0]}{k}" for k in range(1, 99)))
+        return self.loop(next(x for x in names if x not in taken), 1, count)
 
     def sample_axis(self, A: Node) -> int:
         """Return 1 where the samples are columns, 0 where they are rows."""
-        samples = self.samples if self.samples is not None else find_samples(self.variables.values())
+        samples = self.samples
+        if samples is None:
+            samples = find_samples(self.variables.values())
+        elif samples not in A.shape:
+            samples = find_positions(self.variables.values())
         return 0 if samples is not None and A.rows == samples and A.cols != samples else 1
 
     # -- the whole -----------------------------------------------------------------------------------------

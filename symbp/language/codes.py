@@ -336,6 +336,13 @@ CODES: dict[str, Code] = {
         _XW + "Z = X[0]\n",
         _XW + "Z = X[0:1, :]\n",
     ),
+    "S032": Code(
+        "whole numbers in the wrong place",
+        "A variable with the fact `index[v]` holds whole numbers from 0 to v-1: it names columns or rows of a matrix "
+        "that has v of them, `E[:, ids]`, and is no operand.",
+        "E: param[d, v]\nids: input[1, T] & index[v]\nloss = sum(E @ ids.T)\n",
+        "E: param[d, v]\nids: input[1, T] & index[v]\nloss = sum(E[:, ids])\n",
+    ),
     # -- boxes
     "B001": Code(
         "a read of what is not defined",

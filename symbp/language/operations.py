@@ -30,6 +30,8 @@ KINDS_OF_PARAMETERS = {
     "P": "matrix",
     "Q": "matrix",
     "M": "matrix",
+    "K": "matrix",
+    "E": "matrix",
     "U": "value",
     "V": "value",
     "lo": "value",
@@ -56,6 +58,9 @@ KINDS_OF_PARAMETERS = {
     "eps": "value",
     "momentum": "scalar",
     "units": "size",
+    "heads": "size",
+    "hidden": "size",
+    "key": "size",
     "arrays": "matrices",
     "activation": "activation",
     "bias": "order",
@@ -63,13 +68,16 @@ KINDS_OF_PARAMETERS = {
     "weights": "matrices",
     "spec": "order",
     "sizes": "sizes",
+    "mask": "mask",
+    "memory": "matrix",
+    "norm": "order",
 }
 """The kind of argument by the name of its parameter.
 
 matrix: a matrix expression; value: a matrix or a number; scalar: an exact number, made of sizes too; axis: 0, 1 (or
 -1, -2) or None; flag: True or False; integer: a whole number; order: a quoted word; shape: two sizes; size: a size;
 matrices: a list of matrices; sizes: further arguments by name, each a size; activation: the name of an elementwise
-function or of softmax.
+function or of softmax; mask: a matrix of 0 and 1, or one of the words none and causal.
 """
 
 REQUIRED = object()
@@ -179,11 +187,10 @@ LATER: dict[str, str] = {
             solve_triangular null_space multi_dot""",
         "the tensor operations of a later version": "tensordot matvec vecmat stack block tile repeat roll flip "
         "pad swapaxes moveaxis expand_dims squeeze broadcast_to split array_split",
-        "the gathers of a later version": """take gather scatter scatter_add take_along_axis embedding choose compress
-            select one_hot""",
+        "the gathers of a later version": "gather scatter scatter_add take_along_axis choose compress select",
         "the layers of a later version": """conv conv1d conv2d conv3d convolve correlate conv_transpose max_pool
             max_pool2d avg_pool average_pool average_pool2d maxpool avgpool
-            lstm gru rnn attention multi_head_attention im2col""",
+            lstm gru rnn im2col""",
         "a later version": """prod cumprod sort argsort argmax argmin median percentile quantile floor ceil round rint
             mod fmod gamma gammaln lgamma digamma beta betainc erfinv erfc fft ifft rfft logcumsumexp cross searchsorted
             unique nonzero any all isnan isfinite arcsin arccos arctan2 arcsinh arccosh arctanh sinc hypot ldexp""",
@@ -199,6 +206,9 @@ NEVER: dict[str, str] = {
     "rand": "draws come from outside: declare an input",
     "randn": "draws come from outside: declare an input",
     "normal": "draws come from outside: declare an input",
+    "take": "columns are taken by number in a subscript, `E[:, ids]`, with `ids: input[1, T] & index[v]`",
+    "embedding": "declare `E: param[d, v]` and `ids: input[1, T] & index[v]`, and write `E[:, ids]`",
+    "one_hot": "write `eye(v)[:, ids]`, with `ids: input[1, T] & index[v]`",
     "print": "results are printed by `symbp derive`",
     "eval": "nothing is executed",
     "exec": "nothing is executed",

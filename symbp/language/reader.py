@@ -29,7 +29,7 @@ from symbp.layers import LAYERS
 from symbp.program import Equation, Loop, Problem, Program, ProgramError, Statement, Var, check, fresh_name, index_box
 
 LAYER_TABLE: dict[str, LayerEntry] = {
-    name: LayerEntry(name, parse_signature(entry.signature), entry.write) for name, entry in LAYERS.items()
+    name: LayerEntry(name, parse_signature(entry.signature), entry.write, entry.plain) for name, entry in LAYERS.items()
 }
 """The layers with their parsed signatures."""
 

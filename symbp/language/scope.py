@@ -167,6 +167,15 @@ def _least_of_polynomial(value: sp.Expr, bounds: Bounds) -> int | None:
     return total
 
 
+def find_positions(declared: Iterable[Var]) -> sp.Expr | None:
+    """Return the one size that counts positions or times where the samples are members of a family.
+
+    A parameter may have it: what a model learns of each position.
+    """
+    variables = list(declared)
+    return find_samples(variables) or find_samples([v for v in variables if v.kind != "param"])
+
+
 def find_samples(declared: Iterable[Var]) -> sp.Expr | None:
     """Return the one size that every target shares with an input and that no parameter has; None if there is none."""
     variables = list(declared)

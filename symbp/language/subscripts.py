@@ -6,7 +6,7 @@ import ast
 
 import sympy as sp
 
-from symbp.expr import Node, Slice, T, expanded, scaled, shape_text
+from symbp.expr import Node, Ref, Slice, T, Take, Transpose, expanded, is_one, same_size, scaled, shape_text
 from symbp.language.arithmetic import split_coefficient
 from symbp.language.diagnostics import Stop, did_you_mean
 from symbp.language.forms import source
@@ -108,10 +108,8 @@ class Subscripts(Terms):
         text = source(self.statement, node.value)
         if len(inside) > 2:
             raise self.fail(node, "S031", f"a matrix takes two subscripts, not {len(inside)}")
-        for i in inside:
-            held = self.scope.variables.get(i.id) if isinstance(i, ast.Name) else None
-            if held is not None and "index" in held.facts:
-                raise self.fail(node, "O002", f"{held.name} holds integers: gathering by it comes with a later version")
+        if any(self.holds_numbers(i) for i in inside):
+            return self.lookup(node, value, inside)
         slices = [isinstance(i, ast.Slice) for i in inside]
         written = [source(self.statement, i) if not isinstance(i, ast.Slice) else ":" for i in inside]
         if len(inside) == 1 and not slices[0]:
@@ -135,6 +133,53 @@ class Subscripts(Terms):
         if ends == [0, value.rows, 0, value.cols]:
             return value
         return self.guarded(node, lambda: Slice(value, *ends))
+
+    def holds_numbers(self, written: ast.expr) -> bool:
+        """Tell whether a subscript is a variable that holds whole numbers, or a member or the transpose of one."""
+        while isinstance(written, (ast.Attribute, ast.Subscript)):
+            written = written.value
+        var = self.scope.variables.get(written.id) if isinstance(written, ast.Name) else None
+        return var is not None and "index" in var.facts
+
+    def lookup(self, node: ast.Subscript, value: Node, inside: list[ast.expr]) -> Node:
+        """Read columns or rows taken by number: ``E[:, ids]``, ``E[ids, :]``."""
+        axis = 1 if len(inside) == 2 and self.holds_numbers(inside[1]) else 0
+        other = inside[1 - axis] if len(inside) == 2 else None
+        whole = isinstance(other, ast.Slice) and other.lower is None and other.upper is None and other.step is None
+        if not whole:
+            text = source(self.statement, node.value)
+            name = source(self.statement, inside[axis])
+            raise self.fail(
+                node,
+                "S031",
+                "whole numbers take columns or rows, the other subscript is `:`",
+                f"write {text}[:, {name}] for columns, {text}[{name}, :] for rows",
+            )
+        ids = self.numbers(inside[axis])
+        named = ids.operands[0] if isinstance(ids, Transpose) else ids
+        below = self.scope.variables[named.name].size if isinstance(named, Ref) else None
+        if below is None:
+            raise self.fail(
+                inside[axis], "S032", "columns and rows are taken by all numbers of a variable", "write its name alone"
+            )
+        if not same_size(below, value.shape[axis]):
+            raise self.fail(
+                node,
+                "S032",
+                f"the numbers count from 0 below {below}, but there are {value.shape[axis]} "
+                f"{('rows', 'columns')[axis]} to take",
+            )
+        if not is_one(ids.shape[1 - axis]) and is_one(ids.shape[axis]):
+            ids = T(ids)
+        return self.guarded(node, lambda: Take(value, ids, axis))
+
+    def numbers(self, written: ast.expr) -> Node:
+        """Return a variable that holds whole numbers, which stands nowhere but in a subscript."""
+        self.inside_subscript = True
+        try:
+            return self.matrix(written, "a subscript")
+        finally:
+            self.inside_subscript = False
 
     def interval(self, node: ast.AST, written: ast.expr, extent: sp.Expr) -> list[sp.Expr]:
         """Return first and last + 1 of a slice, shown to lie within 0..extent."""

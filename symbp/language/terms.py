@@ -48,6 +48,7 @@ class Terms:
         self.shapes = Shapes(scope, statement)
         self.layers, self.write_layer = layers or {}, write_layer
         self.depth = 0
+        self.inside_subscript = False
         self._line = statement.line
 
     def value(self, node: ast.expr) -> Value:
@@ -84,8 +85,13 @@ class Terms:
     def reference(self, node: ast.AST, name: str, indices: tuple[sp.Expr, ...]) -> Ref:
         """Return a read of a variable or a member, remembering its place."""
         var = self.scope.variables[name]
-        if "index" in var.facts:
-            raise self.fail(node, "O002", f"{name} holds integers: gathering from it comes with a later version")
+        if "index" in var.facts and not self.inside_subscript:
+            raise self.fail(
+                node,
+                "S032",
+                f"{name} holds whole numbers: it stands in a subscript and nowhere else",
+                f"write `E[:, {name}]` for the columns of a matrix E that it names",
+            )
         ref = self.scope.member(name, indices)
         self.scope.note(self._line, ref, place(self.statement, node))
         return ref

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,7 +17,10 @@ class Writer(Protocol):
     """What a layer may do to the program in which it stands."""
 
     def parameter(self, prefix: str, rows: sp.Expr, cols: sp.Expr, start: sp.Expr | None = None) -> Node:
-        """Declare a parameter ``<prefix>_<left side>`` and return it; ``start`` is what all its entries start as."""
+        """Declare a parameter ``<prefix>_<left side>`` and return it: in a loop a family, shared by all samples.
+
+        ``start`` is what all its entries start as.
+        """
 
     def equation(self, prefix: str, value: Node) -> Node:
         """Write the equation ``<prefix>_<left side> = value`` and return the name."""
@@ -27,6 +31,8 @@ class Writer(Protocol):
         In inference it takes the statistic's place; a training step moves it: ``(1 - momentum) * state + momentum *
         statistic``.
         """
+    def each(self, letters: str, count: sp.Expr) -> AbstractContextManager[sp.Symbol]:
+        """Open a loop of the layer's own over 1..count; its index is the first of the letters that is free."""
 
     def sample_axis(self, A: Node) -> int:
         """Return the axis along which the samples of ``A`` lie: 1 if they are columns, 0 if they are rows."""
@@ -41,6 +47,7 @@ class Layer:
     meaning:   what it is, as a formula.
     write:     a function of the writer and the arguments that returns the value.
     claims:    closed forms of its adjoints that books know, for samples as columns; see ``symbp.ops.claims``.
+    plain:     whether its parts have the names of the literature, Q instead of ``Q_<left side>``, where those are free.
     """
 
     name: str
@@ -48,6 +55,7 @@ class Layer:
     meaning: str
     write: Callable[..., Node]
     claims: tuple[Claim, ...] = ()
+    plain: bool = False
 
 
 LAYERS: dict[str, Layer] = {}
@@ -55,14 +63,14 @@ LAYERS: dict[str, Layer] = {}
 
 
 def layer(
-    signature: str, meaning: str, claims: tuple[Claim, ...] = ()
+    signature: str, meaning: str, claims: tuple[Claim, ...] = (), *, plain: bool = False
 ) -> Callable[[Callable[..., Node]], Callable[..., Node]]:
     """Register the decorated function as the layer of that signature."""
 
     def register(write: Callable[..., Any]) -> Callable[..., Any]:
         name = signature.partition("(")[0]
         assert name not in LAYERS, name
-        LAYERS[name] = Layer(name, signature, meaning, write, claims)
+        LAYERS[name] = Layer(name, signature, meaning, write, claims, plain)
         return write
 
     return register

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from symbp.expr import (
     Add,
+    AddAt,
     Diag,
     DiagOf,
     Einsum,
@@ -22,6 +23,7 @@ from symbp.expr import (
     SMul,
     StaticMap,
     T,
+    Take,
     Transpose,
     Where,
     Zero,
@@ -246,6 +248,34 @@ scatter_add = linear(
     pull=lambda G, node, k: Gather(G, *node.operands[0].shape, node.parameters[2]),
     batch="opaque",
     reason="scatter",
+)
+
+
+take = Op(
+    "take",
+    Take,
+    "{A}[:,\\, {B}]",
+    "(m,n),(1,k)->(m,k)",
+    linear=(0,),
+    pull=lambda G, node, k: AddAt(G, node.operands[1], node.operands[0].shape[node.axis], node.axis),
+    differential=lambda node, Y, dA: None if dA[0] is None else Take(dA[0], node.operands[1], node.axis),
+    batch="own",
+    turned=lambda node: Take(T(node.operands[0]), T(node.operands[1]), 1 - node.axis),
+    reason="lookup",
+)
+add_at = Op(
+    "add_at",
+    AddAt,
+    "\\operatorname{{add}}({A})",
+    "(m,k),(1,k)->(m,n)",
+    linear=(0,),
+    pull=lambda G, node, k: Take(G, node.operands[1], node.axis),
+    differential=lambda node, Y, dA: (
+        None if dA[0] is None else AddAt(dA[0], node.operands[1], node.parameters[0], node.axis)
+    ),
+    batch="own",
+    turned=lambda node: AddAt(T(node.operands[0]), T(node.operands[1]), node.parameters[0], 1 - node.axis),
+    reason="sum by number",
 )
 
 

@@ -9,7 +9,7 @@ import sympy as sp
 
 from symbp.expr import Size
 from symbp.plan.ir import (
-    Apply, Buffer, Expr, Gemm, Kernel, Loop, Number, Plan, Put, Source, View, puts, reads, sources, writes,
+    Apply, Buffer, Call, Expr, Gemm, Kernel, Loop, Number, Plan, Put, Source, View, puts, reads, sources, writes,
 )
 
 MINUS = Number(sp.S.NegativeOne)
@@ -63,6 +63,8 @@ def _costs(body: Sequence[Kernel], around: tuple[Range, ...]) -> Iterator[Cost]:
             yield from _costs(kernel.body, (*around, (kernel.index, kernel.low, kernel.high)))
             continue
         flop = sum((put_flop(p) for p in puts(kernel)), sp.S.Zero)
+        if isinstance(kernel, Call) and kernel.routine == "add_at":
+            flop += _entries(kernel.reads[0])
         if isinstance(kernel, Gemm):
             product = 2 * kernel.out.rows * kernel.out.cols * kernel.left.cols
             factors = _entries(kernel.left) + _entries(kernel.right)

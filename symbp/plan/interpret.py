@@ -207,6 +207,14 @@ class Interpreter:
             target[place] = value
 
     def _call(self, kernel: Call, at: dict[sp.Symbol, int]) -> None:
+        if kernel.routine in ("take", "add_at"):
+            found, (out,) = [self.view(v, at) for v in kernel.reads], [self.view(v, at) for v in kernel.writes]
+            places = found[1][0].astype(int)
+            if kernel.routine == "take":
+                out[...] = found[0][:, places]
+            else:
+                np.add.at(out.T, places, found[0].T)
+            return
         if kernel.routine != "pack":
             raise PlanError(f"there is no routine {kernel.routine}")
         # The order of the entries in panels is the target's affair; here they stand as they are.

@@ -402,7 +402,12 @@ class Loop:
 
 @dataclass(frozen=True)
 class Call:
-    """A named routine: what it reads, what it writes."""
+    """A named routine: what it reads, what it writes.
+
+    ``pack``:   the right factor of a product in panels.
+    ``take``:   column j of what is written is column ``ids[0, j]`` of A; reads A and ids, a row of whole numbers.
+    ``add_at``: column ``ids[0, j]`` of what is written gets column j of G added; reads G, ids and what is written.
+    """
 
     routine: str
     reads: tuple[View, ...]

@@ -14,14 +14,14 @@ from typing import Any
 import sympy as sp
 
 from symbp.expr import (
-    Add, ArgmaxMask, AxisNode, Compare, Contraction, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard, Kron,
-    LogSumExp, Map, Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Sides, SizeMember, Slice, SMul,
-    Softmax, StaticMap, SumOver, Transpose, Where, Zero, is_one, refs, same_size, walk,
+    Add, AddAt, ArgmaxMask, AxisNode, Compare, Contraction, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather,
+    Hadamard, Kron, LogSumExp, Map, Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, SMul, Scale, Scatter, Sides,
+    SizeMember, Slice, Softmax, StaticMap, SumOver, Take, Transpose, Where, Zero, is_one, refs, same_size, walk,
 )
 from symbp.ops import ELEMENTWISE, slope
 from symbp.plan.fields import Field, Fields, PlanError, Sizes
 from symbp.plan.ir import (
-    ONE, ZERO, Apply, Buffer, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, Source,
+    ONE, ZERO, Apply, Buffer, Call, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, Source,
     View, product, total, turned,
 )
 from symbp.program import Equation, Program, Statement, fresh_name
@@ -221,6 +221,9 @@ class _Selection:
         if isinstance(inner, MatMul) and self._product_into(target, inner, c, add):
             return
         if isinstance(inner, (Add, Embed)) and not add and coefficient == 1 and self._blocks(target, inner):
+            return
+        if isinstance(inner, AddAt) and add and coefficient == 1 and not self._touches(target, node):
+            self._add_at_into(target, inner)
             return
         free = not add and not self._touches(target, node)
         before, self.spare = self.spare, target if free else None
@@ -645,6 +648,29 @@ class _Selection:
         if is_one(shape[1]):
             return Read(column)
         return Pick(column, "reshape", (sp.core.symbol.Str("C"), rows, sp.S.One), shape)
+    def _take(self, node: Take) -> Expr:
+        target = self._result(node)
+        before, self.spare = self.spare, None
+        a, ids = (self.place(o) for o in node.operands)
+        self.spare = before
+        views = (target, a, ids) if node.axis == 1 else (target.T, a.T, ids.T)
+        self.emit(Call("take", views[1:], views[:1], self.source))
+        return Read(target)
+
+    def _add_at(self, node: AddAt) -> Expr:
+        target = self._result(node)
+        before, self.spare = self.spare, None
+        self.put(target, ZERO)
+        self._add_at_into(target, node)
+        self.spare = before
+        return Read(target)
+
+    def _add_at_into(self, target: View, node: AddAt) -> None:
+        """Add the columns (rows) of a matrix to those of the target that have their numbers."""
+        g, ids = (self.place(o) for o in node.operands)
+        if node.axis == 0:
+            target, g, ids = target.T, g.T, ids.T
+        self.emit(Call("add_at", (g, ids, target), (target,), self.source))
 
     def _sum_node(self, node: SumOver) -> Expr:
         target = self._result(node)
@@ -723,8 +749,9 @@ _VISITS: dict[type[Node], Callable[[_Selection, Any], Expr]] = {
     Add: _Selection._add, Scale: _Selection._scale, SMul: _Selection._multiply, Hadamard: _Selection._multiply,
     Transpose: _Selection._transpose, MatMul: _Selection._matmul, Diag: _Selection._diag, DiagOf: _Selection._diagof,
     Slice: _Selection._slice, Embed: _Selection._embed, Reshape: _Selection._reshape, Kron: _Selection._kron,
-    Einsum: _Selection._einsum, Gather: _Selection._gather, Scatter: _Selection._gather, SumOver: _Selection._sum_node,
-    Map: _Selection._map, Where: _Selection._where, Compare: _Selection._compare, Softmax: _Selection._softmax,
+    Take: _Selection._take, AddAt: _Selection._add_at, Einsum: _Selection._einsum, Gather: _Selection._gather,
+    Scatter: _Selection._gather, SumOver: _Selection._sum_node, Map: _Selection._map, Where: _Selection._where,
+    Compare: _Selection._compare, Softmax: _Selection._softmax,
     LogSumExp: _Selection._logsumexp, MaxAxis: _Selection._maximum, ArgmaxMask: _Selection._argmax,
 }
 

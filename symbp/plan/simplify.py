@@ -9,7 +9,8 @@ from dataclasses import replace
 from symbp.expr import same_size
 from symbp.plan.dependence import writers
 from symbp.plan.ir import (
-    ZERO, Apply, Gemm, Kernel, Loop, Nest, Plan, Put, Read, View, map_kernels, map_views, puts, reads, walk, writes,
+    ZERO, Apply, Call, Gemm, Kernel, Loop, Nest, Plan, Put, Read, View, map_kernels, map_views, puts, reads, walk,
+    writes,
 )
 
 
@@ -188,6 +189,10 @@ def _read_elsewhere(kernel: Kernel) -> Iterator[View]:
         own.add(kernel.out.buffer)
         yield kernel.left
         yield kernel.right
+    if isinstance(kernel, Call):
+        written = {v.buffer for v in kernel.writes}
+        yield from (v for v in kernel.reads if v.buffer not in written)
+        return
     if isinstance(kernel, Nest) and len(kernel.puts) == 1:
         yield from (v for v in reads(kernel) if v.buffer not in own)
     else:

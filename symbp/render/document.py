@@ -14,10 +14,11 @@ from pathlib import Path
 
 from symbp.derivation import Derivation, Step
 from symbp.program import Loop, Program, Statement
+from symbp.render.facts import in_words
 from symbp.render.latex import Latex
 from symbp.render.lines import broken, latex_width
 from symbp.render.names import Names
-from symbp.render.notation import ADJOINT_LEGEND, Notation, mode_text, sample_axis
+from symbp.render.notation import ADJOINT_LEGEND, Notation, counted, mode_text, sample_axis
 from symbp.render.printer import clean
 from symbp.render.rules import identity_rows, kinks, rule_rows
 from symbp.render.sources import cited
@@ -140,13 +141,28 @@ def _lines(left: str, right: str, limit: float) -> list[str]:
     return [*above, f"&\\quad = {below[0]}", *(f"&\\qquad {x}" for x in below[1:])]
 
 
-def _ranged(ranges: str) -> list[str]:
-    return [f"for ${ranges}$"] if ranges else []
+class Ranges:
+    """Where the ranges of equations stand: below each, or once above those that follow each other in the same ones."""
+
+    def __init__(self, together: bool) -> None:
+        self.together, self.last = together, ""
+
+    def title(self, ranges: str) -> str:
+        """Return the line above an equation; empty if there is none."""
+        before, self.last = self.last, ranges
+        if not self.together or ranges == before:
+            return ""
+        return f"for ${ranges}$:" if ranges else "without an index:"
+
+    def below(self, ranges: str) -> list[str]:
+        """Return the lines below an equation."""
+        return [f"for ${ranges}$"] if ranges and not self.together else []
 
 
-def forward_rows(program: Program, p: Latex) -> list[Row]:
+def forward_rows(program: Program, p: Latex, together: bool = False) -> list[Row]:
     """Return the equations of the forward pass with shapes, numbered F1, F2, ..."""
     rows: list[Row] = []
+    ranges = Ranges(together)
 
     def block(body: Sequence[Statement], around: tuple[Loop, ...]) -> None:
         for statement in body:
@@ -154,11 +170,12 @@ def forward_rows(program: Program, p: Latex) -> list[Row]:
                 block(statement.body, (*around, statement))
                 continue
             ends = [(lp.index, *((lp.hi, lp.lo) if lp.down else (lp.lo, lp.hi))) for lp in around]
-            ranges = _ranged(", ".join(p.range(*e) for e in ends))
+            where = ", ".join(p.range(*e) for e in ends)
             text = p.equation(statement.target, statement.value)
             note = {"argument named": "named", "result named": "named"}.get(statement.note, "")
             shape = shape_cell(p.shape(statement.target))
-            rows.append(Row(f"F{len(rows) + 1}", formula(text, FORWARD, ranges), note, shape))
+            title = ranges.title(where)
+            rows.append(Row(f"F{len(rows) + 1}", formula(text, FORWARD, ranges.below(where)), note, shape, title))
 
     block(program.body, ())
     return rows
@@ -227,14 +244,16 @@ def step_groups(derivation: Derivation, p: Latex, detail: bool, cite: Bibliograp
     return groups
 
 
-def result_rows(derivation: Derivation, p: Latex) -> list[Row]:
+def result_rows(derivation: Derivation, p: Latex, together: bool = False) -> list[Row]:
     """Return the final equations with numbers, shapes and reasons."""
     rows = []
+    ranges = Ranges(together)
     for r in derivation.results:
-        more = _ranged(result_ranges(r, p)) + [f"where ${note}$" for note in result_notes(r, p)]
+        where = result_ranges(r, p)
+        more = ranges.below(where) + [f"where ${note}$" for note in result_notes(r, p)]
         text = p.equation(r.target, r.value)
         number, shape = tag(r, p.names) or str(r.number), shape_cell(p.shape(r.target))
-        rows.append(Row(number, formula(text, RESULT, more), escape(r.reason), shape))
+        rows.append(Row(number, formula(text, RESULT, more), escape(r.reason), shape, ranges.title(where)))
     return rows
 
 
@@ -245,7 +264,9 @@ def conventions(derivation: Derivation, p: Latex) -> list[str]:
     loss = p.names.result.latex()
     out = []
     if axis and program.samples is not None:
-        out.append(f"Samples are {axis}: there are ${p.size(program.samples)}$ of them.")
+        there = f"there are ${p.size(program.samples)}$"
+        one = counted(program) == "samples"
+        out.append(f"Samples are {axis}: {there} of them." if one else f"Positions are {axis}; {there} samples.")
     if mode_text(program):
         out.append("Running statistics stand for those of the samples, as after training.")
     example = next(iter(derivation.gradients), None)
@@ -273,7 +294,7 @@ def conventions(derivation: Derivation, p: Latex) -> list[str]:
         out.append(f"\\texttt{{{escape(name)}}}: {escape(words)}.")
     for var in program.variables.values():
         if var.facts:
-            shown = ", ".join(sorted(f.replace("_", " ") for f in var.facts))
+            shown = ", ".join(sorted(in_words(var, f) for f in var.facts))
             out.append(f"Assumed of ${clean(p.value(var(*var.indices)))}$: {escape(shown)}.")
     return out
 
@@ -287,7 +308,7 @@ def declared_rows(program: Program, p: Latex) -> list[Row]:
     """Return the declared variables with kinds and shapes."""
     rows = []
     for d in declarations(program):
-        facts = "" if not d.var.facts else ": " + ", ".join(sorted(f.replace("_", " ") for f in d.var.facts))
+        facts = "" if not d.var.facts else ": " + ", ".join(sorted(in_words(d.var, f) for f in d.var.facts))
         start = "" if d.var.start is None else f", starts at {d.var.start}"
         words = escape(KINDS[d.var.kind] + facts + start) + "".join(f", ${p.range(*r)}$" for r in d.ranges)
         shown, shape = p(d.ref), p.shape(d.ref)
@@ -306,7 +327,8 @@ def latex_document(
 
     text:      the declaration as it was written; without it the program is listed.
     title:     what is derived, e.g. the file name.
-    steps:     every step with its reason, not only the rules and the result.
+    steps:     every step with its reason, not only the rules and the result; without them equations that follow each
+               other in the same ranges stand together, so that the result of a large network fits on few pages.
     detail:    also the steps that a reader would do without a word (unit factors, double transposes).
     templates: a folder whose ``derivation.tex.j2`` replaces the built-in one.
     """
@@ -338,13 +360,14 @@ def latex_document(
         "conventions": conventions(derivation, p),
         "listing": listing(text or program_text(derivation.source, Notation(charset="ascii"))),
         "declared": declared_rows(derivation.source, p),
-        "forward": forward_rows(derivation.forward, p),
+        "forward": forward_rows(derivation.forward, p, together=not steps),
         "rules": rules,
         "identities": identities,
         "groups": step_groups(derivation, p, detail, cite) if steps else [],
         "detail": detail,
+        "brief": not steps,
         "sources": cite,
-        "results": result_rows(derivation, p),
+        "results": result_rows(derivation, p, together=not steps),
         "readings": [
             Row("", formula(p.equation(r.target, r.value), RESULT), escape(reading_words(r)),
                 shape_cell(p.shape(r.target)))

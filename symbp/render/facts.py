@@ -18,6 +18,11 @@ IMPLIED = {
 """Facts that hold when another one does."""
 
 
+def in_words(var: Var, fact: str) -> str:
+    """Return one fact of a variable in words."""
+    return f"whole numbers from 0 below {var.size}" if fact == "index" else fact.replace("_", " ")
+
+
 def facts_text(var: Var) -> str:
     """Return the facts of a variable in words."""
-    return ", ".join(fact.replace("_", " ") for fact in stated_facts(var))
+    return ", ".join(in_words(var, fact) for fact in stated_facts(var))

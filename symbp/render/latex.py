@@ -91,9 +91,10 @@ class Latex(Printer):
         inside = ",\\, ".join(r.replace(":", "{:}") for r in ranges)
         return f"{base}[{inside}]"
 
-    def embedded(self, block: Piece, ranges: Sequence[str]) -> Piece:
+    def embedded(self, block: Piece, ranges: Sequence[str], op: str = "embed") -> Piece:
         place = ",\\, ".join(r.replace(":", "{:}") for r in ranges)
-        name = self.rule_notation("embed").replace("({A})", f"_{{{{[{place.replace('{:}', '{{:}}')}]}}}}({{A}})")
+        place = place.replace("{", "{{").replace("}", "}}")
+        name = self.rule_notation(op).replace("({A})", f"_{{{{[{place}]}}}}({{A}})")
         return self.call(name, {"A": block})
 
     def blocks(self, parts: Sequence[str], axis: int) -> Piece:

@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import sympy as sp
-
-from symbp.expr import same_size
+from symbp.calculus.batch import known_axis
+from symbp.expr import has_size
 from symbp.program import Program
 
 Adjoints = Literal["bar", "partial", "delta", "dvar"]
@@ -43,16 +42,8 @@ ADJOINT_LEGEND: dict[Adjoints, str] = {
 
 
 def sample_axis(program: Program) -> Literal["columns", "rows"] | None:
-    """Return the axis along which the samples of the program lie; None if it is not known."""
-    m: sp.Symbol | None = program.samples
-    if m is None:
-        return None
-    for var in program.declared("input", "target"):
-        if same_size(var.cols, m):
-            return "columns"
-        if same_size(var.rows, m):
-            return "rows"
-    return None
+    """Return the axis along which the samples of the program lie, or their positions; None if it is not known."""
+    return None if program.samples is None else known_axis(program)
 
 
 def mode_text(program: Program) -> str:
@@ -64,4 +55,11 @@ def mode_text(program: Program) -> str:
 def samples_text(program: Program) -> str:
     """Return ``samples are columns``, or an empty text when the program does not say which size counts samples."""
     axis = sample_axis(program)
-    return f"samples are {axis}" if axis else ""
+    return f"{counted(program)} are {axis}" if axis else ""
+
+
+def counted(program: Program) -> str:
+    """Return what lies side by side in a matrix: samples, or positions where the samples are members of a family."""
+    m = program.samples
+    shapes = [end for var in program.declared("input", "target") for end in var.shape]
+    return "samples" if m is not None and any(has_size(end, m) for end in shapes) else "positions"

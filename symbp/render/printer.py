@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 import sympy as sp
 
 from symbp.expr import (
-    Add, AxisNode, Compare, Constant, Einsum, Embed, Eye, Function, Hadamard, Map, Mask, MatMul, Node, Ones, Ref,
-    Scale, Sides, SizeMember, Slice, SMul, SumOver, Transpose, Where, Zero, is_one, same_size,
+    Add, AddAt, AxisNode, Compare, Constant, Einsum, Embed, Eye, Function, Hadamard, Map, Mask, MatMul, Node, Ones,
+    Ref, SMul, Scale, Sides, SizeMember, Slice, SumOver, Take, Transpose, Where, Zero, is_one, same_size,
 )
 from symbp.ops import slope
 from symbp.render.names import Level, Names, Piece, scalar
@@ -403,8 +403,19 @@ class Printer:
         ranges = [self._range(r0, r0 + A.rows, rows), self._range(c0, c0 + A.cols, cols)]
         return self.embedded(self.piece(A), ranges)
 
-    def embedded(self, block: Piece, ranges: Sequence[str]) -> Piece:
-        """Return a block in zeros, with the place where it stands."""
+    def take(self, node: Take) -> Piece:
+        A, ids = node.operands
+        return Piece(self.block(self.within(A, "base"), self._numbered(ids, node.axis)), Level.ATOM)
+
+    def add_at(self, node: AddAt) -> Piece:
+        G, ids = node.operands
+        return self.embedded(self.piece(G), self._numbered(ids, node.axis), "add_at")
+
+    def _numbered(self, ids: Node, axis: int) -> list[str]:
+        return [":", self.value(ids)] if axis == 1 else [self.value(ids), ":"]
+
+    def embedded(self, block: Piece, ranges: Sequence[str], op: str = "embed") -> Piece:
+        """Return a block in zeros, or columns added to zeros, with the place where they stand."""
         raise NotImplementedError
 
     def _range(self, lo: sp.Basic, hi: sp.Basic, full: sp.Expr) -> str:
@@ -554,4 +565,5 @@ _METHODS: dict[type[Node], Callable[[Any, Any], Piece]] = {
     Hadamard: lambda p, n: p.hadamard(n), Transpose: lambda p, n: p.transpose(n), SumOver: lambda p, n: p.sum_over(n),
     Slice: lambda p, n: p.slice(n), Where: lambda p, n: p.where(n), Compare: lambda p, n: p.compare(n),
     Map: lambda p, n: p.map(n), Einsum: lambda p, n: p.einsum(n), Embed: lambda p, n: p.embed(n),
+    Take: lambda p, n: p.take(n), AddAt: lambda p, n: p.add_at(n),
 }  # fmt: skip

@@ -15,8 +15,9 @@ from sympy.core.symbol import Str
 
 from symbp.calculus import IDENTITIES, Context, Identity, tidy, transpose
 from symbp.expr import (
-    Add, ArgmaxMask, Compare, Contraction, Diag, DiagOf, Einsum, Embed, Function, Gather, Hadamard, Kron, LogSumExp,
-    Map, MatMul, MaxAxis, Node, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, Transpose, Where, add,
+    Add, AddAt, ArgmaxMask, Compare, Contraction, Diag, DiagOf, Einsum, Embed, Function, Gather, Hadamard, Kron,
+    LogSumExp, Map, MatMul, MaxAxis, Node, Ref, Reshape, SMul, Scale, Scatter, Slice, Softmax, StaticMap, Take,
+    Transpose, Where, add,
 )
 from symbp.ops import ELEMENTWISE, RULES, Elementwise, Op, slope
 from symbp.render.latex import Latex
@@ -84,6 +85,8 @@ def specimens() -> Mapping[str, Node]:
         "einsum": Einsum(Ref("A", m * n, p), Ref("B", m, p * q), Contraction("bk|i,b|ij->bk|j", m, n, p, q)),
         "gather": Gather(Ref("A", m * p, n * q), m * n, p * q, blocks),
         "scatter_add": Scatter(Ref("A", m * n, p * q), m * p, n * q, blocks),
+        "take": Take(Ref("A", m, n), Ref("k", 1, p), 1),
+        "add_at": AddAt(Ref("A", m, p), Ref("k", 1, p), n, 1),
         "map": Map(A, Function("f", (), (0,), Str("free"))),
         "where": Where(Ref("M", r, c), A, B),
         "compare": Compare(A, B, ">"),

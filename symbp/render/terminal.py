@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symbp.derivation import Derivation
-from symbp.program import Loop, Program, Statement
+from symbp.program import Loop, Program, Statement, Var
 from symbp.render.lines import broken, pad, text_width
 from symbp.render.names import Names
 from symbp.render.notation import Notation, mode_text, samples_text
@@ -122,6 +122,11 @@ def steps_text(
     return "\n".join(out) + "\n"
 
 
+def stated(var: Var, fact: str) -> str:
+    """Return a fact as a declaration states it."""
+    return f"index[{var.size}]" if fact == "index" else fact
+
+
 def program_text(program: Program, notation: Notation | None = None) -> str:
     """Return the equations of a program, loops indented, with shapes."""
     p = terminal(Names(program, notation))
@@ -138,7 +143,7 @@ def program_text(program: Program, notation: Notation | None = None) -> str:
                 lines.append((indent + p(statement.target) + p.EQUALS + p(statement.value), p.shape(statement.target)))
 
     for d in declarations(program):
-        facts = f" & {' & '.join(sorted(d.var.facts))}" if d.var.facts else ""
+        facts = f" & {' & '.join(stated(d.var, f) for f in sorted(d.var.facts))}" if d.var.facts else ""
         ranges = "".join(f", {p.range(*r)}" for r in d.ranges)
         start = "" if d.var.start is None else f" = {d.var.start}"
         lines.append((f"{p(d.ref)}: {d.var.kind}{facts}{start}{ranges}", p.shape(d.ref)))

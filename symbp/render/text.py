@@ -121,8 +121,8 @@ class Ascii(Printer):
     def block(self, base: str, ranges: Sequence[str]) -> str:
         return f"{base}[{', '.join(ranges)}]"
 
-    def embedded(self, block: Piece, ranges: Sequence[str]) -> Piece:
-        return Piece(f"embed({block.text}, [{', '.join(ranges)}])", Level.ATOM)
+    def embedded(self, block: Piece, ranges: Sequence[str], op: str = "embed") -> Piece:
+        return Piece(f"{op}({block.text}, [{', '.join(ranges)}])", Level.ATOM)
 
     def blocks(self, parts: Sequence[str], axis: int) -> Piece:
         return Piece(f"[{('; ', ', ')[axis].join(parts)}]", Level.ATOM)

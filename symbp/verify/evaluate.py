@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,9 +18,9 @@ import numpy as np
 import sympy as sp
 
 from symbp.expr import (
-    ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map,
-    Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, SumOver,
-    Transpose, Where, Zero, evaluate_scalar,
+    AddAt, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard, Kron,
+    LogSumExp, Map, Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, SMul, Scale, Scatter, Slice, Softmax,
+    StaticMap, SumOver, Take, Transpose, Where, Zero, evaluate_scalar,
 )
 from symbp.program import Equation, Loop, Program, Statement, Var
 from symbp.verify.scalars import EvaluationError, UnknownOperation, arguments, interpret, kinks, scalar_law
@@ -400,6 +400,19 @@ class Evaluator(Runner):
             out[i[r, c], j[r, c]] += args[0][r, c]
         return out
 
+    def on_Take(self, node: Take, args: list[Array], at: Mapping[str, int]) -> Array:
+        found = whole_numbers(args[1].ravel(), args[0].shape[node.axis])
+        return args[0][:, found] if node.axis == 1 else args[0][found, :]
+
+    def on_AddAt(self, node: AddAt, args: list[Array], at: Mapping[str, int]) -> Array:
+        out = self.zeros(self.integer(node.rows, at), self.integer(node.cols, at))
+        for k, place in enumerate(whole_numbers(args[1].ravel(), out.shape[node.axis])):
+            if node.axis == 1:
+                out[:, place] += args[0][:, k]
+            else:
+                out[place, :] += args[0][k, :]
+        return out
+
     # Non-linear operations
     def on_Map(self, node: Map, args: list[Array], at: Mapping[str, int]) -> Array:
         if self.margins is not None and not node.function.is_free:
@@ -502,6 +515,18 @@ def mask_pattern(kind: str, rows: int, cols: int) -> Array:
     if kind not in table:
         raise UnknownOperation(f"the evaluator does not know the mask {kind}")
     return np.asarray(table[kind], dtype=float)
+
+
+def whole_numbers(entries: Iterable[Any], below: int) -> list[int]:
+    """Return entries as integers that count from 0 below a size; raise ``EvaluationError`` for any other entry."""
+    found = []
+    for entry in entries:
+        real = sp.re(entry) if isinstance(entry, sp.Basic) else np.real(entry)
+        number = int(real) if real == real and 0 <= real < below else -1
+        if number < 0 or number != entry:
+            raise EvaluationError(f"{entry} is no whole number from 0 to {below - 1}")
+        found.append(number)
+    return found
 
 
 def static_source(

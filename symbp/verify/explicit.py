@@ -16,11 +16,11 @@ import numpy as np
 import sympy as sp
 
 from symbp.expr import (
-    ArgmaxMask, Compare, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map, Mask,
-    MatMul, MaxAxis, Node, Ones, Reshape, Scale, Scatter, Slice, SMul, Softmax, Transpose, Where, Zero,
+    AddAt, ArgmaxMask, Compare, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map,
+    Mask, MatMul, MaxAxis, Node, Ones, Reshape, Scale, Scatter, Slice, SMul, Softmax, Take, Transpose, Where, Zero,
 )
 from symbp.program import Program
-from symbp.verify.evaluate import contracted, mask_pattern, Runner, static_source
+from symbp.verify.evaluate import Runner, contracted, mask_pattern, static_source, whole_numbers
 from symbp.verify.scalars import UnknownOperation, arguments, scalar_law
 from symbp.verify.witnesses import Finding, measured
 
@@ -150,6 +150,22 @@ class Explicit(Runner):
         for r, c in itertools.product(range(args[0].rows), range(args[0].cols)):
             out[int(i[r, c]), int(j[r, c])] += args[0][r, c]
         return Matrix(out)
+
+    def on_Take(self, node: Take, args: list[Any], at: Mapping[str, int]) -> Any:
+        found = whole_numbers(args[1].flat(), args[0].shape[node.axis])
+        return args[0].extract(list(range(args[0].rows)), found) if node.axis == 1 else args[0].extract(
+            found, list(range(args[0].cols))
+        )
+
+    def on_AddAt(self, node: AddAt, args: list[Any], at: Mapping[str, int]) -> Any:
+        rows, cols = self._size(node, at)
+        found = whole_numbers(args[1].flat(), (rows, cols)[node.axis])
+
+        def entry(i: int, j: int) -> Any:
+            here = [k for k, place in enumerate(found) if place == (i, j)[node.axis]]
+            return sp.Add(*(args[0][i, k] if node.axis == 1 else args[0][k, j] for k in here))
+
+        return Matrix(rows, cols, lambda i, j: entry(int(i), int(j)))
 
     # Non-linear operations
     def on_Map(self, node: Map, args: list[Any], at: Mapping[str, int]) -> Any:

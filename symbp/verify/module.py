@@ -380,7 +380,11 @@ class _Comparison:
                 a = a[start:stop] if var.rows == m else a
                 return a[:, start:stop] if var.cols == m else a
 
-            values = {n: _each(v, lambda a, n=n: part(a, program.variables[n])) for n, v in self.values.items()}
+            values = {
+                n: _each(_members(v, var, m, start, stop), lambda a, var=var: part(a, var))
+                for n, v in self.values.items()
+                for var in [program.variables[n]]
+            }
             sizes = {**self.sizes, m.name: stop - start}
             out.append((
                 record(self.module.Params, self.param_order, values, sizes, self.dtype),
@@ -427,6 +431,18 @@ class _Comparison:
 
 def _has_sum(node: Node) -> bool:
     return any(isinstance(n, SumOver) for n in walk(node))
+
+
+def _members(value: Any, var: Var, m: sp.Symbol, start: int, stop: int) -> Any:
+    """Return the members of a family that belong to some samples, numbered anew; anything else as it is."""
+    if not isinstance(value, Mapping):
+        return value
+    for k, side in enumerate(var.boxes[0].sides if var.boxes else ()):
+        if side.highs[0] - side.lows[0] + 1 == m:
+            low = int(side.lows[0])
+            kept = {at: a for at, a in value.items() if low + start <= at[k] < low + stop}
+            return {(*at[:k], at[k] - start, *at[k + 1 :]): a for at, a in kept.items()}
+    return value
 
 
 def _each(value: Any, change: Any) -> Any:

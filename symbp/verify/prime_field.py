@@ -5,6 +5,10 @@ answer is EQUAL or not, without rounding.  Elementwise functions are *consistent
 is a random element, the same one whenever it is asked again, with ``exp(-z) = 1/exp(z)`` and ``log(exp(z)) = z``;
 ``sigmoid``, ``tanh`` and ``softmax`` are rational in it.  Slopes come from the scalar law by SymPy, not from the rule
 book.  Signs, comparisons and maxima are oracles too; square roots that do not exist ask for another draw.
+
+Half of the elements have no root, so that a program with many independent roots finds no point.  Then roots may be
+*loose*: sqrt(x) is a random element r, the same one for the same x, with the slope 1/(2r), but r*r is not x.  What is
+equal for every r is equal for the root; what is not equal may need r*r = x, and nothing is said of it.
 """
 
 from __future__ import annotations
@@ -19,13 +23,13 @@ import numpy as np
 import sympy as sp
 
 from symbp.expr import (
-    ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map,
-    Mask, MatMul, MaxAxis, Node, Ones, Reshape, Scale, Scatter, Slice, SMul, Softmax, Transpose, Where, Zero,
-    evaluate_size,
+    AddAt, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard, Kron,
+    LogSumExp, Map, Mask, MatMul, MaxAxis, Node, Ones, Reshape, Scale, Scatter, Slice, SMul, Softmax, Take, Transpose,
+    Where, Zero, evaluate_size,
 )
 from symbp.program import Program
 from symbp.verify.draws import DISCRETE, draw_matrix, each
-from symbp.verify.evaluate import Array, Runner, contracted, mask_pattern, static_source
+from symbp.verify.evaluate import Array, Runner, contracted, mask_pattern, static_source, whole_numbers
 from symbp.verify.scalars import UnknownOperation, arguments, interpret, scalar_law
 
 P = 2**61 - 1
@@ -54,8 +58,8 @@ def invert(x: Any) -> Any:
 class Oracles:
     """Elementwise functions as random but consistent choices."""
 
-    def __init__(self, rng: random.Random) -> None:
-        self.rng = rng
+    def __init__(self, rng: random.Random, loose: bool = False) -> None:
+        self.rng, self.loose = rng, loose
         self.exps: dict[int, int] = {0: 1}
         self.logs: dict[int, int] = {1: 0}
         self.signs: dict[int, int] = {0: 0}
@@ -102,7 +106,12 @@ class Oracles:
             self.signs[z], self.signs[P - z] = sign, -sign
 
     def root(self, x: int) -> int:
-        """Return the square root, one of the two for good; ask for another draw if there is none."""
+        """Return the square root, one of the two for good; ask for another draw if there is none.
+
+        A loose root is a random element instead.
+        """
+        if self.loose and x:
+            return self.fraction(x, 2)
         key = ("sqrt", x)
         if key not in self.other:
             r = pow(x, (P + 1) // 4, P)
@@ -453,6 +462,25 @@ class FieldRun(Runner):
             return out % P
 
         return args[0].map(scatter)
+
+    def on_Take(self, node: Take, args: list[Dual], at: Mapping[str, int]) -> Dual:
+        found = whole_numbers(args[1].value.ravel(), args[0].value.shape[node.axis])
+        return args[0].map(lambda x: x[:, found] if node.axis == 1 else x[found, :])
+
+    def on_AddAt(self, node: AddAt, args: list[Dual], at: Mapping[str, int]) -> Dual:
+        shape = (self.integer(node.rows, at), self.integer(node.cols, at))
+        found = whole_numbers(args[1].value.ravel(), shape[node.axis])
+
+        def added(x: Array) -> Array:
+            out = np.zeros(shape, dtype=object)
+            for k, place in enumerate(found):
+                if node.axis == 1:
+                    out[:, place] += x[:, k]
+                else:
+                    out[place, :] += x[k, :]
+            return out % P
+
+        return args[0].map(added)
 
     # Non-linear operations
     def on_Map(self, node: Map, args: list[Dual], at: Mapping[str, int]) -> Dual:

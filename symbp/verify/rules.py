@@ -17,8 +17,8 @@ import sympy as sp
 
 from symbp.derivation import Derivation
 from symbp.expr import (
-    AxisNode, Compare, Contraction, Einsum, Embed, Function, Gather, Hadamard, Map, Node, Reshape, Scale, Scatter,
-    Slice, StaticMap, add, size, total,
+    AddAt, AxisNode, Compare, Contraction, Einsum, Embed, Function, Gather, Hadamard, Map, Node, Reshape, Scale,
+    Scatter, Slice, StaticMap, T, Take, add, size, total,
 )
 from symbp.program import Equation, Program, Var, check
 from symbp.verify.draws import NoDraw, choose_sizes, draw
@@ -45,6 +45,14 @@ BUILDERS: dict[type[Node], Sequence[tuple[str, Build]]] = {
     ],
     Gather: [("", lambda a: Gather(a[0], m * n, p * q, StaticMap("kron_blocks", m, n, p, q)))],
     Scatter: [("", lambda a: Scatter(a[0], m * p, n * q, StaticMap("kron_blocks", m, n, p, q)))],
+    Take: [
+        ("columns", lambda a: Take(a[0], a[1], 1)),
+        ("rows", lambda a: Take(T(a[0]), T(a[1]), 0)),
+    ],
+    AddAt: [
+        ("columns", lambda a: AddAt(a[0], a[1], n, 1)),
+        ("rows", lambda a: AddAt(T(a[0]), T(a[1]), n, 0)),
+    ],
     Compare: [(o, lambda a, o=o: Compare(a[0], a[1], o)) for o in (">", ">=", "<", "<=")],  # type: ignore[misc]
     Map: [("free function", lambda a: Map(a[0], Function("phi", (), (0,), sp.core.symbol.Str("free"))))],
 }
@@ -60,6 +68,9 @@ SHAPES: dict[type[Node], Sequence[tuple[sp.Expr, sp.Expr]]] = {
     Map: [(r, c)],
 }
 """Shapes of operands where the signature alone does not say them."""
+
+NUMBERED = (Take, AddAt)
+"""Primitives whose second operand holds whole numbers below n."""
 
 TRIED = {
     "power": [(sp.Integer(2),), (sp.Integer(3),), (sp.Integer(-2),), (sp.Rational(3, 2),), (sp.Rational(-1, 3),)],
@@ -103,6 +114,8 @@ def primitive_cases(rules: Mapping[str, Any]) -> list[Case]:
         operands = [Var("ABDEF"[k], *shape, kind="param") for k, shape in enumerate(shapes)]
         if len(operands) == 3 and op.linear == (1, 2):
             operands[0] = replace(operands[0], kind="input", facts=frozenset({"mask"}))
+        if kind in NUMBERED:
+            operands[1] = replace(operands[1], kind="input", facts=frozenset({"index"}), size=n)
         for note, build in _builds(kind):
             try:
                 value = build([v() for v in operands])

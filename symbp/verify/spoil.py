@@ -141,6 +141,13 @@ SPOILED_RULES: tuple[SpoiledRule, ...] = (
     ),
     SpoiledRule("gather: factor 2", "gather", _pull(lambda G, node, k, right: scaled(2, right))),
     SpoiledRule("scatter: sign flipped", "scatter_add", _pull(lambda G, node, k, right: scaled(-1, right))),
+    SpoiledRule("lookup: factor 2", "take", _pull(lambda G, node, k, right: scaled(2, right))),
+    SpoiledRule(
+        "lookup: every column moved",
+        "take",
+        _pull(lambda G, node, k, right: matmul(sum_axis(G, 1), Ones(1, right.cols)) if node.axis == 1 else right),
+    ),
+    SpoiledRule("sum by number: sign flipped", "add_at", _pull(lambda G, node, k, right: scaled(-1, right))),
     SpoiledRule(
         "selection: branches swapped",
         "where",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from symbp.calculus import ConversionError, conversion, convert, derive, sample_size, samples_axis, turn
+from symbp.expr import Mask, walk
 from symbp.language import read_text
 from symbp.networks import names, network
 from symbp.program import Program
@@ -53,6 +54,20 @@ def test_its_own_inverse(name: str) -> None:
     rows = convert(p, "rows")
     assert rows != p and samples_axis(rows) == "rows"
     assert convert(rows, "columns") == p
+
+
+def test_a_turned_triangle_is_the_other_triangle() -> None:
+    rows = convert(program("attention"), "rows")
+    masks = [n for s in rows.sites for n in walk(s.equation.value) if isinstance(n, Mask)]
+    assert {n.kind for n in masks} == {"tril"}
+
+
+def test_positions_take_the_place_of_samples() -> None:
+    one = "samples: m\nfor s in range(1, m+1):\n    X[s]: input[{}]\n    Y[s]: target[{}]\nW: param[d, d]\n"
+    one += "loss = sum(sum({} * Y[s]) for s in range(1, m+1))\n"
+    assert samples_axis(read_text(one.format("d, T", "d, T", "(W @ X[s])"))) == "columns"
+    assert samples_axis(read_text(one.format("T, d", "T, d", "(X[s] @ W)"))) == "rows"
+    assert samples_axis(read_text(network("decoder").text)) == "columns"  # R has the positions too
 
 
 @pytest.mark.parametrize("name", BATCHED)

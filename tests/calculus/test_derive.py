@@ -5,7 +5,7 @@ import pytest
 from symbp.calculus import derive
 from symbp.calculus.identities import IDENTITIES
 from symbp.derivation import Derivation
-from symbp.expr import Add, Hadamard, Map, Ones, Ref, Scale, SizeMember, SumOver, T, index, size
+from symbp.expr import Add, Hadamard, Map, Ones, Ref, Scale, SizeMember, SumOver, T, index, refs, size
 from symbp.language import read_text
 from symbp.networks import names, network
 from symbp.program import check
@@ -78,6 +78,16 @@ def test_recurrence_through_time_for_symbolic_length() -> None:
     assert [(r.first, r.last) for r in recursion.ranges] == [(TT, 1)]
 
 
+def test_a_message_to_one_member_is_stated_where_its_loop_stays_whole() -> None:
+    d = derive(read_text(network("decoder").text))
+    L, l, s = size("L"), index("l"), index("s")
+    (stated,) = [r for r in d.results if r.target.name.startswith("M_X")]
+    assert stated.target.indices == (s, L)
+    (heard,) = [r for r in d.results if stated.target.name in {x.name for x in refs(r.value)}]
+    assert heard.target.indices == (s, l)
+    assert (heard.target.name, l, "<", L) in [(heard.target.name, *note[1:]) for note in heard.notes]
+
+
 def test_delays_one_and_three() -> None:
     d = derivation("delayed")
     (recursion,) = [r for r in d.results if r.target.name == "Z_bar"]
@@ -94,6 +104,10 @@ def test_derivations_are_whole(name: str) -> None:
     defined = {s.target.name for s in d.program.sites}
     assert set(d.gradients.values()) <= defined
     assert [r.number for r in d.results] == list(range(1, len(d.results) + 1))
+    told = {r.target.name for r in d.results}
+    for r in d.results:
+        backward = {x.name for x in refs(r.value) if d.program.variables[x.name].kind in ("adjoint", "message")}
+        assert backward <= told, "an equation reads what no equation states"
     for site in d.program.sites:
         assert not isinstance(site.equation.value, Ref) or site.target.name in d.gradients.values(), "name = name"
     known = {i.name for i in IDENTITIES}

@@ -46,6 +46,35 @@ def test_mixed_samples_are_said(loss: str) -> None:
     assert split(loss).mixed
 
 
+MEMBERS = "samples: m\nW: param[n, n]\nlam: input\n"
+MEMBERS += "for s in range(1, m+1):\n    X[s]: input[n, T]\n    A[s] = tanh(W @ X[s])\n"
+
+
+@pytest.mark.parametrize(
+    ("loss", "whole"),
+    [
+        ("sum(sum(A[s]) for s in range(1, m+1)) / m", True),
+        ("sum(sum(A[s]*X[s]) for s in range(1, m+1)) / (m*T) + lam*sum(W**2)", True),
+        ("sum(sum(W @ A[t]) for t in range(1, m+1))", True),
+        ("sum(sum(A[s]*X[m+1-s]) for s in range(1, m+1))", False),
+        ("sum(sum(A[s]*X[1]) for s in range(1, m+1))", False),
+        ("sum(A[1])", False),
+        ("sum(sum(A[s]) for s in range(1, m+1))**2", False),
+        ("sum(sum(A[s]) for s in range(1, m+1)) + sum(sum(W) for s in range(1, m+1))", False),
+        ("sum(sum(A[s])/m for s in range(1, m+1))", True),
+    ],
+)
+def test_samples_as_members_of_a_family(loss: str, whole: bool) -> None:
+    found = split_loss(read_text(f"{MEMBERS}loss = {loss}\n"))
+    assert (not found.mixed) == whole
+    assert not whole or (found.sample_sum is not None and found.factor in (1, 1 / m, 1 / (m * size("T"))))
+
+
+def test_a_loop_that_mixes_samples() -> None:
+    text = f"{MEMBERS}B[0] = zeros(n, T)\nfor s in range(1, m+1):\n    B[s] = B[s-1] + A[s]\nloss = sum(B[m])\n"
+    assert split_loss(read_text(text)).mixed
+
+
 def sums(name: str) -> bool:
     """Tell whether the loss of a network is a sum over samples."""
     program = read_text(network(name).text)

@@ -337,8 +337,36 @@ def test_a_function_is_a_value_of_its_own() -> None:
     assert isinstance(read_text("X: input[n, m]\nZ = X\n").sites[0].equation.value, Ref)
 
 
-@pytest.mark.parametrize("read", ["E[:, i]", "E[i]", "E[i, :]"])
-def test_a_gather_is_named_as_what_comes_later(read: str) -> None:
+@pytest.mark.parametrize(
+    ("read", "written"),
+    [
+        ("E[:, i]", "Take(E, i, 1)"),
+        ("E[i, :]", "Take(E, Transpose(i), 0)"),
+        ("E[:, j]", "Take(E, Transpose(j), 1)"),
+        ("E[j, :]", "Take(E, j, 0)"),
+        ("E.T[:, j.T]", "Take(Transpose(E), Transpose(j), 1)"),
+        ("E[:, K[2]]", "Take(E, K[2], 1)"),
+        ("eye(v)[:, i]", "Take(Eye(v), i, 1)"),
+    ],
+)
+def test_whole_numbers_take_columns_and_rows(read: str, written: str) -> None:
+    head = "i: input[1, m] & index[v]; j: input[m, 1] & index[v]\nE: param[v, v]\n"
+    head += "for s in range(1, 4):\n    K[s]: input[1, m] & index[v]\n"
+    assert plain(read_text(f"{head}Z = {read}\n").sites[0].equation.value) == written
+
+
+@pytest.mark.parametrize(
+    ("read", "code"),
+    [
+        ("E[i]", "S031"), ("E[i, 0:1]", "S031"), ("E[i, j]", "S031"), ("E[:, i, i]", "S031"), ("E[:, -i]", "S020"),
+        ("E[0, i]", "S031"), ("W[:, i]", "S032"), ("W.T[i, :]", "S032"), ("E[:, i + 1]", "S020"), ("E @ i.T", "S032"),
+        ("sum(i)", "S032"), ("i", "S032"), ("i[:, i]", "S032"), ("E[:, K]", "B005"), ("E[:, 2*i]", "S020"),
+        ("E[:, i[0, 1]]", "S030"), ("E[:, i[:, 0:1]]", "S032"), ("E[:, Q]", "S032"),
+    ],
+)
+def test_whole_numbers_in_the_wrong_place(read: str, code: str) -> None:
+    head = "i: input[1, m] & index[v]; j: input[m, 1] & index[v]; Q: input[2, m] & index[v]\n"
+    head += "E: param[v, v]; W: param[v, 7]\nfor s in range(1, 4):\n    K[s]: input[1, m] & index[v]\n"
     with pytest.raises(DeclarationError) as seen:
-        read_text(f"i: input[1, m] & index[v]\nE: param[v, v]\nloss = sum({read})\n")
-    assert [d.code for d in seen.value.diagnostics] == ["O002"]
+        read_text(f"{head}loss = sum({read})\n")
+    assert [d.code for d in seen.value.diagnostics] == [code]

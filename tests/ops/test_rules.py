@@ -7,6 +7,7 @@ import sympy as sp
 from symbp.calculus import differential_of, transpose
 from symbp.expr import (
     Add,
+    AddAt,
     AxisNode,
     Compare,
     Contraction,
@@ -24,6 +25,7 @@ from symbp.expr import (
     Slice,
     StaticMap,
     T,
+    Take,
     size,
     total,
 )
@@ -55,6 +57,8 @@ EXAMPLES: dict[str, list[Node]] = {
         Einsum(Ref("K", m * p, n), Ref("L", m, n * q), Contraction(t, m, p, n, q))
         for t in ("mp|n,m|nq->mp|q", "mp|n,m|nq->q|pn")
     ],
+    "take": [Take(Ref("K", m, n), Ref("ids", 1, p), 1), Take(Ref("K", m, n), Ref("jds", p, 1), 0)],
+    "add_at": [AddAt(Ref("K", m, p), Ref("ids", 1, p), n, 1), AddAt(Ref("K", p, m), Ref("jds", p, 1), n, 0)],
     "gather": [Gather(Ref("K", m * p, n * q), m * n, p * q, BLOCKS)],
     "scatter_add": [Scatter(Ref("K", m * n, p * q), m * p, n * q, BLOCKS)],
     "where": [RULES["where"].node(Compare(A, B, ">"), A, B)],
@@ -65,6 +69,8 @@ EXAMPLES: dict[str, list[Node]] = {
     "max": [RULES["max"].node(A, k) for k in (0, 1)],
     "argmax_mask": [RULES["argmax_mask"].node(A, k) for k in (0, 1)],
 }
+NUMBERED = ("ids", "jds")
+"""Operands that hold whole numbers: nothing is differentiated in them."""
 CASES = [pytest.param(name, node, id=f"{name}-{k}") for name, nodes in EXAMPLES.items() for k, node in enumerate(nodes)]
 
 
@@ -83,17 +89,19 @@ def draw(refs: set[Ref], rng: np.random.Generator, prefix: str = "") -> dict[str
     def number(x: sp.Expr) -> int:
         return int(x.subs({size(k): v for k, v in SIZES.items()}))
 
-    return {prefix + r.name: rng.standard_normal((number(r.rows), number(r.cols))) for r in sorted(refs, key=str)}
+    found = {prefix + r.name: rng.standard_normal((number(r.rows), number(r.cols))) for r in sorted(refs, key=str)}
+    numbered = {prefix + name for name in NUMBERED}
+    return {k: (rng.integers(0, 2, a.shape).astype(float) if k in numbered else a) for k, a in found.items()}
 
 
 @pytest.mark.parametrize(("name", "node"), CASES)
 def test_differential_against_complex_step_and_pull_against_inner_product(name: str, node: Node) -> None:
     rng = np.random.default_rng(7)
-    leaves = node.atoms(Ref)
-    values = draw(leaves, rng)
+    values = draw(node.atoms(Ref), rng)
+    leaves = {r for r in node.atoms(Ref) if r.name not in NUMBERED}
     tangents = draw(leaves, rng)
     moved = {r: Ref(f"d_{r.name}", r.rows, r.cols) for r in leaves}
-    stepped = run(node, {k: x + 1e-30j * tangents[k] for k, x in values.items()}).imag / 1e-30
+    stepped = run(node, {k: x + 1e-30j * tangents[k] if k in tangents else x for k, x in values.items()}).imag / 1e-30
     change = differential_of(node, node, moved.get)
     if change is None:
         assert rule(node).flat and np.all(stepped == 0)

@@ -125,6 +125,16 @@ def test_panels_hold_what_was_packed() -> None:
     assert np.allclose(value(pack, late, gemm, out=out, more=(P,)), X @ Y)
 
 
+def test_columns_by_number() -> None:
+    ids, out, back = matrix("ids", 1, 3, "input"), matrix("out", 5, 3, "value"), matrix("back", 5, 7, "value")
+    numbers = np.array([[6.0, 2.0, 6.0]])
+    take = Call("take", (A.whole(), ids.whole()), (out.whole(),))
+    add = Call("add_at", (out.whole(), ids.whole(), back.whole()), (back.whole(),))
+    found = run(plan_of([A, ids, out, back], take, put(back.whole(), Number(one)), add), ids=numbers)
+    assert np.array_equal(found["out"], X[:, [6, 2, 6]])
+    assert np.allclose(found["back"], 1 + X[:, [6, 2, 6]] @ np.eye(7)[[6, 2, 6]])
+
+
 def test_shared_memory_is_shared() -> None:
     """What lies in one place overwrites: storage that overlaps is seen."""
     first, second, out = matrix("first", 5, 7), matrix("second", 5, 7, order="F"), matrix("out", 5, 7, "value")

@@ -125,6 +125,8 @@ def test_says_everything() -> None:
     assert "Assumed of $Y$" in tex
     without = latex_document(found, steps=False)
     assert "Step by step" not in without
+    rnn = latex_document(derived("rnn"), steps=False)
+    assert rnn.count("for $t = 1, \\dots, T$:") == 1 and "newline {\\small for" not in rnn
     assert r"\bar{Z}_{2} = \frac{1}{m} (P - Y)" in without
 
 

@@ -8,9 +8,9 @@ import pytest
 import sympy as sp
 
 from symbp.expr import (
-    Add, ArgmaxMask, Compare, Diag, DiagOf, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map, Mask, MatMul,
-    MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, SumOver, T, Where, Zero, index,
-    size,
+    Add, AddAt, ArgmaxMask, Compare, Diag, DiagOf, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map, Mask,
+    MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, SumOver, T, Take, Where,
+    Zero, index, size,
 )
 from symbp.program import Equation, Loop, Program, Var
 from symbp.verify import evaluate as ev
@@ -19,18 +19,19 @@ from symbp.verify import scalars
 r, c, k = size("r"), size("c"), size("k")
 SIZES = {"r": 3, "c": 4, "k": 2}
 A, B = Ref("A", r, c), Ref("B", r, c)
+I = Ref("I", 1, r)
 S, V, Q = Ref("S", 1, 1), Ref("V", r, 1), Ref("Q", r, r)
 RNG = np.random.default_rng(1)
 VALUES = {
     "A": RNG.normal(size=(3, 4)), "B": RNG.normal(size=(3, 4)), "S": RNG.normal(size=(1, 1)),
-    "V": RNG.normal(size=(3, 1)), "Q": RNG.normal(size=(3, 3)),
+    "I": np.array([[3.0, 0.0, 3.0]]), "V": RNG.normal(size=(3, 1)), "Q": RNG.normal(size=(3, 3)),
 }
 a, b, s, v, q = (VALUES[name] for name in "ABSVQ")
 half_lower = np.tril(np.ones((3, 3)), -1) + np.eye(3) / 2
 
 
 def compute(node: Node, values: dict = VALUES, sizes: dict = SIZES) -> np.ndarray:
-    inputs = {x.name: Var(x.name, x.rows, x.cols, kind="input") for x in (A, B, S, V, Q)}
+    inputs = {x.name: Var(x.name, x.rows, x.cols, kind="input") for x in (A, B, S, V, Q, I)}
     out = Var("out", node.rows, node.cols)
     program = Program({**inputs, "out": out}, (Equation(out(), node),), outputs=("out",))
     return ev.evaluate(program, values, sizes)["out"]
@@ -62,6 +63,10 @@ CASES = [
     (Reshape(A, c, r, "C"), a.reshape(4, 3)),
     (Reshape(A, c, r, "F"), a.T.reshape(3, 4).T),
     (Kron(A, Q), kron_by_loops(a, q)),
+    (Take(A, I, 1), a[:, [3, 0, 3]]),
+    (Take(T(A), T(I), 0), a[:, [3, 0, 3]].T),
+    (AddAt(Q, I, c, 1), q @ np.eye(4)[[3, 0, 3]]),
+    (AddAt(Q, T(I), c, 0), np.eye(4)[[3, 0, 3]].T @ q),
     (Where(Compare(A, B, ">"), A, B), np.maximum(a, b)),
     (Compare(A, A, ">="), np.ones((3, 4))),
     (Softmax(A, 0), np.exp(a) / np.exp(a).sum(axis=0)),
@@ -90,6 +95,13 @@ def test_scatter_is_the_transpose_of_gather() -> None:
     gathered = compute(Gather(product, r * c, r * r, rule))
     scattered = compute(Scatter(image, r * r, c * r, rule))
     assert np.isclose((gathered * compute(image)).sum(), (compute(product) * scattered).sum(), rtol=1e-13)
+
+
+@pytest.mark.parametrize("wrong", [4.0, -1.0, 0.5, np.nan])
+def test_numbers_that_are_no_columns_are_refused(wrong: float) -> None:
+    for node in (Take(A, I, 1), AddAt(Q, I, c, 1)):
+        with pytest.raises(ev.EvaluationError, match="no whole number"):
+            compute(node, {**VALUES, "I": np.array([[1.0, wrong, 0.0]])})
 
 
 def test_the_first_largest_entry_wins() -> None:

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from symbp.calculus import derive
 from symbp.expr import (
-    Add, ArgmaxMask, Compare, Contraction, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard, Kron,
-    LogSumExp, Map, Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, ShapeError, Slice, SMul, Softmax,
-    StaticMap, SumOver, T, Where, Zero, apply, index, plus, power, scaled, shift, size, sum_axis, total, transform,
-    walk, where,
+    Add, AddAt, ArgmaxMask, Compare, Contraction, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard,
+    Kron, LogSumExp, Map, Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, SMul, Scale, Scatter, ShapeError, Slice,
+    Softmax, StaticMap, SumOver, T, Take, Where, Zero, apply, index, plus, power, scaled, shift, size, sum_axis,
+    total, transform, walk, where,
 )
 from symbp.language import read
 from symbp.program import Equation, Program, map_equations
@@ -39,6 +39,7 @@ A, B, C = Ref("A", m, n), Ref("B", n, k), Ref("C", m, n)
 W, V = Ref("W", n, n), Ref("V", n, n)
 u, w = Ref("u", m, 1), Ref("w", 1, n)
 a = Ref("a", 1, 1)
+ids, N = Ref("ids", 1, q), Ref("N", m, q)
 P = Softmax(A, 0)
 
 
@@ -163,6 +164,14 @@ TRUE: dict[str, tuple[Node, Node] | tuple[Node, Node, dict[str, frozenset[str]]]
     ),
     "maximum picked by its mask": (MaxAxis(A, 0), Ones(1, m) @ Hadamard(ArgmaxMask(A, 0), A)),
     "columns sum to one": (Ones(1, m) @ Y, Ones(1, n), {"Y": frozenset({"columns_sum_to_one"})}),
+    "taken columns": (Take(A @ W, ids, 1), A @ Take(W, ids, 1)),
+    "taken rows": (T(Take(A, ids, 1)), Take(A.T, ids.T, 0)),
+    "taken by one-hot columns": (Take(A, ids, 1), A @ Take(Eye(n), ids, 1)),
+    "columns added up": (AddAt(N, ids, n, 1), N @ Take(Eye(n), ids, 1).T),
+    "one-hot by number": (Ones(1, n) @ Take(Eye(n), ids, 1), Ones(1, q)),
+    "one-hot by number is idempotent": (Hadamard(Take(Eye(n), ids, 1), Take(Eye(n), ids, 1)), Take(Eye(n), ids, 1)),
+    "pair": (total(Hadamard(N, Take(A, ids, 1))), total(Hadamard(AddAt(N, ids, n, 1), A))),
+    "counts": (AddAt(Ones(1, q), ids, n, 1) @ Ones(n, 1), scaled(q, Ones(1, 1))),
     "one-hot sums": (Ones(m, m) @ Y, Ones(m, n), one_hot()),
     "one-hot is idempotent": (Hadamard(Y, Y), Y, one_hot()),
     "one-hot columns exclude": (Diag((Ones(1, m) @ Y).T), DiagOf(Y.T @ Y) @ Ones(1, n) * Eye(n), one_hot()),
@@ -207,6 +216,10 @@ FALSE: dict[str, tuple[Node, Node] | tuple[Node, Node, dict[str, frozenset[str]]
     "P - Y with the fact on the other axis": (
         Hadamard(P, Ones(m, m) @ Y) - Y, P - Y, {"Y": frozenset({"rows_sum_to_one"})},
     ),
+    "taken and added again": (AddAt(Take(A, ids, 1), ids, n, 1), A),
+    "taken by other numbers": (Take(A, ids, 1), Take(A, Ref("jds", 1, q), 1)),
+    "taken by another member": (Take(A, Ref("K", 1, q, 1), 1), Take(A, Ref("K", 1, q, 2), 1)),
+    "rows of one-hot by number": (Take(Eye(n), ids, 1) @ Ones(q, 1), Ones(n, 1)),
     "rows of one-hot columns": (Y @ Ones(n, 1), Ones(m, 1), one_hot()),
     "sum of a part of a column": (Ones(1, m - 1) @ Slice(Y, 1, m, 0, n), Ones(1, n), one_hot()),
     "sum of the first rows of a column": (Ones(1, m - 1) @ Slice(Y, 0, m - 1, 0, n), Ones(1, n), one_hot()),
@@ -308,6 +321,9 @@ def drawn(
     for name, shape in (("Z", (m, k)), ("H", (n, k)), ("F", (m, n)), ("G", (m, n))):
         r, c = sizes[str(shape[0])], sizes[str(shape[1])]
         values[name] = {(i,): block(r, c) for i in range(-8, 16)}
+    values["N"] = block(sizes["m"], sizes["q"])
+    values["ids"], values["jds"], *members = (rng.integers(0, sizes["n"], (1, sizes["q"])) * 1.0 for _ in range(4))
+    values["K"] = {(i,): member for i, member in enumerate(members, 1)}
     return values
 
 

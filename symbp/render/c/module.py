@@ -19,6 +19,7 @@ from symbp.plan.entries import MOMENTS, Entries, Optimizer, predictions
 from symbp.plan.fields import PlanError
 from symbp.plan.ir import Buffer, Order, Plan, Role, Source
 from symbp.plan.module import C, module_plans
+from symbp.program import loops
 from symbp.render.c.functions import Functions
 from symbp.render.c.products import Products
 from symbp.render.c.scalars import REALS, GenerateError, ScalarPrinter
@@ -112,6 +113,7 @@ class Module:
         self.notes = Notes(self.derivation, passes.tangent, passes.parts.factor)
         self.capacity = {s: largest[s.name] for s in self.program.sizes if s.is_Symbol and s.name in largest}
         self._need_sizes({**sizes, **largest})
+        self._need_fixed_loops()
         try:
             self.entries: Entries = module_plans(
                 self.derivation, sizes, C, predicted=predictions(passes.inference or self.derivation), capacity=largest,
@@ -138,6 +140,15 @@ class Module:
             raise GenerateError(
                 f"C has fixed sizes, and no number is given for {', '.join(missing)}: for example {ways}"
             )
+
+    def _need_fixed_loops(self) -> None:
+        for lp in loops(self.program.body):
+            for symbol in self.capacity:
+                if lp.lo.has(symbol) or lp.hi.has(symbol):
+                    raise GenerateError(
+                        f"--largest {symbol}: {symbol} is how often the loop over {lp.index} runs, and that is a fixed "
+                        f"number in C: for example --size {symbol}={self.capacity[symbol]}"
+                    )
 
     # -- buffers --------------------------------------------------------------------------------------------------
     @cached_property

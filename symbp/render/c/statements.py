@@ -132,7 +132,7 @@ class Writer:
             text = self.note(source)
             if text and text not in notes:
                 notes.append(text)
-        if isinstance(kernel, Call):
+        if isinstance(kernel, Call) and kernel.routine == "pack":
             notes.append(f"{kernel.writes[0].buffer}: {kernel.reads[0].buffer} in panels")
         elif not notes:
             targets = dict.fromkeys(self.plan.buffers[v.buffer].of or v.buffer for v in writes(kernel))
@@ -238,8 +238,10 @@ class Writer:
             yield from self._gemm(kernel)
         elif isinstance(kernel, Nest):
             yield from self._nest(kernel)
-        elif isinstance(kernel, Call):
+        elif isinstance(kernel, Call) and kernel.routine == "pack":
             yield from self._pack(kernel)
+        elif isinstance(kernel, Call):
+            yield from self._numbered(kernel)
         else:
             raise GenerateError(f"{type(kernel).__name__} has no C form")
 
@@ -254,6 +256,24 @@ class Writer:
             yield from (f"#if !defined({self.prefix.upper()}_USE_CBLAS)", call, "#endif")
         else:
             yield call
+
+    def _numbered(self, kernel: Call) -> Iterator[str]:
+        """Take columns by number, or add them up: neighbours in memory in the inner loop."""
+        source, ids = kernel.reads[:2]
+        (target,) = kernel.writes
+        rows, count = self.size(target.rows), self.size(ids.cols)
+        i, j = {"i": 1}, {"j": 1}
+        # A number out of range would be an address out of bounds: it counts as 0.
+        zero = self.real.literal(sp.S.Zero)
+        last = self.real.literal(source.cols if kernel.routine == "take" else target.cols)
+        taken, given = (source, target) if kernel.routine == "take" else (target, source)
+        there, here = self._element_at(taken, "i", "place"), self.element(given, i, j)
+        yield f"for (size_t j = 0u; j < {count}; ++j) {{"
+        yield f"    const {self.real.name} number = {self.element(ids, {}, j)};"
+        yield f"    const size_t place = number > {zero} && number < {last} ? (size_t)number : 0u;"
+        yield f"    for (size_t i = 0u; i < {rows}; ++i) {{"
+        yield f"        {here} = {there};" if kernel.routine == "take" else f"        {there} += {here};"
+        yield from ("    }", "}")
 
     def _pointer(self, view: View, extra: Linear | None = None) -> str:
         place = added(self.origin(view), extra or {})

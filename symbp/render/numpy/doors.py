@@ -34,6 +34,13 @@ FACTS: dict[str, tuple[str, str]] = {
 """Facts that a declaration may state: a test of the array ``a`` (axes -2 and -1 are rows and columns), and words."""
 
 
+NUMBERED = (
+    ("np.all(({a} == np.floor({a})) & ({a} >= 0))", "each entry must be an integer, at least 0"),
+    ("np.all({a} < {size})", "each entry must be below {size}"),
+)
+"""The fact ``index`` in two halves, for a size that no input has."""
+
+
 def check_shapes(layout: Layout, kernels: Kernels) -> FunctionText:
     """Return ``_check_shapes``: sizes are read off the first array that has them, then every shape is compared."""
     given = [f for f in layout.fields if not f.target]
@@ -49,7 +56,7 @@ def check_shapes(layout: Layout, kernels: Kernels) -> FunctionText:
     with contextlib.suppress(GenerateError):
         assumed = [] if late else _assumed(scope)
     early = dict(scope.size_lines)
-    lines = []
+    lines: list[str] = []
     for size in layout.loose:
         words = f"inputs.{size} must be at least 1, but is {{inputs.{size}}}"
         lines += [f"if inputs.{size} < 1:", f'    raise ValueError(f"{words}")']
@@ -57,8 +64,9 @@ def check_shapes(layout: Layout, kernels: Kernels) -> FunctionText:
     compared_late = [line for f in (*late, *targets) for line in shape_lines(scope, f)]
     assumed_late = [] if assumed else _assumed(scope)
     new = {name: text for name, text in scope.size_lines.items() if name not in early}
-    read = "\n".join([*compared, *assumed, *compared_late, *assumed_late, *scope.size_lines.values()])
-    lines += _sizes(scope, early, read) + compared + assumed
+    below = [line for f in given for line in _below(scope, f)]
+    read = "\n".join([*compared, *assumed, *below, *compared_late, *assumed_late, *scope.size_lines.values()])
+    lines += _sizes(scope, early, read) + compared + assumed + below
     if targets:
         lines += ["if not targets:", "    return"]
     lines += [*_sizes(scope, new, read), *compared_late, *assumed_late]
@@ -129,6 +137,36 @@ def shape_lines(scope: FunctionScope, known: Field) -> list[str]:
     return lines
 
 
+def _at_hand(layout: Layout, size: sp.Expr) -> bool:
+    """Tell whether a size can be read off the inputs."""
+    try:
+        FunctionScope(layout, Kernels(), layout.inputs).size(size)
+    except GenerateError:
+        return False
+    return True
+
+
+def _below(scope: FunctionScope, known: Field) -> list[str]:
+    """Return the lines that test whole numbers against a size that parameters have: ``check_inputs`` has none."""
+    if "index" not in known.var.facts or known.var.size is None or _at_hand(scope.layout, known.var.size):
+        return []
+    test, words = NUMBERED[1]
+    return _tested(scope, known, test, words)
+
+
+def _tested(scope: FunctionScope, known: Field, test: str, words: str) -> list[str]:
+    """Return the lines that raise unless a field passes a test."""
+    lines: list[str] = []
+    name, margin = scope.field(known), ""
+    if known.depth:
+        lines.append(f"for a in {name}:")
+        name, margin = "a", "    "
+    size = scope.size(known.var.size) if "{size}" in test and known.var.size is not None else ""
+    lines.append(f"{margin}if not {test.format(a=name, size=size)}:")
+    lines.append(f'{margin}    raise ValueError("{known.access}: {words.format(size=known.var.size)}")')
+    return lines
+
+
 def _quoted(label: str) -> str:
     return f'f"{label}"' if "{" in label else f'"{label}"'
 
@@ -142,14 +180,8 @@ def check_inputs(layout: Layout, kernels: Kernels) -> FunctionText:
         for fact in facts if known.annotation != "float" else ():
             if known.depth > 1:
                 raise GenerateError(f"facts about {known.name}, whose shape depends on two indices, are not tested")
-            test, words = FACTS[fact]
-            name, margin = scope.field(known), ""
-            if known.depth:
-                lines.append(f"for a in {name}:")
-                name, margin = "a", "    "
-            size = scope.size(known.var.size) if known.var.size is not None else ""
-            lines.append(f"{margin}if not {test.format(a=name, size=size)}:")
-            lines.append(f'{margin}    raise ValueError("{known.access}: {words.format(size=known.var.size)}")')
+            apart = fact == "index" and known.var.size is not None and not _at_hand(layout, known.var.size)
+            lines += _tested(scope, known, *(NUMBERED[0] if apart else FACTS[fact]))
     summary = "Raise ValueError, naming the field, unless the inputs have the facts that the declaration assumes."
     if not lines:
         summary = "Do nothing: the declaration assumes no facts about its inputs."

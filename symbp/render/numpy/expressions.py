@@ -14,9 +14,9 @@ from typing import Protocol
 import sympy as sp
 
 from symbp.expr import (
-    Add, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp,
-    Map, Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, SumOver, T,
-    Transpose, Where, Zero, is_one, same_size, scaled,
+    Add, AddAt, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard, Kron,
+    LogSumExp, Map, Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, SMul, Scale, Scatter, Slice, Softmax,
+    StaticMap, SumOver, T, Take, Transpose, Where, Zero, is_one, same_size, scaled,
 )
 from symbp.render.numpy.guards import Pick, zero_outside
 from symbp.render.numpy.scalars import (
@@ -604,6 +604,20 @@ def _scatter(p: Printer, node: Node) -> Code:
     return Code(f"{inside}.reshape({n}, {m}, {s}, {r}).transpose(1, 3, 0, 2).reshape({p.shape(node)})")
 
 
+def _take(p: Printer, node: Node) -> Code:
+    assert isinstance(node, Take)
+    numbers = f"{p.scope.kernel('numbers')}({p.full(node.operands[1]).text})"
+    subscript = f":, {numbers}" if node.axis == 1 else numbers
+    return Code(f"{p.full(node.operands[0]).at(ATOM)}[{subscript}]")
+
+
+def _add_at(p: Printer, node: Node) -> Code:
+    assert isinstance(node, AddAt)
+    p.scope.kernel("numbers")
+    values, numbers = (p.full(o).text for o in node.operands)
+    return Code(f"{p.scope.kernel('add_at')}({values}, {numbers}, {p.size(node.parameters[0])}, axis={node.axis})")
+
+
 # -- selections, reductions -----------------------------------------------------------------------------------
 
 
@@ -760,6 +774,8 @@ PRIMITIVES: dict[type[Node], Callable[[Printer, Node], Code]] = {
     Einsum: _einsum,
     Gather: _gather,
     Scatter: _scatter,
+    Take: _take,
+    AddAt: _add_at,
     SumOver: _sum_over,
     Map: _map,
     Where: _where,

@@ -25,7 +25,7 @@ from symbp.render.numpy.pieces import (
 )
 from symbp.render.numpy.scalars import GenerateError
 from symbp.render.numpy.scope import FunctionScope, Kernels
-from symbp.render.numpy.statements import Line, Writer, laid_out
+from symbp.render.numpy.statements import MARGIN, Line, Writer, laid_out
 from symbp.render.templates import rendered
 
 FORMAT = 1
@@ -445,7 +445,7 @@ class Module:
             "trained": bool(self.trained),
             "output": self.output,
             "clip": self.clip,
-            "arrays": training.arrays(self.trained, "values"),
+            "arrays": training.arrays(self.trained, "values", "return", MARGIN - 4),
             "copies": training.copies(self.trained, layout),
             "batches": training.batches(layout),
             "saves": training.saved(layout),

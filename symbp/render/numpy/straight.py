@@ -18,14 +18,20 @@ from symbp.plan.arrays import COMPARISONS, MINUS, RECIP, masks, numbers
 from symbp.plan.entries import RATE
 from symbp.plan.letters import axes
 from symbp.plan.ir import (
-    ZERO, Apply, Buffer, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, Source, View, puts,
-    walk,
+    ZERO, Apply, Buffer, Call, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, Source, View,
+    puts, walk,
 )
 from symbp.program import Equation
 from symbp.render.numpy.expressions import ELEMENTWISE, Code, Printer
 from symbp.render.numpy.scalars import ATOM, CHOICE, PLUS, TIMES, GenerateError, wrap
 from symbp.render.numpy.scope import FunctionScope, bindings
 from symbp.render.numpy.statements import MARGIN, Line, broken
+
+LETTERS = ("a", "b", "c", "d", "e")
+"""Names of what nested lists of members run over, from the inside."""
+
+INDENT = 12
+"""Where the lines of a step begin: in a function in a method of a class."""
 
 SMALL = 2000
 """Up to so many entries a mask of numbers by ``sign`` is quicker than one of truth values by ``greater``."""
@@ -100,13 +106,18 @@ class Straight:
         lines = [
             4 * line.depth * " " + text
             for line in self.lines
-            for text in ([line.code] if line.code.startswith("#") else broken(line.code, MARGIN - 8 - 4 * line.depth))
+            for text in self.lines_of(line)
         ]
         run = [*self.rate_lines, *lines, f"return {result}"]
         top = [*self.arrays(), *self.constant_lines, *self.bound]
         functions = bindings({name: f"np.{known}" for known, name in self.functions.items()})
         sizes = self.scope.sizes(self.scope.size_lines)
         return [*sizes, *functions, *top], run
+
+    @staticmethod
+    def lines_of(line: Line) -> list[str]:
+        """Return a line, broken if it is too long; comments are broken already."""
+        return [line.code] if line.code.startswith("#") else broken(line.code, MARGIN - INDENT - 4 * line.depth)
 
     def arrays(self) -> list[str]:
         """Return the lines that bind the arrays of all buffers."""
@@ -137,13 +148,7 @@ class Straight:
         local, depth = self.name(buffer.name), len(buffer.indices)
         if buffer.levels == depth:
             return [f"{local} = {text}"]
-        inner = "a" if buffer.levels or depth > 1 else text
-        listed = f"list({inner})"
-        for _ in range(depth - 1):
-            listed = f"[{listed} for a in {text}]"
-        if depth > 2:
-            raise GenerateError(f"{buffer.name} has {depth} indices, which a workspace does not lay out")
-        return [f"{local}: {_listed(depth)} = {listed}"]
+        return [f"{local}: {_listed(depth)} = {_members(text, depth)}"]
 
     def allocated(self, buffer: Buffer) -> list[str]:
         """Return the lines that make the array of a temporary, or the arrays of its members."""
@@ -158,7 +163,7 @@ class Straight:
             if whole is not None:
                 return [f"{whole} = {text}", *self.members(buffer, whole)]
             return self.members(buffer, text) if depth == 1 else [
-                f"{local}: {_listed(depth)} = [list(a) for a in {text}]"
+                f"{local}: {_listed(depth)} = {_members(text, depth)}"
             ]
         # The shape depends on an index: arrays in lists.
         ends = list(zip(buffer.indices, buffer.lows, buffer.highs, strict=True))
@@ -166,9 +171,7 @@ class Straight:
         inner = ", ".join((*lengths[buffer.levels :], self.sides(buffer.shape)))
         text = f"np.empty(({inner}), DTYPE)"
         if buffer.levels < depth:
-            if depth - buffer.levels > 1:
-                raise GenerateError(f"{buffer.name} has {depth} indices, which a workspace does not lay out")
-            text = f"list({text})"
+            text = _members(text, depth - buffer.levels)
         for step in reversed(steps):
             text = f"[{text} for {step}]"
         for index in buffer.indices[: buffer.levels]:
@@ -214,13 +217,9 @@ class Straight:
     def derived(self, buffer: Buffer, kind: str, each: str) -> str:
         """Return the name of something made of an array, or of each member: ``X_T``, ``[a.T for a in H]``."""
         local, depth = self.name(buffer.name), len(buffer.indices)
-        text = each.format(local if depth == 0 else "a")
-        if depth == 1:
-            text = f"[{text} for a in {local}]"
-        elif depth == 2:
-            text = f"[[{text} for a in b] for b in {local}]"
-        elif depth:
-            raise GenerateError(f"{buffer.name} has {depth} indices, which a workspace does not lay out")
+        text = each.format(local if depth == 0 else LETTERS[0])
+        for letter, inside in zip(LETTERS[:depth], [*LETTERS[1:depth], local], strict=False):
+            text = f"[{text} for {letter} in {inside}]"
         return self.bind((buffer.name, kind, each), f"{local}_{kind}", text)
 
     def view(self, view: View) -> str:
@@ -345,7 +344,7 @@ class Straight:
     def comment(self, equation: Equation, depth: int) -> list[str]:
         """Return an equation as comments; the lines that follow are indented."""
         return textwrap.wrap(
-            " ".join(self.note(equation).split()), MARGIN - 8 - 4 * depth, initial_indent="# ",
+            " ".join(self.note(equation).split()), MARGIN - INDENT - 4 * depth, initial_indent="# ",
             subsequent_indent="#     ", break_long_words=False, break_on_hyphens=False,
         )
 
@@ -360,6 +359,9 @@ class Straight:
                 left, right = self.view(kernel.left), self.view(kernel.right)
             yield f"{left}.dot({right}, {self.view(kernel.out)})"
             return
+        if isinstance(kernel, Call):
+            yield self.numbered(kernel)
+            return
         assert isinstance(kernel, Nest)
         for put in kernel.puts:
             if put.target.buffer in self.numbers:
@@ -370,6 +372,15 @@ class Straight:
                 yield self.gain(put)
             else:
                 yield from self.operation(self.view(put.target), put)
+
+    def numbered(self, kernel: Call) -> str:
+        """Return the line that takes columns by number, or adds them up."""
+        first, ids = (self.view(v) for v in kernel.reads[:2])
+        out = self.view(kernel.writes[0])
+        numbers = f"{self.scope.kernel('numbers')}({ids})"
+        if kernel.routine == "take":
+            return f"{self.function('copyto')}({out}, {first}[:, {numbers}])"
+        return f"{self.function('add.at')}({out}.T, {numbers}, {first}.T)"
 
     def gain(self, put: Put) -> str:
         out, value = self.view(put.target), put.value
@@ -593,9 +604,18 @@ class Straight:
 
 
 def _source(kernel: Kernel) -> Source | None:
-    if isinstance(kernel, Gemm):
+    if isinstance(kernel, (Call, Gemm)):
         return kernel.source
     return next((p.source for p in puts(kernel) if p.source is not None), None)
+
+
+def _members(text: str, depth: int) -> str:
+    """Return the text that lists the members of an array along its leading axes: ``[list(a) for a in X]``."""
+    letters = LETTERS[: depth - 1]
+    listed = f"list({letters[-1] if letters else text})"
+    for letter, inside in zip(reversed(letters), [*reversed(letters[:-1]), text], strict=False):
+        listed = f"[{listed} for {letter} in {inside}]"
+    return listed
 
 
 def _listed(depth: int) -> str:

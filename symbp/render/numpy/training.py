@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import sympy as sp
@@ -106,11 +107,16 @@ def batches(layout: Layout) -> dict[str, object] | None:
     lines, count = [], ""
     for known in layout.inputs:
         axes = [k for k, value in enumerate(known.shape) if same_size(value, m)]
-        others = [v for k, v in enumerate(known.shape) if k not in axes] + list(known.lengths)
+        stacked = [k for k, value in enumerate(known.lengths) if same_size(value, m)]
+        others = [v for k, v in enumerate(known.shape) if k not in axes]
+        others += [v for k, v in enumerate(known.lengths) if k not in stacked]
         mixed = any(v.has(m) for v in others)
-        if mixed or len(axes) > 1 or (axes and known.depth > 1):
+        if mixed or len(axes) + len(stacked) > 1 or ((axes or stacked) and known.depth > (0 if stacked else 1)):
             return None
         text = f"inputs.{known.name}"
+        if stacked:
+            count = count or (f"len({text})" if stacked[0] == 0 else f"{text}.shape[{stacked[0]}]")
+            text += f"[{':, ' * stacked[0]}samples]"
         if axes:
             count = count or f"{text}{'[0]' * known.depth}.shape[{axes[0] - 2}]"
             cut = "[..., samples]" if axes[0] == 1 else "[..., samples, :]"
@@ -166,9 +172,11 @@ def train_step(
     )
 
 
-def arrays(trained: list[Field], of: str) -> str:
-    """Return the list of all arrays of the trained fields."""
-    return ", ".join(f"*{of}.{k.name}" if k.depth else f"{of}.{k.name}" for k in trained)
+def arrays(trained: list[Field], of: str, before: str, wide: int) -> list[str]:
+    """Return the lines of ``<before> [..]`` with all arrays of the trained fields."""
+    names = ", ".join(f"*{of}.{k.name}" if k.depth else f"{of}.{k.name}" for k in trained)
+    line = f"{before} [{names}]"
+    return [line] if len(line) <= wide else [f"{before} [", *indented(textwrap.wrap(f"{names},", wide - 4)), "]"]
 
 
 def copied(states: Sequence[Field]) -> list[str]:

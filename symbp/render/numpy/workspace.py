@@ -20,6 +20,7 @@ from symbp.render.numpy.layout import Field
 from symbp.render.numpy.module import DTYPES, Module
 from symbp.render.numpy.pieces import FunctionText, indented
 from symbp.render.numpy.scalars import GenerateError
+from symbp.render.numpy.statements import MARGIN
 from symbp.render.numpy.straight import Given, Straight
 from symbp.render.templates import rendered
 
@@ -145,7 +146,7 @@ class Workspace:
         layout, trained = self.layout, self.module.trained
         return {
             "bound": self.function(),
-            "trained_arrays": training.arrays(trained, "params"),
+            "trained_arrays": training.arrays(trained, "params", "arrays =", MARGIN - 8),
             "states": training.copied(layout.states),
             "params_parts": [self._part(f, "params", f in trained) for f in layout.params],
             "gradient_parts": [

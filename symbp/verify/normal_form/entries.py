@@ -13,8 +13,9 @@ from fractions import Fraction
 import sympy as sp
 
 from symbp.expr import (
-    Add, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Einsum, Embed, Eye, Gather, Hadamard, Kron, LogSumExp, Map, Mask,
-    MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, SumOver, Transpose, Where, Zero,
+    Add, AddAt, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Einsum, Embed, Eye, Gather, Hadamard, Kron, LogSumExp,
+    Map, Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, SMul, Scale, Scatter, Slice, Softmax, SumOver, Take,
+    Transpose, Where, Zero,
 )
 from symbp.verify.normal_form.algebra import Algebra
 from symbp.verify.normal_form.functions import along_axis, applied, comparison, scalar
@@ -232,6 +233,36 @@ class Entries:
 
         return self.relocated((m, n, p, q), links, lambda at: self.entry(a, *there(at)))
 
+    def hot(self, ids: Node, position: Index, place: Index, size: sp.Expr) -> Products:
+        """Return 1 where the number at a position of an integer input is ``place``, 0 elsewhere: an opaque atom."""
+        ref = ids.operands[0] if isinstance(ids, Transpose) else ids
+        if not isinstance(ref, Ref):
+            raise Unsupported(f"the numbers {ids}")
+        index = self.algebra.index
+        return self.algebra.single(
+            self.algebra.atom("hot", ref.name, (*map(index, ref.indices), position, place, index(size)))
+        )
+
+    def taken(self, node: Node, i: Index, j: Index) -> Products:
+        """Return ``sum_c A[i,c] [ids[j] = c]``, or that of the rows."""
+        assert isinstance(node, Take)
+        a, ids = node.operands
+        size = a.shape[node.axis]
+        symbol, last = self.running(size)
+        entry, position = (self.entry(a, i, of(symbol)), j) if node.axis == 1 else (self.entry(a, of(symbol), j), i)
+        return self.algebra.sum(
+            self.algebra.multiply(entry, self.hot(ids, position, of(symbol), size)), [(symbol, last)]
+        )
+
+    def added_at(self, node: Node, i: Index, j: Index) -> Products:
+        """Return ``sum_k G[i,k] [ids[k] = j]``, or that of the rows."""
+        assert isinstance(node, AddAt)
+        g, ids = node.operands
+        symbol, last = self.running(g.shape[node.axis])
+        entry, place = (self.entry(g, i, of(symbol)), j) if node.axis == 1 else (self.entry(g, of(symbol), j), i)
+        hot = self.hot(ids, of(symbol), place, node.shape[node.axis])
+        return self.algebra.sum(self.algebra.multiply(entry, hot), [(symbol, last)])
+
     def mask(self, node: Node, i: Index, j: Index) -> Products:
         """Return the pattern as indicators: a triangle is its strict part and the diagonal, so that they add up."""
         assert isinstance(node, Mask)
@@ -318,6 +349,8 @@ RULES: dict[type[Node], Callable[[Entries, Node, Index, Index], Products]] = {
     Einsum: Entries.einsum,
     Gather: Entries.gather,
     Scatter: Entries.gather,
+    Take: Entries.taken,
+    AddAt: Entries.added_at,
     SumOver: Entries.sum_over,
     Map: Entries.mapped,
     Compare: Entries.compared,

@@ -290,6 +290,10 @@ def sums_to_one(algebra: Algebra, atom: Atom, symbol: Symbol, last: Index) -> bo
         assert atom.binder is not None
         inside = any(symbol in poly.variables for poly in atom.inner) or symbol in variables(atom.binder[1])
         return atom.args[0] == of(symbol) and not inside and atom.binder[1] == last
+    if atom.head == "hot":
+        place, size = atom.args[-2:]
+        apart = not any(symbol in variables(a) for a in (*atom.args[:-2], size))
+        return place == of(symbol) and span(last) == size and apart
     if atom.head != "ref":
         return False
     facts = algebra.facts.get(atom.name, frozenset())
@@ -308,13 +312,19 @@ SUM_FACTS = (frozenset({"columns_sum_to_one", "one_hot_columns"}), frozenset({"r
 
 
 def one_hot(algebra: Algebra, p: Product) -> Products | None:
-    """Two entries of a one-hot column at different places exclude each other: ``Y[i,j] Y[k,j] = [i=k] Y[i,j]``."""
+    """Two entries of a one-hot column at different places exclude each other: ``Y[i,j] Y[k,j] = [i=k] Y[i,j]``.
+
+    An integer input is such a column for each of its entries: ``[n = i] [n = k] = [i=k] [n = i]``.
+    """
     seen: dict[tuple[object, ...], Atom] = {}
     for atom, e in p.factors.items():
         keys: list[tuple[object, ...]] = []
         place = 0
         if atom.head == "argmax":
             keys = [("argmax", atom.inner, atom.binder)]
+        elif atom.head == "hot":
+            place = len(atom.args) - 2
+            keys = [("hot", atom.name, atom.args[:place], atom.args[-1])]
         elif atom.head == "ref":
             facts = algebra.facts.get(atom.name, frozenset())
             for axis, name in enumerate(("one_hot_columns", "one_hot_rows")):
@@ -324,7 +334,7 @@ def one_hot(algebra: Algebra, p: Product) -> Products | None:
         for key in keys:
             other = seen.setdefault(key, atom)
             if other is not atom and e == 1 and p.factors[other] == 1:
-                at = place if atom.head == "argmax" else len(atom.args) - 2 + int(str(key[1]))
+                at = place if atom.head in ("argmax", "hot") else len(atom.args) - 2 + int(str(key[1]))
                 return [with_atoms(algebra, without(p, atom), algebra.delta(minus(atom.args[at], other.args[at])))]
     return None
 
@@ -441,7 +451,7 @@ RULES: tuple[tuple[frozenset[str] | None, Rule], ...] = (
     (frozenset({"delta"}), digits),
     (frozenset({"ge"}), indicators),
     (None, ranges),
-    (frozenset({"ref", "argmax"}), one_hot),
+    (frozenset({"ref", "argmax", "hot"}), one_hot),
     (frozenset({"prime", "fn", "pow"}), powers),
     (frozenset({"pow", "eq"}), cancellations),
 )

@@ -107,6 +107,8 @@ class Speller:
             name, _, orders = atom.name.partition(":")
             primes = "'" * int(orders) if orders.isdigit() else f"_{orders}"
             text = f"{name}{primes}({', '.join(inner)})"
+        elif atom.head == "hot":
+            text = f"[{atom.name}[{','.join(args[:-2])}] = {args[-2]}]"
         elif atom.head in ("softmax", "argmax"):
             text = f"{atom.head}({inner[0]})[{args[0]}]"
         else:

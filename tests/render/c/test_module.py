@@ -118,6 +118,13 @@ def test_sizes_that_do_not_fit_are_refused(
         fixed_sizes(derive(network(network_name).text).source, sizes, largest)
 
 
+def test_a_loop_runs_a_fixed_number_of_times() -> None:
+    found = derive(network("transformer").text)
+    sizes = {"d": 4, "T": 3, "heads": 2, "k": 2, "h": 5}
+    with pytest.raises(GenerateError, match="m is how often the loop over s runs"):
+        generate(found, "c", name="block", sizes=sizes, largest={"m": 8})
+
+
 def test_assertions_about_sizes_are_kept() -> None:
     text = "assert T >= 3\nW: param[n, m]\nfor t in range(1, T+1):\n    X[t]: input[n, m]\n"
     text += "loss = sum(sum(W * X[t]) for t in range(1, T+1))\n"

@@ -106,6 +106,23 @@ GOOD_AND_BAD: dict[str, tuple[Any, Any, str]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("ids", "words"),
+    [
+        ([[0, 4, 1]], "each entry must be below v"), ([[0, -1, 1]], "each entry must be an integer, at least 0"),
+        ([[0, 0.5, 1]], "each entry must be an integer, at least 0"),
+    ],
+)
+def test_numbers_of_columns_are_tested(ids: Any, words: str, generated: Any) -> None:
+    made = generated("E: param[2, v]\nids: input[1, T] & index[v]\nloss = sum(E[:, ids]**2)")
+    params = made.module.Params(np.ones((2, 4)))
+    assert made.module.forward(params, made.module.Inputs(np.array([[3, 0, 3]]))).loss == 6  # integers will do
+    inputs = made.module.Inputs(np.array(ids, float))
+    with pytest.raises(ValueError) as caught:
+        made.module.forward(params, inputs) if "below" in words else made.module.check_inputs(inputs)
+    assert str(caught.value) == f"inputs.ids: {words}"
+
+
 def test_every_fact_has_a_case() -> None:
     assert set(GOOD_AND_BAD) == set(FACTS) - {"index"}
 

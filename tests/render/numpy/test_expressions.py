@@ -51,6 +51,8 @@ BODIES = {
     "norms": "loss = norm(A) + norm(v)**2 + dot(v, v) + sum(A)**2",
     "signs": "loss = -sum(A) - sum(-A @ B) - (sum(A) - sum(B)) + sum(A - (B.T - A))",
     "coefficients": "loss = sum(A)/(2*k) - 2/3*sum(B)*n + sum(A @ B)/sqrt(n) + sum(A)*(n + 1)/k**2",
+    "numbers": "ids: input[1, n] & index[k]\njds: input[m, 1] & index[n]\n"
+    "loss = sum(A.T[:, ids]**2) + sum(A[:, jds]**3) + sum(B[jds, :]**2) + sum((A @ B)[ids, :] * B)",
     "kinks": "loss = sum(abs(A)*A) + sum(sign(A)*A) + sum(clip(A, -1, 1)*A)",
 }
 """Bodies in matrices A (k x n), B (n x k), columns v, rows u, and a 1 x 1 matrix s."""
@@ -122,6 +124,7 @@ def test_static_maps_agree_with_the_evaluator(kind: type[Node]) -> None:
 
 def test_every_kernel_has_a_template() -> None:
     called = {"softmax", "logsumexp", "softmax_and_logsumexp", "argmax_mask", "embed", "glorot", "symmetric"}
+    called |= {"numbers", "add_at"}
     called |= {"sigmoid", "erf", "recip0", "leaky_relu", "elu", "silu", "mish", "gelu", "softsign"}
     assert {file.name.removesuffix(".py.jinja") for file in KERNELS.iterdir()} == called
 
