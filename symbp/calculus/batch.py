@@ -73,8 +73,11 @@ def known_axis(program: Program) -> Samples | None:
 
 
 def turn(program: Program, names: Iterable[str]) -> Program:
-    """Return the program with the named variables stored transposed."""
-    turned = {n for n in names if not (is_one(program.variables[n].rows) and is_one(program.variables[n].cols))}
+    """Return the program with the named variables stored transposed; a state lies as the statistic that it follows."""
+    wanted = set(names)
+    states = {r.state: r.statistic for r in program.running}
+    wanted = {n for n in program.variables if states.get(n, n) in wanted}
+    turned = {n for n in wanted if not (is_one(program.variables[n].rows) and is_one(program.variables[n].cols))}
     context = Context({n: v.facts for n, v in program.variables.items()})
 
     def flip(node: Node) -> Node:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from symbp.calculus import convert, derive, inference
+from symbp.calculus import convert, derive, inference, turn
+from symbp.expr import size
 from symbp.expr.nodes import plain
 from symbp.language import read_text
 from symbp.networks import names, network
@@ -73,6 +74,13 @@ def test_conversion_and_inference_commute() -> None:
     one, other = inference(convert(BN, "rows")), convert(inference(BN), "rows")
     assert [s.equation.value for s in one.sites] == [s.equation.value for s in other.sites]
     assert one.variables == other.variables
+
+
+def test_a_state_is_turned_with_its_statistic() -> None:
+    for chosen in ({"mu_N1"}, {"mu_N1", "v_run_N1"}):
+        turned = turn(BN, chosen)
+        assert turned.variables["mu_run_N1"].shape == turned.variables["mu_N1"].shape == (1, size("n1"))
+        assert turned.variables["v_run_N1"].shape == turned.variables["v_N1"].shape == (size("n1"), 1)
 
 
 def test_training_does_not_read_states() -> None:
