@@ -361,6 +361,8 @@ CASES: list[tuple[str, str]] = [
     ("S023", V + "Z = einsum('(a b) j -> a (b j)', X, a=open('CANARY', 'w'))"),
     ("S002", V + "Z = symmetric(X)"),
     ("S002", V + "Z = skew(X)"),
+    ("S002", V + "Z = toeplitz(b, (n, m))"),
+    ("O003", V + "Z = toeplitz(b)"),
     ("O004", V + "Z = spd(2)"),
     ("O005", V + "Z = tril(X, k=5)"),
     ("O005", V + "Z = leaky_relu(X, X)"),
