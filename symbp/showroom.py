@@ -66,6 +66,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
     Exhibit("deep", InC({"L": 3, "n": (5, 8, 6, 3), "m": 16}), "delta", {"sigma": "tanh"}),
     Exhibit("tied", InC({"n": 8, "k": 3, "m": 16})),
     Exhibit("gated", InC({"n0": 4, "n1": 8, "n2": 6, "m": 16}, dtype="float32")),
+    Exhibit("heads", InC({"k": 2, "p": 3, "q": 4, "m": 16})),
     Exhibit("rnn", InC(STEPS_IN_TIME)),
     Exhibit("delayed", InC(STEPS_IN_TIME, memory="block")),
     Exhibit("bidirectional", InC(STEPS_IN_TIME, name="bidir")),

@@ -14,6 +14,7 @@ from symbp.expr import (
     Add,
     AxisNode,
     Constant,
+    Einsum,
     Hadamard,
     Kron,
     MatMul,
@@ -149,6 +150,13 @@ def _step(part: Node, memo: dict[Node, Way], known: Dependence, inside: frozense
         if worst == "sum":
             return "sum" if moved == 1 and not contracts else "mixed"
         return "sum" if contracts else "each"
+    if isinstance(part, Einsum):
+        counted = [letter for letter, n in part.spec.sizes.items() if has_size(n, m)]
+        if worst == "sum":
+            return "sum" if sum(w != "free" for w in inner) == 1 and not counted else "mixed"
+        if len(counted) > 1:
+            return "mixed"
+        return "sum" if set(counted) & set(part.spec.summed) else "each"
     if isinstance(part, (SMul, Hadamard, Kron)):
         if worst == "sum":
             return "sum" if sum(w != "free" for w in inner) == 1 else "mixed"

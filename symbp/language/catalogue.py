@@ -30,7 +30,9 @@ from symbp.expr import (
     Ones,
     Ref,
     Reshape,
+    Slice,
     Softmax,
+    SumOver,
     T,
     Zero,
     add,
@@ -38,6 +40,7 @@ from symbp.expr import (
     compare,
     constant,
     expanded,
+    index,
     is_one,
     plus,
     power,
@@ -63,6 +66,7 @@ from symbp.language.diagnostics import Mistake
 from symbp.language.operations import OPERATIONS, Call, Operation, Parameter, operation
 from symbp.language.scalars import Value, apply_scalar
 from symbp.ops.elementwise import ELEMENTWISE
+from symbp.program import fresh_name
 
 HALF = sp.Rational(1, 2)
 
@@ -541,6 +545,24 @@ def skew(call: Call, A: Node) -> Node:
 @operation("spd(A)", "A @ A.T, positive definite where the rows of A are independent")
 def spd(call: Call, A: Node) -> Node:
     return MatMul(A, T(A))
+
+
+@operation(
+    "toeplitz(x, shape)",
+    "the matrix of a shape that is constant along its diagonals: entry (i, j) is entry i - j + columns - 1 of x",
+)
+def toeplitz(call: Call, x: Node, shape: tuple[sp.Expr, sp.Expr]) -> Node:
+    rows, cols = shape
+    t = column(x, "toeplitz")
+    if not same_size(t.rows, rows + cols - 1):
+        wanted = f"{expanded(rows + cols - 1)} diagonals"
+        raise Mistake("S002", f"toeplitz: a {shape_text(shape)} matrix has {wanted}, and x has {t.rows} entries")
+    # Column j is a part of x, which begins one entry higher with each column.
+    scope, one = call.scope, sp.S.One
+    taken = {s.name for part in (t, rows, cols) for s in part.free_symbols} | {h.name for h in scope.heads}
+    j = index(fresh_name("j", taken | scope.sizes.keys() | scope.variables.keys()))
+    part = Slice(t, cols - 1 - j, cols - 1 - j + rows, 0, one)
+    return SumOver(Embed(part, 0, j, rows, cols), j, sp.S.Zero, cols - 1)
 
 
 def _square(A: Node, name: str) -> None:

@@ -33,7 +33,7 @@ def contraction(text: str, operands: Sequence[Node], given: Mapping[str, sp.Expr
         raise Mistake("O005", "einsum: the text lacks the result", f"write {WRITTEN}")
     words = re.fullmatch(r"[A-Za-z0-9_,() ]*", left + right)
     if words is None:
-        raise Mistake("O005", f"einsum: the text {text!r} has other signs than letters, commas and brackets", WRITTEN)
+        raise Mistake("O005", f"einsum: {_shown(text)} has other signs than letters, commas, brackets", WRITTEN)
     parts = [part.strip() for part in left.split(",")]
     named = any(" " in part or "(" in part for part in (*parts, right.strip()))
     if len(parts) != len(operands):
@@ -43,7 +43,7 @@ def contraction(text: str, operands: Sequence[Node], given: Mapping[str, sp.Expr
         rows, cols = _placed(_groups(part, named), A)
         if rows and rows == cols:
             if not same_size(A.rows, A.cols):
-                raise Mistake("S002", f"einsum: {part} is a diagonal, and {shape_text(A.shape)} is not square")
+                raise Mistake("S002", f"einsum: {_shown(part)} is a diagonal, and {shape_text(A.shape)} is not square")
             A, cols = DiagOf(A), ()
         sides.append((rows, cols))
         matrices.append(A)
@@ -52,13 +52,14 @@ def contraction(text: str, operands: Sequence[Node], given: Mapping[str, sp.Expr
         twice = next((name for name in (*rows, *cols) if (*rows, *cols).count(name) > 1), None)
         if twice is not None:
             raise Mistake(
-                "O005", f"einsum: {twice} stands twice in {part}",
+                "O005", f"einsum: {_shown(twice)} stands twice in {_shown(part)}",
                 "the diagonal of a whole matrix is `ii`; other diagonals are not there: use `diag`",
             )
     sizes = _sizes(sides, matrices, given)
     for name in (*out[0], *out[1]):
         if name not in sizes:
-            raise Mistake("O005", f"einsum: {name} stands in the result only", "multiply by ones to spread a matrix")
+            way = "multiply by ones to spread a matrix"
+            raise Mistake("O005", f"einsum: {_shown(name)} stands in the result only", way)
     letter = _letters(list(sizes))
 
     def short(side: tuple[Group, Group]) -> tuple[str, str]:
@@ -68,18 +69,23 @@ def contraction(text: str, operands: Sequence[Node], given: Mapping[str, sp.Expr
     return contract(spec, matrices)
 
 
+def _shown(text: str) -> str:
+    """Return a text as a message quotes it."""
+    return f"`{text}`" if len(text) <= 40 else f"`{text[:37]}...`"
+
+
 def _groups(part: str, named: bool) -> list[Group]:
     """Return the groups of names of one operand."""
     if not named:
         if re.search(r"[^A-Za-z]", part):
-            raise Mistake("O005", f"einsum: {part!r} is no sequence of letters", f"write {WRITTEN}")
+            raise Mistake("O005", f"einsum: {_shown(part)} is no sequence of letters", f"write {WRITTEN}")
         return [(letter,) for letter in part]
     found: list[Group] = []
     for match in re.finditer(r"\(([^()]*)\)|([A-Za-z]\w*)|(\S)", part):
         inside, name, wrong = match.groups()
         names = tuple(inside.split()) if inside is not None else (name,)
         if wrong or not all(re.fullmatch(r"[A-Za-z]\w*", n) for n in names):
-            raise Mistake("O005", f"einsum: {part!r} is not made of names and groups of names", f"write {WRITTEN}")
+            raise Mistake("O005", f"einsum: {_shown(part)} is not made of names and their groups", f"write {WRITTEN}")
         found.append(names)
     return found
 
@@ -87,11 +93,9 @@ def _groups(part: str, named: bool) -> list[Group]:
 def _placed(groups: list[Group], A: Node | None) -> tuple[Group, Group]:
     """Return the names of rows and columns: of a vector there is one group, of a number none."""
     if len(groups) > 2:
-        names = " ".join(n for g in groups for n in g)
         raise Mistake(
-            "O005", f"einsum: a matrix has rows and columns, and there are {len(groups)} names: {names}",
-            f"put those that count the rows in brackets, and those of the columns: `({groups[0][0]} {groups[1][0]}) "
-            f"{groups[2][0]}`",
+            "O005", f"einsum: a matrix has rows and columns, and there are {len(groups)} names",
+            "put those that count the rows in brackets, and those that count the columns: `(b k) i`",
         )
     if len(groups) == 2:
         return groups[0], groups[1]
@@ -117,7 +121,7 @@ def _sizes(
             if len(open_) == 1:
                 rest = sp.cancel(size / sp.Mul(*(known[name] for name in group if name in known)))
                 if sp.denom(rest) != 1:
-                    names = " ".join(group)
+                    names = _shown(" ".join(group))
                     raise Mistake("S006", f"einsum: {size} cannot be shown to be what {names} count together")
                 known[open_[0]], new = expanded(rest), True
         if not new:
@@ -125,10 +129,11 @@ def _sizes(
     for group, size in pairs:
         lacking = next((name for name in group if name not in known), None)
         if lacking is not None:
-            raise Mistake("O005", f"einsum: the size of {lacking} is not known", f"say it: `{lacking}=...`")
+            way = f"say it: `{lacking[:24]}=...`"
+            raise Mistake("O005", f"einsum: the size of {_shown(lacking)} is not known", way)
         wanted = expanded(sp.Mul(*(known[name] for name in group)))
         if not same_size(wanted, size):
-            names = " ".join(group) or "a side without a name"
+            names = _shown(" ".join(group)) if group else "a side without a name"
             raise Mistake("S002", f"einsum: the size of {names} is {wanted} and {size}")
     return {name: known[name] for name in every}
 

@@ -278,6 +278,8 @@ def bind(name: str, parameters: tuple[Parameter, ...], node: ast.Call, first: tu
     for keyword in node.keywords:
         assert keyword.arg is not None
         if others is not None and keyword.arg not in names:
+            if keyword.arg in others:
+                raise Mistake("O003", f"{name}: the argument `{keyword.arg}` is given twice")
             others[keyword.arg] = keyword.value
             continue
         if keyword.arg not in names:

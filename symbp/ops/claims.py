@@ -106,6 +106,21 @@ CLAIMS: list[Claim] = [
         source="F0.5",
     ),
     Claim(
+        "Kronecker product, left factor by letters",
+        "A: param[m, n]\nB: input[p, q]\nC: input[m*p, n*q]\nloss = sum(C * kron(A, B))\n",
+        "A",
+        "einsum('(i k) (j l), k l -> i j', C, B)",
+        source="F1.12",
+    ),
+    Claim(
+        "batched product, left factor by letters",
+        "A: param[b*m, n]\nB: input[b, n*p]\nC: input[b*m, p]\n"
+        "Y = einsum('(b i) j, b (j k) -> (b i) k', A, B)\nloss = sum(C * Y)\n",
+        "A",
+        "einsum('(b i) k, b (j k) -> (b i) j', C, B)",
+        source="F1.12",
+    ),
+    Claim(
         "quadratic form",
         "x: param[n, 1]\nA: input[n, n]\nloss = sum(x.T @ A @ x)\n",
         "x",

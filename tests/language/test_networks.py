@@ -33,6 +33,7 @@ def test_the_networks_that_the_documents_name_are_there() -> None:
         "dag",
         "dropout",
         "gated",
+        "heads",
         "tied",
     }
 

@@ -231,6 +231,10 @@ EXPRESSIONS: list[tuple[str, str, Callable[..., Any]]] = [
     ("tril(S, -1) + triu(S, k=1)", "n x n", lambda d: np.tril(d["S"], -1) + np.triu(d["S"], 1)),
     ("symmetric(S)", "n x n", lambda d: np.tril(d["S"]) + np.tril(d["S"], -1).T),
     ("skew(S)", "n x n", lambda d: np.tril(d["S"], -1) - np.tril(d["S"], -1).T),
+    (
+        "toeplitz(vstack([x, y]), (n, n+1))", "n x n + 1",
+        lambda d: np.array([[np.vstack([d["x"], d["y"]])[i - j + 4, 0] for j in range(5)] for i in range(4)]),
+    ),
     ("spd(A)", "n x n", lambda d: d["A"] @ d["A"].T),
     ("vstack([A, r])", "n + 1 x m", lambda d: np.vstack([d["A"], d["r"]])),
     ("hstack((x, A))", "n x m + 1", lambda d: np.hstack([d["x"], d["A"]])),

@@ -106,11 +106,16 @@ def test_0_4_differential_rules(shapes: str, value: str, adjoints: Any) -> None:
         ("theta: param[4, 4]\nG: input[4, 4]\nloss = sum(G * skew(theta))\n", lambda t, G: np.tril(G - G.T, -1)),
         ("theta: param[4, 4]\nG: input[4, 4]\nloss = sum(G * spd(theta))\n", lambda t, G: (G + G.T) @ t),
         ("theta: param[4, 4]\nG: input[4, 4]\nloss = sum(G * tril(theta))\n", lambda t, G: np.tril(G)),
+        (
+            "theta: param[7, 1]\nG: input[4, 4]\nloss = sum(G * toeplitz(theta, (4, 4)))\n",
+            lambda t, G: np.array([[np.trace(G, -k)] for k in range(-3, 4)]),
+        ),
     ],
-    ids=["diagonal", "C C^T", "pattern", "upper triangle", "symmetric", "skew", "positive definite", "triangular"],
+    ids=["diagonal", "C C^T", "pattern", "upper triangle", "symmetric", "skew", "positive definite", "triangular",
+         "Toeplitz"],
 )
 def test_0_5_structured_parameters(text: str, expected: Any) -> None:
-    shape = (4, 1) if "[4, 1]" in text else (4, 4)
+    shape = (4, 1) if "[4, 1]" in text else (7, 1) if "[7, 1]" in text else (4, 4)
     values = {"theta": R.normal(size=shape), "G": R.normal(size=(4, 4))}
     found = run(text, values, {})["bar(theta)"]
     assert np.allclose(found, expected(values["theta"], values["G"]), **CLOSE)

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from symbp.expr import (
     ArgmaxMask,
     Compare,
+    Contraction,
     Diag,
     DiagOf,
+    Einsum,
     Embed,
     Function,
     Gather,
@@ -75,6 +77,10 @@ OPERATIONS: dict[str, Callable[[Node], Node]] = {
     "concatenate": lambda A: Embed(Slice(A, 0, 1, 0, c), 0, 0, r, c) + Embed(Slice(B, 1, r, 0, c), 1, 0, r, c),
     "reshape": lambda A: Reshape(Reshape(A, c, r, "C"), r, c, "F"),
     "kron": lambda A: Kron(A, k) @ Q,
+    "einsum": lambda A: scaled(1 / c, Einsum(A, B, A, Contraction("a|b,a|c,a|c->a|b", r, c, c))),
+    "products by letters": lambda A: scaled(
+        1 / (r * c), Einsum(Einsum(A, B, Contraction("a|b,c|b->ca|", r, c, r)), A, Contraction("ca|,c|d->a|d", r, r, c))
+    ),
     "gather": lambda A: Reshape(Gather(A, r * c, 1, BLOCKS), r, c, "C"),
     "scatter": lambda A: Scatter(Reshape(A, r * c, 1, "C"), r, c, BLOCKS),
     "masked": lambda A: had(Mask("tril", r, c), A) + B,

@@ -110,6 +110,24 @@ loss = sum((A[L] - Y)**2) + g*sum(K * sum(B[t]**2 * S for t in range(1, T+1)))
 
 
 @needs_compiler
+def test_places_that_are_divided_by_a_batch_of_run_time() -> None:
+    """``i / (2u * m)``: without brackets it would be ``i / 2u * m``."""
+    text = """
+samples: m
+X: input[6, m]
+W: param[2, 3]
+U: param[2, 6]
+Z = W @ reshape(X, (3, 2*m))
+Y = sin(reshape(sin(Z), (4*m, 1)))
+V = einsum("(a c) m, a (c e) -> (a e) m", X, U)
+loss = sum(Y**2)/m + sum(V**2)/m
+"""
+    derivation = derive(read_text(text))
+    found = c.check_compiled(derivation, np.random.default_rng(0), sizes=[{"m": 5}], variants=c.VARIANTS)
+    assert failed(found["float64"]) == []
+
+
+@needs_compiler
 def test_parameters_of_which_some_members_are_computed() -> None:
     text = """
 X: input[n, m]
