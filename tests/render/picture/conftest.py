@@ -1,8 +1,11 @@
-"""Drawings that the tests of pictures share."""
+"""Drawings that the tests of pictures share; makes random programs importable for them."""
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,15 @@ from symbp.language import read_text
 from symbp.networks import names, network
 from symbp.pipeline import program_of
 from symbp.render.picture import Drawing
+
+RANDOM = Path(__file__).parents[2] / "verify" / "random_programs.py"
+
+if "random_programs" not in sys.modules:
+    _spec = importlib.util.spec_from_file_location("random_programs", RANDOM)
+    assert _spec is not None
+    assert _spec.loader is not None
+    sys.modules["random_programs"] = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(sys.modules["random_programs"])
 
 Draw = Callable[[str], Drawing]
 

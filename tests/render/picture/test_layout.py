@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from itertools import combinations, pairwise
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from random_programs import declarations, graphs, loop_programs
 
+from symbp.language import read
+from symbp.program import Program
 from symbp.render.picture import Drawing
 from symbp.render.picture.graph import Plate, Vertex
 from symbp.render.picture.layout import Line, Point
@@ -33,6 +39,13 @@ def boxes(drawing: Drawing) -> dict[Vertex, Rectangle]:
         e = drawing.extent(v)
         found[v] = (x + e.width - e.box, y + e.inset, x + e.width, y + e.inset + e.box_height)
     return found
+
+
+def solids(drawing: Drawing) -> list[Rectangle]:
+    """Return what nothing may run through: the boxes of vertices, and what stands at their side."""
+    placed = [(drawing.extent(v), x, y) for v, x, y in drawing.placed.vertices]
+    sides = [(x, y, x + e.width - e.box, y + e.height) for e, x, y in placed if e.width > e.box]
+    return [*boxes(drawing).values(), *sides]
 
 
 def apart(a: Rectangle, b: Rectangle) -> bool:
@@ -90,8 +103,7 @@ def test_words_stand_free(draw: Any, any_name: str) -> None:
         (x + 10, y + 17 - WORD, x + 10 + width(drawing.title(p), WORD), y + 19)
         for p, x, y, _, _ in drawing.placed.plates
     ]
-    vertices = [r for item, r in rectangles(drawing).items() if isinstance(item, Vertex)]
-    assert all(apart(a, b) for a in said for b in vertices)
+    assert all(apart(a, b) for a in said for b in solids(drawing))
     assert all(apart(a, b) for a, b in combinations(said, 2))
 
 
@@ -120,13 +132,10 @@ def test_lines_start_where_something_ends(draw: Any, any_name: str) -> None:
 
 def test_no_line_runs_through_a_vertex(draw: Any, any_name: str) -> None:
     drawing = draw(any_name)
-    vertices = list(rectangles(drawing).items())
+    hard = solids(drawing)
     for line in drawing.placed.lines:
         for x, y in points(line):
-            for item, (left, top, right, bottom) in vertices:
-                if isinstance(item, Vertex) and left < x < right:
-                    inset = drawing.extent(item).inset
-                    assert not top + inset < y < bottom - inset, (line, item.ref)
+            assert not [r for r in hard if r[0] < x < r[2] and r[1] < y < r[3]], line
 
 
 def test_a_value_runs_downwards(draw: Any, any_name: str) -> None:
@@ -141,3 +150,19 @@ def test_a_value_runs_downwards(draw: Any, any_name: str) -> None:
 def test_a_chain_is_straight(draw: Any, name: str) -> None:
     found = {v.ref.name: (r[0] + r[2]) / 2 for v, r in boxes(draw(name)).items()}
     assert max(abs(found[v] - found["X"]) for v in ("Z1", "A1", "Z2")) <= 2
+
+
+INVARIANTS = (
+    test_no_two_vertices_overlap, test_plates_hold_what_is_theirs_and_nothing_else, test_words_stand_free,
+    test_every_edge_ends_as_an_arrow_at_the_upper_edge_of_its_reader, test_lines_start_where_something_ends,
+    test_no_line_runs_through_a_vertex, test_a_value_runs_downwards,
+)
+
+
+@given(program=st.one_of(graphs(), loop_programs(), declarations().map(read)))
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_random_programs_can_be_drawn(program: Program) -> None:
+    drawing = Drawing(program)
+    for holds in INVARIANTS:
+        holds(lambda _: drawing, "")
+    ET.fromstring(drawing.svg())
