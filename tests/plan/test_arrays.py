@@ -21,7 +21,7 @@ from symbp.plan.arrays import (
 )
 from symbp.plan.entries import RATE, entries
 from symbp.plan.fields import PlanError
-from symbp.plan.ir import Apply, Gemm, Loop, Nest, Number, Plan, Position, Put, Read, puts, walk
+from symbp.plan.ir import Apply, Call, Gemm, Loop, Nest, Number, Plan, Position, Put, Read, puts, walk
 from symbp.plan.rate import fold_rate
 from symbp.plan.text import plan_text
 from symbp.program import Program
@@ -143,6 +143,8 @@ def test_statements_are_single_operations(name: str) -> None:
             assert not kernel.accumulate
             assert kernel.epilogue is None
             assert not kernel.out.turned
+        elif isinstance(kernel, Call):
+            assert kernel.routine in ("take", "add_at")
         else:
             assert isinstance(kernel, Nest)
             assert kernel.axis is None

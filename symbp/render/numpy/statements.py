@@ -556,12 +556,30 @@ def laid_out(lines: Sequence[Line], indent: int = 1) -> list[str]:
 
 
 def broken(code: str, wide: int) -> list[str]:
-    """Break a long assignment at its outermost operators or commas; what has none is left as it is."""
+    """Break a long assignment, or a call, at its outermost operators or commas; what has none is left as it is."""
     target, equals, value = code.partition(" = ")
-    if len(code) <= wide or not equals:
+    if len(code) <= wide:
         return [code]
+    if not equals:
+        return _statement(code, wide)
     lines = _broken(value, wide, f"{target} = ")
     return [f"{target} = {lines[0]}", *lines[1:]]
+
+
+def _statement(code: str, wide: int) -> list[str]:
+    """Break a call that stands alone, ``A.T.dot(B, C)``: the arguments of its last call stand on lines of their own."""
+    depth, start = 0, len(code)
+    for start in range(len(code) - 1, -1, -1):
+        depth += (code[start] in ")]}") - (code[start] in "([{")
+        if depth == 0:
+            break
+    parts = _split(code[start + 1 : -1], (", ",)) if code.endswith(")") else []
+    if not parts:
+        return [code]
+    arguments = ", ".join(p.removeprefix(",").strip() for p in parts)
+    if 4 + len(arguments) <= wide:
+        return [code[: start + 1], f"    {arguments}", ")"]
+    return [code[: start + 1], *_indented([f"{p.removeprefix(',').strip()}," for p in parts], wide), ")"]
 
 
 def _broken(text: str, wide: int, before: str = "") -> list[str]:
