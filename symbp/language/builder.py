@@ -12,6 +12,7 @@ Both make what the reader makes of the same declaration in text::
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,10 +24,12 @@ from sympy.core.symbol import Str
 from symbp.expr import Box, Function, Node, Ref, SizeMember, SumOver, apply, as_node, index, size
 from symbp.language.diagnostics import Mistake
 from symbp.language.arguments import activation_function
+from symbp.language.cells import cell_part, handed_on
 from symbp.language.families import PieceShape, pattern
 from symbp.language.functions import bind_values, exact
 from symbp.language.reader import LAYER_TABLE, outputs_of, read_text
 from symbp.language.scope import find_samples
+from symbp.language.writing import unpacking
 from symbp.program import Equation, Kind, Loop, Program, Statement, Var, check, fresh_name, index_box
 
 SizeLike: TypeAlias = sp.Expr | int | str
@@ -148,7 +151,6 @@ class Model:
         self._pieces: dict[str, list[tuple[PieceShape, list[sp.Symbol]]]] = {}
         self._loops: list[tuple[sp.Symbol, sp.Expr, sp.Expr]] = []
         self._body: list[list[Statement]] = [[]]
-        self._left = ""
 
     # -- declarations ------------------------------------------------------------------------------------
     def declare(
@@ -297,9 +299,17 @@ class Model:
             raise ValueError(f"{mistake.code}: {mistake}") from None
 
     # -- layers --------------------------------------------------------------------------------------------
-    def write(self, left: str, layer: str | Callable[..., Any], *given: Any, **named: Any) -> Ref:
-        """Write a layer: ``net.write("A1", "dense", X, "n1", "tanh")`` is ``A1 = dense(X, n1, tanh)``."""
+    def write(self, left: str | Sequence[str], layer: str | Callable[..., Any], *given: Any, **named: Any) -> Any:
+        """Write a layer: ``net.write("A1", "dense", X, "n1", "tanh")`` is ``A1 = dense(X, n1, tanh)``.
+
+        A layer with several results has as many names: ``net.write(("H", "C"), "lstm", X, H, C)``; what is returned
+        is a tuple of the names then.
+        """
         entry = LAYER_TABLE[_called(layer)]
+        names = (left,) if isinstance(left, str) else tuple(left)
+        if isinstance(left, str) == bool(entry.results) or len(names) != max(1, len(entry.results)):
+            mistake = unpacking(entry, names)
+            raise ValueError(f"{mistake.code}: {mistake}")
         arguments = bind_values(entry.name, entry.parameters, given, named)
         for parameter in entry.parameters:
             value = arguments[parameter.name]
@@ -313,20 +323,25 @@ class Model:
                 arguments[parameter.name] = found
             elif parameter.kind == "scalar" and isinstance(value, str):
                 arguments[parameter.name] = sp.Rational(value)
-        self._left = left
-        self[left] = entry.build(self, **arguments)
-        return self[left] if not self._loops else self[(left, *(s for s, _, _ in self._loops))]
+        writer = _Parts(self, names)
+        try:
+            value = entry.build(writer, **arguments)
+        except Mistake as mistake:
+            raise ValueError(f"{mistake.code}: {mistake}") from None
+        for k, (name, result) in enumerate(zip(names, value if entry.results else (value,), strict=True)):
+            if k not in writer.written:
+                self[name] = result
+        results = tuple(self.here(name) for name in names)
+        return results if entry.results else results[0]
 
-    def parameter(self, prefix: str, rows: sp.Expr, cols: sp.Expr) -> Ref:
-        """Declare a parameter of the layer that is being written."""
-        name = fresh_name(f"{prefix}_{self._left}", self.variables)
-        return self.declare("param", name, rows, cols, at=tuple(s for s, _, _ in self._loops))
+    @property
+    def around(self) -> tuple[sp.Symbol, ...]:
+        """The indices of the loops that are open, outermost first."""
+        return tuple(s for s, _, _ in self._loops)
 
-    def equation(self, prefix: str, value: Node) -> Ref:
-        """Write an equation of the layer that is being written."""
-        name = fresh_name(f"{prefix}_{self._left}", self.variables)
-        self[name] = value
-        return self.variables[name](*(s for s, _, _ in self._loops))
+    def here(self, name: str) -> Ref:
+        """Return a name that this iteration assigned."""
+        return self[(name, *self.around)]
 
     def sample_axis(self, A: Node) -> int:
         """Return 1 where the samples are columns, 0 where they are rows."""
@@ -360,6 +375,51 @@ class Model:
                 self.name,
             )
         )
+
+
+class _Parts:
+    """Writes the parts of one layer into a model: see ``symbp.layers.registry.Writer``."""
+
+    def __init__(self, net: Model, left: tuple[str, ...]) -> None:
+        self.net, self.left = net, left
+        self.members = net.around
+        self.spelled: Callable[[str], str] = lambda prefix: f"{prefix}_{left[0]}"
+        self.written: dict[int, Ref] = {}
+        self.mine: set[str] = set()
+
+    def name(self, prefix: str) -> str:
+        """Return the name of a part that is not written yet."""
+        wanted = self.spelled(prefix)
+        self.mine.add(wanted)
+        return fresh_name(wanted, self.net.variables)
+
+    def parameter(self, prefix: str, rows: sp.Expr, cols: sp.Expr) -> Ref:
+        """Declare a parameter of the layer."""
+        return self.net.declare("param", self.name(prefix), rows, cols, at=self.members)
+
+    def equation(self, prefix: str, value: Node) -> Ref:
+        """Write an equation of the layer."""
+        name = self.name(prefix)
+        self.net[name] = value
+        return self.net.here(name)
+
+    def result(self, k: int, value: Node) -> Ref:
+        """Write the equation of the k-th result."""
+        self.net[self.left[k]] = value
+        self.written[k] = self.net.here(self.left[k])
+        return self.written[k]
+
+    def sample_axis(self, A: Node) -> int:
+        """Return 1 where the samples are columns, 0 where they are rows."""
+        return self.net.sample_axis(A)
+
+    def cell(self, *states: Node) -> _Parts:
+        """Return the writer of a recurrent cell: its parameters are shared where the states are handed on."""
+        inside = copy.copy(self)
+        shared = handed_on(states, self.net.around, self.net.around)
+        inside.members = tuple(s for s in self.net.around if s not in shared)
+        inside.spelled = lambda prefix: cell_part(prefix, self.left[0], self.net.variables.keys() - self.mine)
+        return inside
 
 
 __all__ = ["Box", "Dense", "Dropout", "Model", "Sequential", "sequential_text", "size", "size_family", "sizes"]

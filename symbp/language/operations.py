@@ -29,6 +29,8 @@ KINDS_OF_PARAMETERS = {
     "Z": "matrix",
     "P": "matrix",
     "Q": "matrix",
+    "H": "matrix",
+    "C": "matrix",
     "M": "matrix",
     "U": "value",
     "V": "value",
@@ -55,6 +57,9 @@ KINDS_OF_PARAMETERS = {
     "activation": "activation",
     "bias": "order",
     "kind": "order",
+    "gates": "order",
+    "reset": "order",
+    "peepholes": "flag",
     "weights": "matrices",
 }
 """The kind of argument by the name of its parameter.
@@ -173,7 +178,7 @@ LATER: dict[str, str] = {
             select one_hot""",
         "the layers of a later version": """conv conv1d conv2d conv3d convolve correlate conv_transpose max_pool
             max_pool2d avg_pool average_pool average_pool2d maxpool avgpool batch_norm layer_norm rms_norm group_norm
-            lstm gru rnn attention multi_head_attention im2col""",
+            attention multi_head_attention im2col""",
         "a later version": """prod cumprod sort argsort argmax argmin median percentile quantile floor ceil round rint
             mod fmod gamma gammaln lgamma digamma beta betainc erfinv erfc fft ifft rfft logcumsumexp cross searchsorted
             unique nonzero any all isnan isfinite arcsin arccos arctan2 arcsinh arccosh arctanh sinc hypot ldexp""",

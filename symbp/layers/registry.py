@@ -20,8 +20,18 @@ class Writer(Protocol):
     def equation(self, prefix: str, value: Node) -> Node:
         """Write the equation ``<prefix>_<left side> = value`` and return the name."""
 
+    def result(self, k: int, value: Node) -> Node:
+        """Write the equation of the k-th left side of a layer with several results and return its name."""
+
     def sample_axis(self, A: Node) -> int:
         """Return the axis along which the samples of ``A`` lie: 1 if they are columns, 0 if they are rows."""
+
+    def cell(self, *states: Node) -> Writer:
+        """Return the writer of a recurrent cell that continues the given states.
+
+        Its parameters are shared by the iterations of the loops along which the states are handed on, and its parts
+        have the names of the literature, ``W_i`` and ``I``, with the number of the left side only.
+        """
 
 
 @dataclass(frozen=True)
@@ -31,26 +41,28 @@ class Layer:
     name:      the name under which it is written.
     signature: its parameters with defaults, as text; the kind of an argument follows from its parameter's name.
     meaning:   what it is, as a formula.
-    write:     a function of the writer and the arguments that returns the value.
+    write:     a function of the writer and the arguments that returns the value, or a tuple of several results.
+    results:   the names under which the results are known, if they are several.
     """
 
     name: str
     signature: str
     meaning: str
-    write: Callable[..., Node]
+    write: Callable[..., Any]
+    results: tuple[str, ...] = ()
 
 
 LAYERS: dict[str, Layer] = {}
 """Every layer and loss by name."""
 
 
-def layer(signature: str, meaning: str) -> Callable[[Callable[..., Node]], Callable[..., Node]]:
-    """Register the decorated function as the layer of that signature."""
+def layer(signature: str, meaning: str, *results: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register the decorated function as the layer of that signature; ``results`` names several results."""
 
     def register(write: Callable[..., Any]) -> Callable[..., Any]:
         name = signature.partition("(")[0]
         assert name not in LAYERS, name
-        LAYERS[name] = Layer(name, signature, meaning, write)
+        LAYERS[name] = Layer(name, signature, meaning, write, results)
         return write
 
     return register
