@@ -230,7 +230,8 @@ def result_rows(derivation: Derivation, p: Latex) -> list[Row]:
     """Return the final equations with numbers, shapes and reasons."""
     rows = []
     for r in derivation.results:
-        more = _ranged(result_ranges(r, p)) + [f"where ${note}$" for note in result_notes(r, p)]
+        sentences = _ranged(result_ranges(r, p)) + [f"where ${note}$" for note in result_notes(r, p)]
+        more = [", ".join(sentences)] if sentences else []
         text = p.equation(r.target, r.value)
         number, shape = tag(r, p.names) or str(r.number), shape_cell(p.shape(r.target))
         rows.append(Row(number, formula(text, RESULT, more), escape(r.reason), shape))

@@ -110,6 +110,7 @@ class Printer:
     TRACE: ClassVar[str] = "tr"
     DOTS: ClassVar[str] = ".."
     DEFINES: ClassVar[str] = ":="
+    LIST: ClassVar[str] = ", "
 
     def __init__(self, names: Names | None = None) -> None:
         self.names = names or Names()
@@ -144,10 +145,11 @@ class Printer:
         """Return the values of an index in the order in which it runs: ``t = T..1``."""
         return f"{self.size(index)} = {self.size(first)}{self.DOTS}{self.size(last)}"
 
-    def boundary(self, ref: Ref, index: sp.Symbol, relation: str, end: sp.Expr) -> str:
+    def boundary(self, vanishing: Sequence[Ref], index: sp.Symbol, relation: str, end: sp.Expr) -> str:
         """Return what vanishes outside a range: ``Zbar[t] := 0 for t > T``."""
+        names = self.LIST.join(map(self.value, vanishing))
         where = f"{self.size(index)} {self.RELATIONS.get(relation, relation)} {self.size(end)}"
-        return f"{self.value(ref)} {self.DEFINES} {self.ZERO} {self.words('for')} {where}"
+        return f"{names} {self.DEFINES} {self.ZERO} {self.words('for')} {where}"
 
     def plain(self, words: str) -> str:
         """Return words outside a formula, with the characters that the output knows."""

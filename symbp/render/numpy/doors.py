@@ -49,18 +49,19 @@ def check_shapes(layout: Layout, kernels: Kernels) -> FunctionText:
     with contextlib.suppress(GenerateError):
         assumed = [] if late else _assumed(scope)
     early = dict(scope.size_lines)
-    lines = []
+    lines, loose = [], []
     for size in layout.loose:
         words = f"inputs.{size} must be at least 1, but is {{inputs.{size}}}"
-        lines += [f"if inputs.{size} < 1:", f'    raise ValueError(f"{words}")']
-    lines += _sizes(scope, early) + compared + assumed
+        loose += [f"if inputs.{size} < 1:", f'    raise ValueError(f"{words}")']
     scope.fields = layout.fields
     compared_late = [line for f in (*late, *targets) for line in _compared(scope, f)]
     assumed_late = [] if assumed else _assumed(scope)
     new = {name: text for name, text in scope.size_lines.items() if name not in early}
+    told = "\n".join([*compared, *assumed, *compared_late, *assumed_late, *early.values(), *new.values()])
+    lines += [*loose, *_sizes(scope, early, told), *compared, *assumed]
     if targets:
         lines += ["if not targets:", "    return"]
-    lines += [*_sizes(scope, new), *compared_late, *assumed_late]
+    lines += [*_sizes(scope, new, told), *compared_late, *assumed_late]
     return FunctionText(
         f"_check_shapes(params: Params, inputs: Inputs{', targets: bool = True' if targets else ''}) -> None:",
         "Raise ValueError, naming the field, unless each array has the shape of its declaration.",
@@ -68,8 +69,11 @@ def check_shapes(layout: Layout, kernels: Kernels) -> FunctionText:
     )
 
 
-def _sizes(scope: FunctionScope, sizes: dict[str, str]) -> list[str]:
-    """Return the lines that read sizes off shapes, after making sure that the arrays have all their axes."""
+def _sizes(scope: FunctionScope, sizes: dict[str, str], told: str) -> list[str]:
+    """Return the lines that read sizes off shapes, after making sure that the arrays have all their axes.
+
+    told: the lines that may use them; a size that only one array has is compared with nothing, and needs no name.
+    """
     lines: list[str] = []
     for known in scope.layout.fields:
         name = scope.field(known) if known.access in scope.bound.values() else known.access
@@ -80,7 +84,7 @@ def _sizes(scope: FunctionScope, sizes: dict[str, str]) -> list[str]:
             elif known.depth == 1:
                 lines += [f"for a in {name}:", f"    if a.ndim != {count}:"]
                 lines.append(f'        raise _misshapen("{known.access}", "{shape}", a)')
-    return lines + scope.sizes(sizes)
+    return lines + scope.sizes({n: text for n, text in sizes.items() if re.search(rf"\b{re.escape(n)}\b", told)})
 
 
 def _assumed(scope: FunctionScope) -> list[str]:

@@ -21,7 +21,7 @@ from symbp.render.numpy.layout import Field, Layout, Store, annotation
 from symbp.render.notes import Notes
 from symbp.render.parts import same_definitions
 from symbp.render.numpy.pieces import (
-    FunctionText, TupleText, call, described, facts_text, family_text, indented, shape_text, table, tupled,
+    FunctionText, TupleText, call, described, facts_text, family_text, indented, listed, shape_text, table, tupled,
 )
 from symbp.render.numpy.scalars import GenerateError
 from symbp.render.numpy.scope import FunctionScope, Kernels
@@ -410,7 +410,7 @@ class Module:
             "params": bool(layout.params),
             "trained": bool(self.trained),
             "output": self.output,
-            "arrays": training.arrays(self.trained, "values"),
+            "arrays": listed("return", training.arrays(self.trained, "values")),
             "copies": training.copies(self.trained, layout),
             "batches": training.batches(layout),
             "saves": training.saved(layout),

@@ -130,9 +130,9 @@ def train_step(trained: Sequence[Field], gradients: Sequence[Field], layout: Lay
     )
 
 
-def arrays(trained: list[Field], of: str) -> str:
-    """Return the list of all arrays of the trained fields."""
-    return ", ".join(f"*{of}.{k.name}" if k.depth else f"{of}.{k.name}" for k in trained)
+def arrays(fields: Sequence[Field], of: str) -> list[str]:
+    """Return all arrays of some fields, as the entries of a list."""
+    return [f"*{of}.{k.name}" if k.depth else f"{of}.{k.name}" for k in fields]
 
 
 def copies(trained: list[Field], layout: Layout) -> list[str]:
