@@ -64,6 +64,8 @@ EXHIBITS: tuple[Exhibit, ...] = (
     Exhibit("rnn", InC(STEPS_IN_TIME)),
     Exhibit("delayed", InC(STEPS_IN_TIME, memory="block")),
     Exhibit("bidirectional", InC(STEPS_IN_TIME, name="bidir")),
+    Exhibit("lstm", InC(STEPS_IN_TIME)),
+    Exhibit("gru", InC({"T": 6, "m": 4, "n": 3, "h": 8, "k": 2})),
 )
 
 
