@@ -22,7 +22,7 @@ from symbp.render.numpy.scalars import GenerateError, ScalarPrinter, number_text
 from symbp.render.numpy.scope import FunctionScope, Kernels
 from symbp.verify.draws import choose_sizes, draw, tangents
 from symbp.verify.evaluate import evaluate
-from symbp.verify.scalars import arguments, scalar_law
+from symbp.verify.scalars import arguments, is_held, scalar_law
 
 from .conftest import flat, load, packed
 
