@@ -364,3 +364,69 @@ def test_errors_have_a_place(text: str, code: str) -> None:
     assert caught.value.diagnostics[0].code == code
     assert "Traceback" not in caught.value.render()
     assert all(re.match(r"[A-Z]\d{3}$", d.code) for d in caught.value.diagnostics)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Truncated back-propagation through time
+
+
+def truncated(values: dict[str, Any], chunks: int, steps: int) -> dict[str, Any]:
+    """Return the gradients of ``truncated.net`` by hand: each chunk by itself, from the state that it was given."""
+    v, m_ = values, values["H"][0, steps].shape[1]
+    found = {name: np.zeros_like(v[name]) for name in "WUbV"}
+    state = v["H"][0, steps]
+    for i in range(1, chunks + 1):
+        states = [state]
+        for j in range(1, steps + 1):
+            states.append(np.tanh(v["W"] @ states[-1] + v["U"] @ v["X"][i, j] + v["b"]))
+        message = np.zeros_like(state)
+        for j in range(steps, 0, -1):
+            error = (v["V"] @ states[j] - v["Y"][i, j]) / m_
+            delta = (v["V"].T @ error + message) * (1 - states[j] ** 2)
+            found["V"] += error @ states[j].T
+            found["W"] += delta @ states[j - 1].T
+            found["U"] += delta @ v["X"][i, j].T
+            found["b"] += delta.sum(axis=1, keepdims=True)
+            message = v["W"].T @ delta
+        state = states[-1]
+    return found
+
+
+@pytest.mark.parametrize(("chunks", "steps"), [(1, 1), (1, 6), (2, 3), (3, 2), (6, 1)])
+def test_truncated_gradients_are_those_of_each_chunk(chunks: int, steps: int) -> None:
+    derivation = derive(read_text(network("truncated").text))
+    sizes = {"h": 3, "m": 2, "n": 5, "p": 7, "c": chunks, "k": steps}
+    values = draw(derivation.source, sizes)
+    found = evaluate(derivation.program, values, sizes)
+    for name, wanted in truncated(values, chunks, steps).items():
+        np.testing.assert_allclose(found[derivation.gradients[name]], wanted, rtol=1e-12, atol=1e-14)
+
+
+def test_one_chunk_is_not_truncated_and_two_are() -> None:
+    """With k at least T nothing is cut; with less, the gradient differs from the full one and the loss does not."""
+    rnn = derive(read_text(network("rnn").text.replace(" + c\n", "\n").replace("; c: param[p, 1]", "")))
+    cut = derive(read_text(network("truncated").text))
+    base = {"h": 3, "m": 2, "n": 5, "p": 7}
+    values = draw(rnn.source, {**base, "T": 6})
+    full = evaluate(rnn.program, values, {**base, "T": 6})
+    for chunks, steps in ((1, 6), (2, 3)):
+        split = {name: {((t - 1) // steps + 1, (t - 1) % steps + 1): a for (t,), a in values[name].items()}
+                 for name in "XY"}
+        given = {**values, **split, "H": {(0, steps): values["H"][(0,)]}}
+        found = evaluate(cut.program, given, {**base, "c": chunks, "k": steps})
+        np.testing.assert_allclose(found["loss"], full["loss"], rtol=1e-13)
+        assert np.allclose(found["W_bar"], full["W_bar"], rtol=1e-12) == (chunks == 1)
+
+
+def test_a_stopped_gradient_has_no_influence() -> None:
+    text = "X: input[n, m]\nW: param[k, n]\nV: param[k, n]\nloss = sum(tanh(W @ X) * stop_gradient(V @ X))\n"
+    derivation = derive(read_text(text))
+    sizes = {"k": 3, "n": 2, "m": 5}
+    values = draw(derivation.source, sizes)
+    found = evaluate(derivation.program, values, sizes)
+    assert not found["V_bar"].any()
+    assert found["W_bar"].any()
+    alias = derive(read_text(text.replace("stop_gradient", "stop")))
+    assert [plain(r.value) for r in alias.results] == [plain(r.value) for r in derivation.results]
+    none = derive(read_text("X: input[n, m]\nV: param[k, n]\nloss = sum(stop_gradient(V @ X)**2)\n"))
+    assert not evaluate(none.program, values, sizes)["V_bar"].any()
