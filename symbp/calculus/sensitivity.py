@@ -17,7 +17,7 @@ from symbp.calculus.differential import differential_of, moving
 from symbp.calculus.identities import Context
 from symbp.calculus.naming import definitions
 from symbp.calculus.rewriting import tidy
-from symbp.expr import Eye, Node, Ref, Reshape, SumOver, T, add, expanded, refs, walk
+from symbp.expr import Eye, Node, Ref, Reshape, SumOver, T, Zero, add, expanded, refs, walk
 from symbp.ops import rule
 from symbp.program import Equation, Loop, Origin, Program, Statement, Var, check, fresh_name
 
@@ -28,8 +28,8 @@ Jacobian = Callable[[Ref], Node | None]
 """Gives the Jacobian of a tangent that an expression reads; None if it reads no tangent there."""
 
 
-def jacobian_of(linear: Node, jacobian: Jacobian) -> Node:
-    """Return the Jacobian of a differential: ``vec`` of it is the Jacobian times what moves.
+def jacobian_of(linear: Node, jacobian: Jacobian) -> Node | None:
+    """Return the Jacobian of a differential, of which ``vec`` is the Jacobian times what moves; None if nothing does.
 
     linear:   an expression that is linear in tangents.
     jacobian: the Jacobians of the tangents that it reads.
@@ -54,9 +54,7 @@ def jacobian_of(linear: Node, jacobian: Jacobian) -> Node:
                 raise ArithmeticError(f"{op.name} has no Jacobian in matrix form")
             terms.append(op.jacobian(J, part, slot))
         found[part] = add(*terms) if terms else None
-    result = found[linear]
-    assert result is not None
-    return result
+    return found[linear]
 
 
 def sensitivities(program: Program, wrt: Iterable[str] | None = None, output: str = "loss") -> Program:
@@ -99,21 +97,23 @@ def _carried(program: Program, source: Program, name: str, output: str, ending: 
     once = _read_once(source) - {output}
     known = Context(facts_of(source), definitions(source), {s.target: s.equation.value for s in source.sites})
     placed: dict[Ref, Node] = {}
+    still: set[str] = set()
 
     def tangent(ref: Ref) -> Node | None:
         return Ref(MOVED + ref.name, *ref.shape, *ref.indices) if ref.name in active else None
 
     def jacobian(ref: Ref) -> Node | None:
         of = ref.name.removeprefix(MOVED)
-        if of == ref.name:
+        if of == ref.name or of in still:
             return None
         return Eye(count) if of == name else placed.get(Ref(of, *ref.shape, *ref.indices), made[of](*ref.indices))
 
     def carried(target: Ref, value: Node) -> Node | None:
         change = differential_of(value, target, tangent) if target.name in made else None
-        if change is None:
-            return None
-        return jacobian_of(change, jacobian)
+        found = None if change is None else jacobian_of(change, jacobian)
+        if found is None and not target.indices:
+            still.add(target.name)  # a member of a family is zero where nothing says what it is
+        return found
 
     def block(body: tuple[Statement, ...], around: tuple[Loop, ...]) -> tuple[Statement, ...]:
         out: list[Statement] = []
@@ -132,8 +132,8 @@ def _carried(program: Program, source: Program, name: str, output: str, ending: 
         return tuple(out)
 
     body = block(program.body, ())
-    slope = Reshape(T(placed.get(source.variables[output](), made[output]())), *weight.shape, "F")
-    gradient = Equation(bar(), tidy(slope, known, bar()), note="gradient")
+    slope = Zero(1, count) if output in still or output not in made else made[output]()
+    gradient = Equation(bar(), tidy(Reshape(T(slope), *weight.shape, "F"), known, bar()), note="gradient")
     whole = program.replace(
         variables={**variables, bar.name: bar}, body=(*body, gradient), outputs=(*program.outputs, bar.name)
     )
