@@ -64,8 +64,8 @@ def sensitivities(program: Program, wrt: Iterable[str] | None = None, output: st
     wrt:     the variables W, no families, whose gradients are wanted; by default the parameters.
     output:  the output that is differentiated, 1 x 1.
 
-    The sensitivity of Y is called ``P_Y`` (``P_Y_W`` if there are several W), the gradient ``W_bar``; a sensitivity that
-    only one equation reads stands in its place.  Weights are held fixed over the whole sequence.
+    The sensitivity of Y is called ``P_Y`` (``P_Y_W`` if there are several W), the gradient ``W_bar``; a sensitivity
+    that only one equation reads stands in its place.  Weights are held fixed over the whole sequence.
     Raises ``ArithmeticError`` for an operation without a Jacobian in matrix form, ``ValueError`` for a family.
     Source: Williams & Zipser 1989.
     """

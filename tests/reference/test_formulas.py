@@ -1,4 +1,4 @@
-"""The formula sheet's sections 0, 1, 4.1 to 4.6, 4.9 and 12: declared, derived, evaluated, at relative tolerance 1e-9."""
+"""Sections 0, 1, 4.1 to 4.6, 4.9 and 12 of the formula sheet: declared, derived, evaluated, at relative 1e-9."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import pytest
 import sympy as sp
 
 from symbp.calculus import derive, sensitivities
-from symbp.expr import Function
+from symbp.calculus.transition import Bound, transition
+from symbp.expr import Function, Node, Ref, refs, shift, transform
 from symbp.expr.nodes import plain
 from symbp.language import read_text
 from symbp.pipeline import program_of
+from symbp.program import Equation, Program, Var
 from symbp.pipeline import generate
 from symbp.verify import load_module
 from symbp.verify.evaluate import Numbers, evaluate
@@ -423,6 +425,29 @@ def test_4_1_gradient_of_the_first_state() -> None:
     assert np.allclose(found["bar(H)"][(0,)], message, **CLOSE)
 
 
+def _value(node: Node, symbol: sp.Symbol, r: int, values: Mapping[str, Any]) -> np.ndarray:
+    """Evaluate an expression in the names of RNN at one iteration and for one sample."""
+    here = shift(node, {symbol: sp.Integer(r)})
+    reads = {ref: values[ref.name][tuple(map(int, ref.indices))] if ref.indices else values[ref.name]
+             for ref in refs(here)}
+    plain_refs = {ref: Ref(f"v{k}", *ref.shape) for k, ref in enumerate(reads)}
+    variables = {new.name: Var(new.name, *new.shape, kind="input") for new in plain_refs.values()}
+    body = (Equation(Ref("value", *here.shape), transform(here, lambda n: plain_refs.get(n, n))),)
+    program = Program({**variables, "value": Var("value", *here.shape)}, body, ("value",))
+    return evaluate(program, {plain_refs[ref].name: a for ref, a in reads.items()}, {"n": 4, "k": 3})["value"]
+
+
+def _bounded(bound: Bound, symbol: sp.Symbol, r: int, values: Mapping[str, Any]) -> float:
+    """Evaluate the bound of a spectral norm."""
+    parts = [_bounded(b, symbol, r, values) for b in bound.parts]
+    if bound.node is not None:
+        found = _value(bound.node, symbol, r, values)
+        return float(np.max(np.abs(found)) if bound.kind == "largest" else np.linalg.norm(found, 2))
+    if bound.kind == "number":
+        return float(bound.number)
+    return float(sum(parts) if bound.kind == "sum" else np.prod(parts))
+
+
 def test_4_2_vanishing_gradient() -> None:
     states = run(RNN, VALUES_RNN, SIZES_RNN)["H"]
     text = """
@@ -444,6 +469,14 @@ loss = sum(C * H[T])
         for i in range(4)
     ]
     assert np.isclose(np.linalg.norm(np.vstack(rows), 2), 0.08642275258382527, **CLOSE)
+    # The same from the printed product of Jacobians and from the bound that stands below it.
+    found = transition(read_text(RNN), "H")
+    at = {**fixed, "V": VALUES_RNN["V"], "H": {k: h[:, [0]] for k, h in states.items()}}
+    factors = [_value(found.jacobian, found.index, r, at) for r in range(6, 1, -1)]
+    assert np.allclose(np.linalg.multi_dot(factors), np.vstack(rows), **CLOSE)
+    bounds = [_bounded(found.bound, found.index, r, at) for r in range(6, 1, -1)]
+    assert np.isclose(np.prod(bounds), 1.1749439449928183, **CLOSE)
+    assert all(np.linalg.norm(J, 2) <= b for J, b in zip(factors, bounds, strict=True))
     slopes = [np.max(1 - states[(r,)][:, 0] ** 2) for r in range(2, 7)]
     assert np.isclose(np.prod(np.linalg.norm(fixed["W"], 2) * np.array(slopes)), 1.1749439449928183, **CLOSE)
 
