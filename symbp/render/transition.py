@@ -9,10 +9,10 @@ import sympy as sp
 
 from symbp.calculus.transition import Bound, Transition
 from symbp.expr import Node, index, shift
-from symbp.render.lines import SUM_MARK, broken
+from symbp.render.lines import broken
 from symbp.render.names import Names
 from symbp.render.notation import Notation
-from symbp.render.printer import Printer, clean
+from symbp.render.printer import SUM_MARK, Printer, clean
 from symbp.render.text import terminal
 
 
@@ -58,7 +58,7 @@ def transition_lines(found: Transition, notation: Notation | None = None) -> lis
 def _folded(text: str) -> list[str]:
     """Return a formula in lines, the later ones indented."""
     first, *more = broken(text, WIDTH)
-    return [first, *(f"    {line.strip()}" for line in more)]
+    return [first.rstrip(), *(f"    {line.strip()}" for line in more)]
 
 
 def _bound(bound: Bound, at: Callable[[Node, sp.Symbol], str], r: sp.Symbol, words: _Words, p: Printer) -> str:
