@@ -413,11 +413,11 @@ class _Parts:
         """Return 1 where the samples are columns, 0 where they are rows."""
         return self.net.sample_axis(A)
 
-    def cell(self, *states: Node) -> _Parts:
+    def cell(self, *states: Node, shared: object = None) -> _Parts:
         """Return the writer of a recurrent cell: its parameters are shared where the states are handed on."""
         inside = copy.copy(self)
-        shared = handed_on(states, self.net.around, self.net.around)
-        inside.members = tuple(s for s in self.net.around if s not in shared)
+        along = handed_on(states, self.net.around, self.net.around, shared)
+        inside.members = tuple(s for s in self.net.around if s not in along)
         inside.spelled = lambda prefix: cell_part(prefix, self.left[0], self.net.variables.keys() - self.mine)
         return inside
 

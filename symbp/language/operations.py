@@ -60,6 +60,7 @@ KINDS_OF_PARAMETERS = {
     "gates": "order",
     "reset": "order",
     "peepholes": "flag",
+    "shared": "order",
     "weights": "matrices",
 }
 """The kind of argument by the name of its parameter.

@@ -140,11 +140,11 @@ class EquationWriter:
             samples = find_samples(v for v in self.scope.variables.values() if v.declared)
         return 0 if samples is not None and A.rows == samples and A.cols != samples else 1
 
-    def cell(self, *states: Node) -> EquationWriter:
+    def cell(self, *states: Node, shared: object = None) -> EquationWriter:
         """Return the writer of a recurrent cell: its parameters are shared where the states are handed on."""
         inside = copy.copy(self)  # the equations are the same list
         mine = self.left[0].subscripts or tuple(h.symbol for h in self.loops)
-        shared = handed_on(states, mine, [h.symbol for h in self.loops])
-        inside.members = tuple(h for h in self.loops if h.symbol not in shared)
+        along = handed_on(states, mine, [h.symbol for h in self.loops], shared)
+        inside.members = tuple(h for h in self.loops if h.symbol not in along)
         inside.spelled = lambda prefix: cell_part(prefix, self.left[0].p.name, self.known() - self.mine)
         return inside

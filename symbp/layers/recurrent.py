@@ -29,18 +29,18 @@ def _tanh(A: Node) -> Node:
 class Cell:
     """What the cells share: a writer, the input ``X``, the state ``H``, and where the samples lie."""
 
-    def __init__(self, writer: Writer, X: Node, *states: Node) -> None:
+    def __init__(self, writer: Writer, X: Node, *states: Node, shared: object) -> None:
         self.axis = writer.sample_axis(states[0])
-        self.write = writer.cell(*states)
+        self.write = writer.cell(*states, shared=shared)
         self.X, self.H = X, states[0]
         self.units = self.H.shape[1 - self.axis]
         for other in states[1:]:
             if not (same_size(other.rows, self.H.rows) and same_size(other.cols, self.H.cols)):
-                raise ShapeError("S002", f"shapes differ: {shape_text(self.H.shape)} and {shape_text(other.shape)}",
-                                 self.H, other)
+                said = f"shapes differ: {shape_text(self.H.shape)} and {shape_text(other.shape)}"
+                raise ShapeError("S002", said, self.H, other)
         if not same_size(X.shape[self.axis], self.H.shape[self.axis]):
-            raise ShapeError("S002", f"the samples differ: {shape_text(X.shape)} and {shape_text(self.H.shape)}",
-                             X, self.H)
+            said = f"the samples differ: {shape_text(X.shape)} and {shape_text(self.H.shape)}"
+            raise ShapeError("S002", said, X, self.H)
 
     def weighted(self, prefix: str, A: Node, units: sp.Expr) -> Node:
         """Return ``W @ A``, or ``A @ W`` where samples are rows, with a new parameter."""
@@ -71,13 +71,14 @@ class Cell:
         return Slice(S, first, last, 0, S.cols) if self.axis == 1 else Slice(S, 0, S.rows, first, last)
 
 
-@layer("rnn(X, H, activation=tanh)", "activation(W_h @ X + U_h @ H + b_h), the simple recurrent cell (Elman 1990)")
-def rnn(writer: Writer, X: Node, H: Node, activation: Activation) -> Node:
+@layer("rnn(X, H, activation=tanh, shared=None)", "activation(W_h @ X + U_h @ H + b_h), the simple recurrent cell (Elman 1990)")
+def rnn(writer: Writer, X: Node, H: Node, activation: Activation, shared: object) -> Node:
     """Return the next state of a simple recurrent cell.
 
-    X: inputs x samples (or samples x inputs).  H: the state before, units x samples.
+    X:      inputs x samples (or samples x inputs).  H: the state before, units x samples.
+    shared: more loops whose iterations share the parameters, by the names of their indices.
     """
-    cell = Cell(writer, X, H)
+    cell = Cell(writer, X, H, shared=shared)
     Z = cell.sum("_h", cell.units)
     if activation(Z, 1 - cell.axis) is Z:
         return Z
@@ -85,21 +86,23 @@ def rnn(writer: Writer, X: Node, H: Node, activation: Activation) -> Node:
 
 
 @layer(
-    "lstm(X, H, C, peepholes=False, gates='separate')",
+    "lstm(X, H, C, peepholes=False, gates='separate', shared=None)",
     "O * tanh(C_new) and C_new = F*C + I*G, with the gates I, F, O = sigmoid(W @ X + U @ H + b) and the candidate G = "
     "tanh(W @ X + U @ H + b) (Hochreiter and Schmidhuber 1997); gates 'separate' or 'stacked' in the order i, f, o, g; "
     "with peepholes I and F also see p*C, and O sees p*C_new",
     "H",
     "C",
 )
-def lstm(writer: Writer, X: Node, H: Node, C: Node, peepholes: bool, gates: str) -> tuple[Node, Node]:
+def lstm(
+    writer: Writer, X: Node, H: Node, C: Node, peepholes: bool, gates: str, shared: object
+) -> tuple[Node, Node]:
     """Return the next output and the next state of a long short-term memory: formula 4.3.
 
     X: inputs x samples (or samples x inputs).  H, C: output and state before, units x samples.
     """
     if gates not in ("separate", "stacked"):
         raise ValueError(f"gates is 'separate' or 'stacked', not {gates!r}")
-    cell = Cell(writer, X, H, C)
+    cell = Cell(writer, X, H, C, shared=shared)
     write = cell.write
     stacked = write.equation("S", cell.sum("", expanded(4 * cell.units))) if gates == "stacked" else None
 
@@ -122,11 +125,11 @@ def lstm(writer: Writer, X: Node, H: Node, C: Node, peepholes: bool, gates: str)
 
 
 @layer(
-    "gru(X, H, reset='before')",
+    "gru(X, H, reset='before', shared=None)",
     "(1 - Z)*N + Z*H with the gates R, Z = sigmoid(W @ X + U @ H + b) and the candidate N = tanh(W_n @ X + "
     "U_n @ (R*H) + b_n) (Cho et al. 2014); reset 'after' the product: tanh(W_n @ X + b_n + R*(U_n @ H + c_n))",
 )
-def gru(writer: Writer, X: Node, H: Node, reset: str) -> Node:
+def gru(writer: Writer, X: Node, H: Node, reset: str, shared: object) -> Node:
     """Return the next state of a gated recurrent unit.
 
     X:     inputs x samples (or samples x inputs).  H: the state before, units x samples.
@@ -134,7 +137,7 @@ def gru(writer: Writer, X: Node, H: Node, reset: str) -> Node:
     """
     if reset not in ("before", "after"):
         raise ValueError(f"reset is 'before' or 'after', not {reset!r}")
-    cell = Cell(writer, X, H)
+    cell = Cell(writer, X, H, shared=shared)
     write, units = cell.write, cell.units
     R = write.equation("R", _sigmoid(write.equation("S_r", cell.sum("_r", units))))
     Z = write.equation("Z", _sigmoid(write.equation("S_z", cell.sum("_z", units))))

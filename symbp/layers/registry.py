@@ -26,11 +26,12 @@ class Writer(Protocol):
     def sample_axis(self, A: Node) -> int:
         """Return the axis along which the samples of ``A`` lie: 1 if they are columns, 0 if they are rows."""
 
-    def cell(self, *states: Node) -> Writer:
+    def cell(self, *states: Node, shared: object = None) -> Writer:
         """Return the writer of a recurrent cell that continues the given states.
 
-        Its parameters are shared by the iterations of the loops along which the states are handed on, and its parts
-        have the names of the literature, ``W_i`` and ``I``, with the number of the left side only.
+        Its parameters are shared by the iterations of the loops along which the states are handed on, and of those
+        that ``shared`` names; its parts have the names of the literature, ``W_i`` and ``I``, with the number of the
+        left side only.
         """
 
 

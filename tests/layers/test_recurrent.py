@@ -216,6 +216,31 @@ loss = sum(sum(H[L, t]) for t in range(1, T+1))
     assert not read_text(CELLS["gru"]).variables["W_r"].indices
 
 
+CHUNKS = """
+H[0, k]: input[h, m]
+for i in range(1, c+1):
+    H[i, 0] = stop_gradient(H[i-1, k])
+    for j in range(1, k+1):
+        X[i, j]: input[n, m]
+        H[i, j] = gru(X[i, j], H[i, j-1]{shared})
+loss = sum(H[c, k]**2)
+"""
+
+
+def test_chunks_may_share_the_parameters() -> None:
+    assert [str(i) for i in read_text(CHUNKS.format(shared="")).variables["W_r"].indices] == ["i"]
+    program = read_text(CHUNKS.format(shared=", shared='i'"))
+    assert all(not v.indices for v in program.parameters)
+    sizes = {"h": 3, "m": 2, "n": 5, "c": 3, "k": 2}
+    values, found = draw(program, sizes), derive(program)
+    assert evaluate(found.program, values, sizes)["W_r_bar"].any()
+    with pytest.raises(DeclarationError) as caught:
+        read_text(CHUNKS.format(shared=", shared='l'"))
+    assert [d.code for d in caught.value.diagnostics] == ["O005"]
+    with pytest.raises(DeclarationError):
+        read_text(CHUNKS.format(shared=", shared=3"))
+
+
 def test_a_cell_outside_of_a_loop_is_one_step() -> None:
     program = read_text("X: input[n, m]\nH0: input[h, m]\nC0: input[h, m]\nH, C = lstm(X, H0, C0)\nloss = sum(H*C)\n")
     assert not program.variables["W_i"].indices
