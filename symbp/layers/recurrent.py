@@ -71,7 +71,10 @@ class Cell:
         return Slice(S, first, last, 0, S.cols) if self.axis == 1 else Slice(S, 0, S.rows, first, last)
 
 
-@layer("rnn(X, H, activation=tanh, shared=None)", "activation(W_h @ X + U_h @ H + b_h), the simple recurrent cell (Elman 1990)")
+@layer(
+    "rnn(X, H, activation=tanh, shared=None)",
+    "activation(W_h @ X + U_h @ H + b_h), the simple recurrent cell (Elman 1990)",
+)
 def rnn(writer: Writer, X: Node, H: Node, activation: Activation, shared: object) -> Node:
     """Return the next state of a simple recurrent cell.
 
