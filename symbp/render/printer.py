@@ -298,11 +298,15 @@ class Printer:
         return Piece((self.PRODUCT + PRODUCT_MARK).join(factors), Level.PRODUCT)
 
     def hadamard(self, node: Hadamard) -> Piece:
-        factors = node.operands
         if self.names.notation.products == "diag":
             piece = self.as_diagonals(node)
             if piece is not None:
                 return piece
+        return self.entrywise(node)
+
+    def entrywise(self, node: Hadamard) -> Piece:
+        """Return an entrywise product or quotient."""
+        factors = node.operands
         above: list[Node] = []
         below: list[Node] = []
         for f in factors:
@@ -357,7 +361,8 @@ class Printer:
 
     def diagonal(self, column: Node) -> str:
         """Return a column as a diagonal matrix."""
-        return self.filled(self.rule_notation("diag"), {"A": self.piece(column)})
+        entries = self.entrywise(column) if isinstance(column, Hadamard) else self.piece(column)
+        return self.filled(self.rule_notation("diag"), {"A": entries})
 
     def transpose(self, node: Transpose) -> Piece:
         inside = node.operands[0]
