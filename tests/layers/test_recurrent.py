@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,7 @@ from symbp.language.builder import Model
 from symbp.language.functions import sum as sum_
 from symbp.networks import network
 from symbp.program import Program
+from symbp.verify import check_derivation
 from symbp.verify.evaluate import evaluate
 
 h, m, n, L, T_, q = (size(x) for x in ("h", "m", "n", "L", "T", "q"))
@@ -455,3 +459,81 @@ def test_a_stopped_gradient_has_no_influence() -> None:
     assert [plain(r.value) for r in alias.results] == [plain(r.value) for r in derivation.results]
     none = derive(read_text("X: input[n, m]\nV: param[k, n]\nloss = sum(stop_gradient(V @ X)**2)\n"))
     assert not evaluate(none.program, values, sizes)["V_bar"].any()
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Networks of cells, by the witnesses
+
+DEEP = """
+samples: m
+for l in range(1, L+1):
+    H[l, 0]: input[q[l], m]{more}
+for t in range(1, T+1):
+    H[0, t]: input[q[0], m]
+for l in range(1, L+1):
+    for t in range(1, T+1):
+        {cell}
+loss = sum(sum(H[L, t]**2) for t in range(1, T+1)) / (2*m)
+"""
+BOTH_WAYS = """
+samples: m
+F[0]: {kind}[h, m]; B[T+1]: {kind}[h, m]{more}
+V: param[p, 2*h]
+for t in range(1, T+1):
+    X[t]: input[n, m]
+    Y[t]: target[p, m]
+    {forward}
+for t in range(T, 0, -1):
+    {backward}
+loss = sum(sum((V @ vstack([F[t], B[t]]) - Y[t])**2) for t in range(1, T+1)) / (2*m)
+"""
+NETWORKS = {
+    "stacked gru": DEEP.format(more="", cell="H[l, t] = gru(H[l-1, t], H[l, t-1])"),
+    "stacked lstm": DEEP.format(
+        more="\n    C[l, 0]: input[q[l], m]", cell="H[l, t], C[l, t] = lstm(H[l-1, t], H[l, t-1], C[l, t-1])"
+    ),
+    "bidirectional gru": BOTH_WAYS.format(
+        kind="param", more="", forward="F[t] = gru(X[t], F[t-1])", backward="B[t] = gru(X[t], B[t+1])"
+    ),
+    "bidirectional lstm": BOTH_WAYS.format(
+        kind="input", more="\nCf[0]: input[h, m]; Cb[T+1]: input[h, m]",
+        forward="F[t], Cf[t] = lstm(X[t], F[t-1], Cf[t-1])", backward="B[t], Cb[t] = lstm(X[t], B[t+1], Cb[t+1])",
+    ),
+    "two layers": """
+samples: m
+H1[0]: param[h, m]; H2[0]: param[k, m]; C2[0]: param[k, m]
+Y: target[k, m]
+for t in range(1, T+1):
+    X[t]: input[n, m]
+    H1[t] = gru(X[t], H1[t-1], reset='after')
+    H2[t], C2[t] = lstm(H1[t], H2[t-1], C2[t-1], peepholes=True, gates='stacked')
+loss = sum((H2[T] - Y)**2) / (2*m)
+""",
+}
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n == "two layers" else pytest.mark.slow) for n in NETWORKS])
+def test_networks_of_cells_hold(name: str) -> None:
+    """First states are parameters in some of them; everything is proved, exact, and right by complex step."""
+    found = list(check_derivation(derive(read_text(NETWORKS[name])), draws=1))
+    assert found
+    assert {v.verdict for v in found} == {"holds"}
+    assert all(v.proved for v in found if v.checked == "adjoint equation"), [v.subject for v in found if not v.proved]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["two layers", "bidirectional gru"])
+def test_networks_of_cells_run_in_both_targets(name: str, tmp_path: Path) -> None:
+    (tmp_path / "net.net").write_text(NETWORKS[name])
+    for rows in ([], ["--samples", "rows"]):
+        derived = subprocess.run(
+            [sys.executable, "-m", "symbp", "derive", str(tmp_path / "net.net"), *rows], capture_output=True, text=True,
+            check=False,
+        )
+        assert derived.returncode == 0, derived.stderr
+    done = subprocess.run(
+        [sys.executable, "-m", "symbp", "verify", str(tmp_path / "net.net"), "--json"], capture_output=True, text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "network.c" in done.stdout or "C module" in done.stdout
