@@ -163,7 +163,7 @@ class Reader:
             return []
         if any(part.name in scope.poisoned for part in parts):
             # What is wrong with the name was said; the right side may have errors of its own.
-            Expressions(scope, p.statement).value(whole)
+            Expressions(scope, p.statement, LAYER_TABLE, _unwritten).value(whole)
             raise Stop
         reader = Expressions(scope, p.statement)
         failed = False
@@ -392,6 +392,11 @@ class Reader:
             span = place(written.parsed.statement, written.parsed.target) if written is not None else Span(line, 1)
         help = problem.help or _HELP.get(problem.code, "")
         self.report.add(problem.code, problem.message, span, help)
+
+
+def _unwritten(*_: object) -> Value:
+    """Write nothing: the left side has an error that was reported."""
+    raise Stop
 
 
 _HELP = {

@@ -395,6 +395,17 @@ def test_errors_have_a_place(text: str, code: str) -> None:
     assert all(re.match(r"[A-Z]\d{3}$", d.code) for d in caught.value.diagnostics)
 
 
+def test_a_layer_behind_a_wrong_name_is_no_second_error() -> None:
+    for text, codes in (
+        ("H: foo[h, m]\nH, C = lstm(X, A, A)", ["P011"]),
+        ("H: foo[h, m]\nH = gru(X, A)", ["P011"]),
+        ("H: foo[h, m]\nH = gru(X, Q)", ["P011", "N001"]),
+    ):
+        with pytest.raises(DeclarationError) as caught:
+            read_text(X0 + text + "\nloss = sum(X)\n")
+        assert [d.code for d in caught.value.diagnostics] == codes
+
+
 # ---------------------------------------------------------------------------------------------------------
 # Truncated back-propagation through time
 
