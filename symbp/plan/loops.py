@@ -110,8 +110,6 @@ def _together(body: Sequence[Kernel]) -> tuple[Kernel, ...]:
 def _join(first: Loop, second: Loop) -> Loop | None:
     if not (same_size(first.low, second.low) and same_size(first.high, second.high)):
         return None
-    if _only_clears(first) and _only_clears(second):
-        return None  # each is kept by itself, so that a value that is carried takes its own start along
     renamed = second
     if second.index != first.index:
         mapping: dict[sp.Expr, sp.Expr] = {second.index: first.index}
@@ -127,11 +125,6 @@ def _join(first: Loop, second: Loop) -> Loop | None:
         if _may_follow(first, renamed, down):
             return replace(first, body=(*first.body, *renamed.body), down=down)
     return None
-
-
-def _only_clears(loop: Loop) -> bool:
-    """Tell whether a loop does nothing but set members to zero."""
-    return all(isinstance(k, Nest) and all(p.value == ZERO for p in k.puts) for k in loop.body)
 
 
 def _renamed(kernel: Kernel, mapping: dict[sp.Expr, sp.Expr]) -> Kernel:

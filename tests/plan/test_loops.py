@@ -316,12 +316,6 @@ def test_members_that_others_read_stay() -> None:
     assert not carried(wanted)
 
 
-def test_each_of_two_messages_is_carried() -> None:
-    """Their starts are cleared apart, so that each message takes its own along."""
-    plan = run(bundled("lstm").found.plans["train_step"], before("split coefficients"))
-    assert plan.buffers["M_H"].indices == plan.buffers["M_C"].indices == ()
-
-
 def test_messages_of_delay_1_are_carried_and_of_delay_3_are_not() -> None:
     found = bundled("delayed").found.plans["train_step"]
     plan = run(found, before("split coefficients"))
