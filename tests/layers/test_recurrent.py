@@ -523,7 +523,10 @@ loss = sum((H2[T] - Y)**2) / (2*m)
 }
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n == "two layers" else pytest.mark.slow) for n in NETWORKS])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS if name != "two layers"]
+
+
+@pytest.mark.parametrize("name", ["two layers", *SLOW])
 def test_networks_of_cells_hold(name: str) -> None:
     """First states are parameters in some of them; everything is proved, exact, and right by complex step."""
     found = list(check_derivation(derive(read_text(NETWORKS[name])), draws=1))

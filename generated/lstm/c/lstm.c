@@ -26,7 +26,7 @@
 #endif
 
 /* Temporaries of all functions; those that are never alive together share their place. */
-static double lstm_memory[2352] LSTM_ALIGNED;
+static double lstm_memory[2736] LSTM_ALIGNED;
 
 /* x * y + z, rounded once where the machine does that in one instruction. */
 #if defined(__FP_FAST_FMA) || defined(__FMA__)
@@ -949,20 +949,22 @@ void lstm_backward(const lstm_params *params, const lstm_inputs *inputs, const l
             for (size_t j = 0u; j < 8u; ++j) { V_bar[8u * i + j] = 0.25 * V_bar[8u * i + j]; }
         }
     }
-    /* M_H */
-    {
-        double *restrict const M_H = &lstm_memory[768];
-        for (size_t j = 0u; j < 4u; ++j) {
-            LSTM_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { M_H[8u * j + i] = 0.0; }
+    for (size_t t = 0u; t < 7u; ++t) {   /* t = 0, ..., 6 */
+        /* M_H */
+        {
+            double *restrict const M_H = &lstm_memory[992];
+            for (size_t j = 0u; j < 4u; ++j) {
+                LSTM_SHORT
+                for (size_t i = 0u; i < 8u; ++i) { M_H[32u * t + 8u * j + i] = 0.0; }
+            }
         }
-    }
-    /* M_C */
-    {
-        double *restrict const M_C = &lstm_memory[800];
-        for (size_t j = 0u; j < 4u; ++j) {
-            LSTM_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { M_C[8u * j + i] = 0.0; }
+        /* M_C */
+        {
+            double *restrict const M_C = &lstm_memory[768];
+            for (size_t j = 0u; j < 4u; ++j) {
+                LSTM_SHORT
+                for (size_t i = 0u; i < 8u; ++i) { M_C[32u * t + 8u * j + i] = 0.0; }
+            }
         }
     }
     for (size_t t_back = 0u; t_back < 6u; ++t_back) {   /* t = 6, ..., 1 */
@@ -977,13 +979,13 @@ void lstm_backward(const lstm_params *params, const lstm_inputs *inputs, const l
            (8) Sbar[t] = [Zbar_I[t]; Zbar_F[t]; Zbar_O[t]; Zbar_G[t]]
            (11) bbar = sum(t=1..T) Sbar[t] 1 */
         {
-            double *restrict const H_bar = &lstm_memory[832];
-            double *restrict const M_C = &lstm_memory[800];
+            double *restrict const H_bar = &lstm_memory[1216];
+            double *restrict const M_C = &lstm_memory[768];
             double *restrict const S_bar = lstm_memory;
             double *restrict const b_bar = gradients->b;
             const double *restrict const V = params->V;
             const double *restrict const Z_loss = cache->Z_loss;
-            const double *restrict const M_H = &lstm_memory[768];
+            const double *restrict const M_H = &lstm_memory[992];
             const double *restrict const O = cache->O;
             const double *restrict const tanh_C = cache->tanh_C;
             const double *restrict const F = cache->F;
@@ -995,9 +997,9 @@ void lstm_backward(const lstm_params *params, const lstm_inputs *inputs, const l
                 LSTM_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
                     H_bar[8u * j + i] = 0.25 * H_bar[8u * j + i];
-                    H_bar[8u * j + i] = H_bar[8u * j + i] + M_H[8u * j + i];
-                    const double C_bar = H_bar[8u * j + i] * O[32u * t + 8u * j + i] * (1.0 - lstm_power_2(tanh_C[32u * t + 8u * j + i])) + M_C[8u * j + i];
-                    M_C[8u * j + i] = C_bar * F[32u * t + 8u * j + i];
+                    H_bar[8u * j + i] = H_bar[8u * j + i] + M_H[32u * t + 8u * j + i + 32u];
+                    const double C_bar = H_bar[8u * j + i] * O[32u * t + 8u * j + i] * (1.0 - lstm_power_2(tanh_C[32u * t + 8u * j + i])) + M_C[32u * t + 8u * j + i + 32u];
+                    M_C[32u * t + 8u * j + i] = C_bar * F[32u * t + 8u * j + i];
                     const double Z_G_bar = C_bar * I[32u * t + 8u * j + i] * (1.0 - lstm_power_2(G[32u * t + 8u * j + i]));
                     const double Z_O_bar = H_bar[8u * j + i] * tanh_C[32u * t + 8u * j + i] * O[32u * t + 8u * j + i] * (1.0 - O[32u * t + 8u * j + i]);
                     const double Z_F_bar = C_bar * C[32u * t + 8u * j + i] * F[32u * t + 8u * j + i] * (1.0 - F[32u * t + 8u * j + i]);
@@ -1012,10 +1014,10 @@ void lstm_backward(const lstm_params *params, const lstm_inputs *inputs, const l
         }
         /* (2) M_H[t-1] = U^T Sbar[t] */
         {
-            double *restrict const M_H = &lstm_memory[768];
+            double *restrict const M_H = &lstm_memory[992];
             const double *restrict const U = params->U;
             const double *restrict const S_bar = lstm_memory;
-            lstm_small_6(4u, &S_bar[128u * t], U, M_H);
+            lstm_small_6(4u, &S_bar[128u * t], U, &M_H[32u * t]);
         }
     }
     /* (9) Wbar = sum(t=1..T) Sbar[t] X[t]^T */
@@ -1088,12 +1090,12 @@ double lstm_loss_and_gradients(const lstm_params *params, const lstm_inputs *inp
            (F12) H[t] = O[t] o tanh_C[t] */
         {
             double *restrict const S = lstm_memory;
-            double *restrict const I = &lstm_memory[1600];
-            double *restrict const F = &lstm_memory[1216];
-            double *restrict const O = &lstm_memory[1792];
-            double *restrict const G = &lstm_memory[1408];
+            double *restrict const I = &lstm_memory[2048];
+            double *restrict const F = &lstm_memory[1664];
+            double *restrict const O = &lstm_memory[2240];
+            double *restrict const G = &lstm_memory[1856];
             double *restrict const C = &lstm_memory[992];
-            double *restrict const tanh_C = &lstm_memory[1984];
+            double *restrict const tanh_C = &lstm_memory[2432];
             double *restrict const H = &lstm_memory[768];
             const double *restrict const U = params->U;
             const double *restrict const b = params->b;
@@ -1119,7 +1121,7 @@ double lstm_loss_and_gradients(const lstm_params *params, const lstm_inputs *inp
         /* (F13) Z_loss[t] = V H[t] - Y[t]
            (F14) loss = (1/(2m)) sum(t=1..T) sum(Z_loss[t]^2) */
         {
-            double *restrict const Z_loss = &lstm_memory[2176];
+            double *restrict const Z_loss = &lstm_memory[2624];
             const double *restrict const V = params->V;
             const double *restrict const H = &lstm_memory[768];
             const double *restrict const Y = inputs->Y;
@@ -1141,7 +1143,7 @@ double lstm_loss_and_gradients(const lstm_params *params, const lstm_inputs *inp
     /* (1) Vbar = (1/m) sum(t=1..T) Z_loss[t] H[t]^T */
     {
         double *restrict const V_bar = gradients->V;
-        const double *restrict const Z_loss = &lstm_memory[2176];
+        const double *restrict const Z_loss = &lstm_memory[2624];
         const double *restrict const H = &lstm_memory[768];
         lstm_small_4(2u, Z_loss, &H[32u], V_bar);
         for (size_t i = 0u; i < 2u; ++i) {
@@ -1149,20 +1151,22 @@ double lstm_loss_and_gradients(const lstm_params *params, const lstm_inputs *inp
             for (size_t j = 0u; j < 8u; ++j) { V_bar[8u * i + j] = 0.25 * V_bar[8u * i + j]; }
         }
     }
-    /* M_H */
-    {
-        double *restrict const M_H = &lstm_memory[2224];
-        for (size_t j = 0u; j < 4u; ++j) {
-            LSTM_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { M_H[8u * j + i] = 0.0; }
+    for (size_t t = 0u; t < 7u; ++t) {   /* t = 0, ..., 6 */
+        /* M_H */
+        {
+            double *restrict const M_H = &lstm_memory[1440];
+            for (size_t j = 0u; j < 4u; ++j) {
+                LSTM_SHORT
+                for (size_t i = 0u; i < 8u; ++i) { M_H[32u * t + 8u * j + i] = 0.0; }
+            }
         }
-    }
-    /* M_C */
-    {
-        double *restrict const M_C = &lstm_memory[2256];
-        for (size_t j = 0u; j < 4u; ++j) {
-            LSTM_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { M_C[8u * j + i] = 0.0; }
+        /* M_C */
+        {
+            double *restrict const M_C = &lstm_memory[1216];
+            for (size_t j = 0u; j < 4u; ++j) {
+                LSTM_SHORT
+                for (size_t i = 0u; i < 8u; ++i) { M_C[32u * t + 8u * j + i] = 0.0; }
+            }
         }
     }
     for (size_t t_back = 0u; t_back < 6u; ++t_back) {   /* t = 6, ..., 1 */
@@ -1177,27 +1181,27 @@ double lstm_loss_and_gradients(const lstm_params *params, const lstm_inputs *inp
            (8) Sbar[t] = [Zbar_I[t]; Zbar_F[t]; Zbar_O[t]; Zbar_G[t]]
            (11) bbar = sum(t=1..T) Sbar[t] 1 */
         {
-            double *restrict const H_bar = &lstm_memory[2288];
-            double *restrict const M_C = &lstm_memory[2256];
+            double *restrict const H_bar = &lstm_memory[2672];
+            double *restrict const M_C = &lstm_memory[1216];
             double *restrict const S_bar = lstm_memory;
             double *restrict const b_bar = gradients->b;
             const double *restrict const V = params->V;
-            const double *restrict const Z_loss = &lstm_memory[2176];
-            const double *restrict const M_H = &lstm_memory[2224];
-            const double *restrict const O = &lstm_memory[1792];
-            const double *restrict const tanh_C = &lstm_memory[1984];
-            const double *restrict const F = &lstm_memory[1216];
-            const double *restrict const I = &lstm_memory[1600];
-            const double *restrict const G = &lstm_memory[1408];
+            const double *restrict const Z_loss = &lstm_memory[2624];
+            const double *restrict const M_H = &lstm_memory[1440];
+            const double *restrict const O = &lstm_memory[2240];
+            const double *restrict const tanh_C = &lstm_memory[2432];
+            const double *restrict const F = &lstm_memory[1664];
+            const double *restrict const I = &lstm_memory[2048];
+            const double *restrict const G = &lstm_memory[1856];
             const double *restrict const C = &lstm_memory[992];
             lstm_small_5(4u, &Z_loss[8u * t], V, H_bar);
             for (size_t j = 0u; j < 4u; ++j) {
                 LSTM_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
                     H_bar[8u * j + i] = 0.25 * H_bar[8u * j + i];
-                    H_bar[8u * j + i] = H_bar[8u * j + i] + M_H[8u * j + i];
-                    const double C_bar = H_bar[8u * j + i] * O[32u * t + 8u * j + i] * (1.0 - lstm_power_2(tanh_C[32u * t + 8u * j + i])) + M_C[8u * j + i];
-                    M_C[8u * j + i] = C_bar * F[32u * t + 8u * j + i];
+                    H_bar[8u * j + i] = H_bar[8u * j + i] + M_H[32u * t + 8u * j + i + 32u];
+                    const double C_bar = H_bar[8u * j + i] * O[32u * t + 8u * j + i] * (1.0 - lstm_power_2(tanh_C[32u * t + 8u * j + i])) + M_C[32u * t + 8u * j + i + 32u];
+                    M_C[32u * t + 8u * j + i] = C_bar * F[32u * t + 8u * j + i];
                     const double Z_G_bar = C_bar * I[32u * t + 8u * j + i] * (1.0 - lstm_power_2(G[32u * t + 8u * j + i]));
                     const double Z_O_bar = H_bar[8u * j + i] * tanh_C[32u * t + 8u * j + i] * O[32u * t + 8u * j + i] * (1.0 - O[32u * t + 8u * j + i]);
                     const double Z_F_bar = C_bar * C[32u * t + 8u * j + i] * F[32u * t + 8u * j + i] * (1.0 - F[32u * t + 8u * j + i]);
@@ -1212,10 +1216,10 @@ double lstm_loss_and_gradients(const lstm_params *params, const lstm_inputs *inp
         }
         /* (2) M_H[t-1] = U^T Sbar[t] */
         {
-            double *restrict const M_H = &lstm_memory[2224];
+            double *restrict const M_H = &lstm_memory[1440];
             const double *restrict const U = params->U;
             const double *restrict const S_bar = lstm_memory;
-            lstm_small_6(4u, &S_bar[128u * t], U, M_H);
+            lstm_small_6(4u, &S_bar[128u * t], U, &M_H[32u * t]);
         }
     }
     /* (9) Wbar = sum(t=1..T) Sbar[t] X[t]^T */
@@ -1240,7 +1244,7 @@ double lstm_train_step(lstm_params *params, const lstm_inputs *inputs, double ra
     double loss = 0.0;
     /* (11) bbar = sum(t=1..T) Sbar[t] 1 */
     {
-        double *restrict const b_bar = &lstm_memory[2256];
+        double *restrict const b_bar = &lstm_memory[2704];
         for (size_t i = 0u; i < 32u; ++i) {
             b_bar[i] = 0.0;
         }
@@ -1289,12 +1293,12 @@ double lstm_train_step(lstm_params *params, const lstm_inputs *inputs, double ra
            (F12) H[t] = O[t] o tanh_C[t] */
         {
             double *restrict const S = lstm_memory;
-            double *restrict const I = &lstm_memory[1632];
-            double *restrict const F = &lstm_memory[1248];
-            double *restrict const O = &lstm_memory[1824];
-            double *restrict const G = &lstm_memory[1440];
+            double *restrict const I = &lstm_memory[2080];
+            double *restrict const F = &lstm_memory[1696];
+            double *restrict const O = &lstm_memory[2272];
+            double *restrict const G = &lstm_memory[1888];
             double *restrict const C = &lstm_memory[768];
-            double *restrict const tanh_C = &lstm_memory[2016];
+            double *restrict const tanh_C = &lstm_memory[2464];
             double *restrict const H = &lstm_memory[1024];
             const double *restrict const U = params->U;
             const double *restrict const b = params->b;
@@ -1320,7 +1324,7 @@ double lstm_train_step(lstm_params *params, const lstm_inputs *inputs, double ra
         /* (F13) Z_loss[t] = V H[t] - Y[t]
            (F14) loss = (1/(2m)) sum(t=1..T) sum(Z_loss[t]^2) */
         {
-            double *restrict const Z_loss = &lstm_memory[2208];
+            double *restrict const Z_loss = &lstm_memory[2656];
             const double *restrict const V = params->V;
             const double *restrict const H = &lstm_memory[1024];
             const double *restrict const Y = inputs->Y;
@@ -1339,20 +1343,22 @@ double lstm_train_step(lstm_params *params, const lstm_inputs *inputs, double ra
     {
         loss = 0.125 * loss;
     }
-    /* M_H */
-    {
-        double *restrict const M_H = &lstm_memory[992];
-        for (size_t j = 0u; j < 4u; ++j) {
-            LSTM_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { M_H[8u * j + i] = 0.0; }
+    for (size_t t = 0u; t < 7u; ++t) {   /* t = 0, ..., 6 */
+        /* M_H */
+        {
+            double *restrict const M_H = &lstm_memory[1472];
+            for (size_t j = 0u; j < 4u; ++j) {
+                LSTM_SHORT
+                for (size_t i = 0u; i < 8u; ++i) { M_H[32u * t + 8u * j + i] = 0.0; }
+            }
         }
-    }
-    /* M_C */
-    {
-        double *restrict const M_C = &lstm_memory[2288];
-        for (size_t j = 0u; j < 4u; ++j) {
-            LSTM_SHORT
-            for (size_t i = 0u; i < 8u; ++i) { M_C[8u * j + i] = 0.0; }
+        /* M_C */
+        {
+            double *restrict const M_C = &lstm_memory[1248];
+            for (size_t j = 0u; j < 4u; ++j) {
+                LSTM_SHORT
+                for (size_t i = 0u; i < 8u; ++i) { M_C[32u * t + 8u * j + i] = 0.0; }
+            }
         }
     }
     for (size_t t_back = 0u; t_back < 6u; ++t_back) {   /* t = 6, ..., 1 */
@@ -1367,27 +1373,27 @@ double lstm_train_step(lstm_params *params, const lstm_inputs *inputs, double ra
            (8) Sbar[t] = [Zbar_I[t]; Zbar_F[t]; Zbar_O[t]; Zbar_G[t]]
            (11) bbar = sum(t=1..T) Sbar[t] 1 */
         {
-            double *restrict const H_bar = &lstm_memory[2320];
-            double *restrict const M_C = &lstm_memory[2288];
+            double *restrict const H_bar = &lstm_memory[992];
+            double *restrict const M_C = &lstm_memory[1248];
             double *restrict const S_bar = lstm_memory;
-            double *restrict const b_bar = &lstm_memory[2256];
+            double *restrict const b_bar = &lstm_memory[2704];
             const double *restrict const V = params->V;
-            const double *restrict const Z_loss = &lstm_memory[2208];
-            const double *restrict const M_H = &lstm_memory[992];
-            const double *restrict const O = &lstm_memory[1824];
-            const double *restrict const tanh_C = &lstm_memory[2016];
-            const double *restrict const F = &lstm_memory[1248];
-            const double *restrict const I = &lstm_memory[1632];
-            const double *restrict const G = &lstm_memory[1440];
+            const double *restrict const Z_loss = &lstm_memory[2656];
+            const double *restrict const M_H = &lstm_memory[1472];
+            const double *restrict const O = &lstm_memory[2272];
+            const double *restrict const tanh_C = &lstm_memory[2464];
+            const double *restrict const F = &lstm_memory[1696];
+            const double *restrict const I = &lstm_memory[2080];
+            const double *restrict const G = &lstm_memory[1888];
             const double *restrict const C = &lstm_memory[768];
             lstm_small_5(4u, &Z_loss[8u * t], V, H_bar);
             for (size_t j = 0u; j < 4u; ++j) {
                 LSTM_SHORT
                 for (size_t i = 0u; i < 8u; ++i) {
                     H_bar[8u * j + i] = 0.25 * H_bar[8u * j + i];
-                    H_bar[8u * j + i] = H_bar[8u * j + i] + M_H[8u * j + i];
-                    const double C_bar = H_bar[8u * j + i] * O[32u * t + 8u * j + i] * (1.0 - lstm_power_2(tanh_C[32u * t + 8u * j + i])) + M_C[8u * j + i];
-                    M_C[8u * j + i] = C_bar * F[32u * t + 8u * j + i];
+                    H_bar[8u * j + i] = H_bar[8u * j + i] + M_H[32u * t + 8u * j + i + 32u];
+                    const double C_bar = H_bar[8u * j + i] * O[32u * t + 8u * j + i] * (1.0 - lstm_power_2(tanh_C[32u * t + 8u * j + i])) + M_C[32u * t + 8u * j + i + 32u];
+                    M_C[32u * t + 8u * j + i] = C_bar * F[32u * t + 8u * j + i];
                     const double Z_G_bar = C_bar * I[32u * t + 8u * j + i] * (1.0 - lstm_power_2(G[32u * t + 8u * j + i]));
                     const double Z_O_bar = H_bar[8u * j + i] * tanh_C[32u * t + 8u * j + i] * O[32u * t + 8u * j + i] * (1.0 - O[32u * t + 8u * j + i]);
                     const double Z_F_bar = C_bar * C[32u * t + 8u * j + i] * F[32u * t + 8u * j + i] * (1.0 - F[32u * t + 8u * j + i]);
@@ -1402,17 +1408,17 @@ double lstm_train_step(lstm_params *params, const lstm_inputs *inputs, double ra
         }
         /* (2) M_H[t-1] = U^T Sbar[t] */
         {
-            double *restrict const M_H = &lstm_memory[992];
+            double *restrict const M_H = &lstm_memory[1472];
             const double *restrict const U = params->U;
             const double *restrict const S_bar = lstm_memory;
-            lstm_small_6(4u, &S_bar[128u * t], U, M_H);
+            lstm_small_6(4u, &S_bar[128u * t], U, &M_H[32u * t]);
         }
     }
     /* (1) Vbar = (1/m) sum(t=1..T) Z_loss[t] H[t]^T */
     {
         double *restrict const V_bar = &lstm_memory[768];
         double *restrict const V = params->V;
-        const double *restrict const Z_loss = &lstm_memory[2208];
+        const double *restrict const Z_loss = &lstm_memory[2656];
         const double *restrict const H = &lstm_memory[1024];
         lstm_small_4(2u, Z_loss, &H[32u], V_bar);
         for (size_t i = 0u; i < 2u; ++i) {
@@ -1448,7 +1454,7 @@ double lstm_train_step(lstm_params *params, const lstm_inputs *inputs, double ra
     /* b */
     {
         double *restrict const b = params->b;
-        const double *restrict const b_bar = &lstm_memory[2256];
+        const double *restrict const b_bar = &lstm_memory[2704];
         for (size_t i = 0u; i < 32u; ++i) {
             b[i] = b[i] - rate * b_bar[i];
         }
