@@ -72,6 +72,8 @@ EXHIBITS: tuple[Exhibit, ...] = (
     Exhibit("bidirectional", InC(STEPS_IN_TIME, name="bidir")),
     Exhibit("batch_norm", InC({"n0": 4, "n1": 8, "n2": 3, "m": 16})),
     Exhibit("transformer", InC({"m": 4, "T": 8, "d": 12, "heads": 3, "k": 4, "h": 24}, dtype="float32"), brief=True),
+    Exhibit("lstm", InC(STEPS_IN_TIME)),
+    Exhibit("gru", InC({"T": 6, "m": 4, "n": 3, "h": 8, "k": 2})),
 )
 
 

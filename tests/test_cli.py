@@ -139,6 +139,21 @@ def test_show_tells_the_rule(run: Run) -> None:
     assert json.loads(run("show", "exp", "--json").out)["name"] == "exp"
 
 
+def test_derive_tells_how_a_state_depends_on_an_earlier_one(run: Run) -> None:
+    text = networks.network("rnn").text
+    ran = run("derive", "-", "--jacobian", "H", "--ascii", stdin=text)
+    assert ran.code == 0
+    assert ran.out.splitlines()[0] == "dH[t]/dH[s] = prod(r=s+1..t) diag(1 - H[r]^2) W"
+    assert ran.out.isascii()
+    data = json.loads(run("derive", "-", "--jacobian", "H", "--json", stdin=text).out)
+    assert data["state"] == "H"
+    for name in ("O", "nothing", "0; x"):
+        refused = run("derive", "-", "--jacobian", name, stdin=text)
+        assert refused.code == 2
+        assert "Traceback" not in refused.err
+        assert "--jacobian" in refused.err
+
+
 @pytest.mark.parametrize("code", CODES)
 def test_explain_has_every_code(run: Run, code: str) -> None:
     ran = run("explain", code.lower())

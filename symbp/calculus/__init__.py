@@ -9,6 +9,7 @@ from symbp.calculus.inference import inference
 from symbp.calculus.naming import name_parts
 from symbp.calculus.passes import Passes, UnspecifiedFunction, passes, with_functions
 from symbp.calculus.rewriting import DoesNotEnd, rewrite, tidy
+from symbp.calculus.sensitivity import jacobian_of, sensitivities
 from symbp.calculus.split import Split, part_program, split_loss
 from symbp.calculus.transposition import Pulled, transpose
 
@@ -35,6 +36,7 @@ __all__ = [
     "passes",
     "prepare",
     "rewrite",
+    "sensitivities",
     "sample_size",
     "samples_axis",
     "split_loss",

@@ -22,7 +22,7 @@ from symbp.calculus.readable import (
 )
 from symbp.calculus.rewriting import rewrite, tidy
 from symbp.derivation import Derivation, Range, Result, Step
-from symbp.expr import Node, Ref, SumOver, at_most, refs, transform, uncovered, walk
+from symbp.expr import Node, Ref, SumOver, at_most, expanded, refs, shift, transform, uncovered, walk
 from symbp.program import (
     Equation,
     Loop,
@@ -170,7 +170,10 @@ def _covers(program: Program, site: Site, ref: Ref) -> bool:
 
 
 def number(program: Program, first: int, raw: Adjoint) -> tuple[Result, ...]:
-    """Return the equations of the backward pass as they are printed: messages in place, with range and boundary."""
+    """Return the equations of the backward pass as they are printed: messages in place, with range and boundary.
+
+    An iteration that stands apart is printed where it differs from the other ones.
+    """
     results: list[Result] = []
     own = {ref.name for site in program.sites for ref, _ in _messages(program, site) if _said(program, ref) is None}
     for site in program.sites:
@@ -180,9 +183,35 @@ def number(program: Program, first: int, raw: Adjoint) -> tuple[Result, ...]:
         value, notes = _spoken(program, site)
         origin = var.origin or Origin("adjoint", site.target.name)
         results.append(
-            Result(len(results) + 1, site.target, value, _reason(_heard(raw, origin.of)), _ranges(site.loops), notes)
+            Result(0, site.target, value, _reason(_heard(raw, origin.of)), _ranges(site.loops), notes)
         )
-    return tuple(results)
+    return tuple(replace(r, number=k) for k, r in enumerate(_rejoined(results), 1))
+
+
+def _rejoined(results: Sequence[Result]) -> list[Result]:
+    """Return the equations without those of a first iteration that a later one with its range would repeat."""
+    found = list(results)
+    for alone in results:
+        for k, general in enumerate(found):
+            joined = _extended(general, alone)
+            if joined is not None:
+                found[k] = joined
+                found.remove(alone)
+                break
+    return found
+
+
+def _extended(general: Result, alone: Result) -> Result | None:
+    """Return an equation over a range that begins one iteration earlier, if ``alone`` says the same of that one."""
+    if general.target.name != alone.target.name or not general.ranges or general.notes != alone.notes:
+        return None
+    inner = general.ranges[-1]
+    for before in (expanded(inner.first + 1), expanded(inner.first - 1)):
+        mapping: dict[sp.Expr, sp.Expr] = {inner.index: before}
+        same = shift(general.target, mapping) is alone.target and shift(general.value, mapping) is alone.value
+        if same and general.ranges[:-1] == alone.ranges:
+            return replace(general, ranges=(*general.ranges[:-1], replace(inner, first=before)))
+    return None
 
 
 def _messages(program: Program, site: Site) -> list[tuple[Ref, tuple[SumOver, ...]]]:

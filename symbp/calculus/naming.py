@@ -19,6 +19,10 @@ LIGHT = 4
 """How many leaves an expression may have that stands as a factor without a name."""
 
 
+LONGEST = 24
+"""How many letters a name may have, so that suffixes stay within the letters that C compilers tell apart."""
+
+
 def is_constant(node: Node) -> bool:
     """Tell whether an expression reads no variable."""
     return not refs(node)
@@ -49,6 +53,17 @@ def is_flat(node: Node) -> bool:
         entry = ELEMENTWISE.get(node.function.name)
         return entry is not None and not any(node.function.orders) and all(s is None for s in entry.slopes)
     return rule(node).flat
+
+
+def spoken(value: Node) -> str:
+    """Return ``tanh_C`` for a function of the table, of one name: it says what it is; else an empty string."""
+    if not isinstance(value, Map) or len(value.operands) != 1 or not isinstance(value.operands[0], Ref):
+        return ""
+    function = value.function
+    if function.name not in ELEMENTWISE or function.parameters or any(function.orders):
+        return ""
+    name = f"{function.name}_{value.operands[0].name}"
+    return name if len(name) <= LONGEST else ""
 
 
 class _Namer:
@@ -156,7 +171,7 @@ class _Namer:
         made = self.variables[base].origin
         if made is not None and made.role in ("argument", "result"):
             base = made.of  # a part of a part is a part of what was declared
-        name = fresh_name(("Z_" if role == "argument" else "V_") + base[:20], self.variables)
+        name = fresh_name(spoken(value) or ("Z_" if role == "argument" else "V_") + base[:20], self.variables)
         indices = tuple(loop.index for loop in around)
         origin = Origin(role, base)  # type: ignore[arg-type]
         var = Var(name, value.rows, value.cols, indices, "value", origin=origin)
@@ -189,8 +204,8 @@ def _below_sums(node: Node) -> list[Node]:
 def name_parts(program: Program) -> tuple[Program, list[Step]]:
     """Return the program with arguments and results of non-linear operations named, and the steps that did it.
 
-    An argument of ``A1`` is called ``Z_A1``, a result inside its equation ``V_A1``.  Names inside a sum over an
-    index become families in a loop of their own.
+    An argument of ``A1`` is called ``Z_A1``, a result inside its equation ``tanh_C`` if it is a known function of one
+    name, else ``V_A1``.  Names inside a sum over an index become families in a loop of their own.
     """
     namer = _Namer(program)
     body = namer.block(program.body, ())

@@ -108,9 +108,9 @@ def derive(
     why: opt.Why = None,
     notation: opt.Notation = "bar", products: opt.Products = "hadamard", samples: opt.Samples = None,
     weights: opt.Weights = None, mode: opt.Mode = "training", claims: opt.Claims = False, wrt: opt.Wrt = None,
-    expr: opt.Expr = None, shapes: opt.Shapes = None, verified: opt.Verified = True, plan: opt.Plan = False,
-    size: opt.Size = None, function: opt.Function = None, ascii: opt.Ascii = False, templates: opt.Templates = None,
-    as_json: opt.Json = False, quiet: opt.Quiet = False, seed: opt.Seed = 0,
+    expr: opt.Expr = None, shapes: opt.Shapes = None, verified: opt.Verified = True, jacobian: opt.Jacobian = None,
+    plan: opt.Plan = False, size: opt.Size = None, function: opt.Function = None, ascii: opt.Ascii = False,
+    templates: opt.Templates = None, as_json: opt.Json = False, quiet: opt.Quiet = False, seed: opt.Seed = 0,
 ) -> None:
     """Derive the backward pass, with reasons."""
     with settled(as_json):
@@ -121,6 +121,9 @@ def derive(
         settings = DeriveSettings.model_validate({"wrt": wrt, "samples": samples, "weights": weights, "mode": mode})
         title, text, program = _declared(file) if expr is None else _expression(expr, shapes, settings.wrt, file)
         chosen = Notation(notation, products, "ascii" if ascii or not _unicode() else "unicode")
+        if jacobian is not None:
+            say(deriving.jacobian(program, jacobian, chosen, as_json))
+            return
         found = deriving.derivation(program, settings)
         if claims:
             from symbp.readings import with_readings

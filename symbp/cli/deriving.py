@@ -99,6 +99,20 @@ def reason(found: Derivation, name: str, notation: Notation, as_json: bool) -> s
     return json.dumps({"name": name, "why": told.splitlines()}, indent=2, ensure_ascii=False) if as_json else told
 
 
+def jacobian(program: Program, name: str, notation: Notation, as_json: bool) -> str:
+    """Return how a state depends on an earlier one, as text or as JSON."""
+    from symbp.calculus.transition import transition
+    from symbp.render.transition import transition_data, transition_lines
+
+    try:
+        found = transition(program, name)
+    except (ValueError, ArithmeticError) as error:
+        raise BadInput(f"--jacobian {name}: {error}") from None
+    if as_json:
+        return json.dumps(transition_data(found, notation), indent=2, ensure_ascii=False)
+    return "\n".join(transition_lines(found, notation))
+
+
 def plan(found: Derivation, settings: PlanSettings, as_json: bool) -> str:
     """Return the plan of a training step after each pass that changes it, as text or as JSON."""
     from symbp.plan.module import history

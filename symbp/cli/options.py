@@ -34,6 +34,9 @@ Wrt = Annotated[str | None, Option("--wrt", metavar="X,..", help="Whose gradient
 Expr = Annotated[str | None, Option("--expr", metavar="E", help="One expression instead of a file.")]
 Shapes = Annotated[str | None, Option("--shapes", metavar="S", help="Its shapes: 'A[n,d] x[d,1]'.")]
 Claims = Annotated[bool, Option("--claims", help="Also the closed forms that books know, proved.")]
+Jacobian = Annotated[
+    str | None, Option("--jacobian", metavar="STATE", help="Print how a state depends on an earlier one, with a bound.")
+]
 Plan = Annotated[bool, Option("--plan", help="Print the plan of a training step after each pass.")]
 Verified = Annotated[bool, Option("--verify/--no-verify", help="Check what is printed.")]
 Templates = Annotated[Path | None, Option("--templates", metavar="DIR", help="Templates in place of symbp's own.")]

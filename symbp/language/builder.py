@@ -12,6 +12,7 @@ Both make what the reader makes of the same declaration in text::
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -23,10 +24,12 @@ from sympy.core.symbol import Str
 from symbp.expr import Box, Function, Node, Ref, SizeMember, SumOver, apply, as_node, expanded, index, size
 from symbp.language.diagnostics import Mistake
 from symbp.language.arguments import activation_function
+from symbp.language.cells import cell_part, handed_on
 from symbp.language.families import PieceShape, pattern
 from symbp.language.functions import bind_values, exact
 from symbp.language.reader import LAYER_TABLE, outputs_of, read_text
 from symbp.language.scope import find_positions, find_samples
+from symbp.language.writing import unpacking
 from symbp.program import (
     Equation, Kind, LayerUse, Loop, Place, Program, Running, Statement, Var, check, fresh_name, index_box,
 )
@@ -158,8 +161,6 @@ class Model:
         self._pieces: dict[str, list[tuple[PieceShape, list[sp.Symbol]]]] = {}
         self._loops: list[tuple[sp.Symbol, sp.Expr, sp.Expr]] = []
         self._body: list[list[Statement]] = [[]]
-        self._left, self._plain = "", False
-        self._parts: dict[str, Place] = {}
         self._running: list[Running] = []
         self._layers: list[LayerUse] = []
 
@@ -315,9 +316,17 @@ class Model:
             raise ValueError(f"{mistake.code}: {mistake}") from None
 
     # -- layers --------------------------------------------------------------------------------------------
-    def write(self, left: str, layer: str | Callable[..., Any], *given: Any, **named: Any) -> Ref:
-        """Write a layer: ``net.write("A1", "dense", X, "n1", "tanh")`` is ``A1 = dense(X, n1, tanh)``."""
+    def write(self, left: str | Sequence[str], layer: str | Callable[..., Any], *given: Any, **named: Any) -> Any:
+        """Write a layer: ``net.write("A1", "dense", X, "n1", "tanh")`` is ``A1 = dense(X, n1, tanh)``.
+
+        A layer with several results has as many names: ``net.write(("H", "C"), "lstm", X, H, C)``; what is returned
+        is a tuple of the names then.
+        """
         entry = LAYER_TABLE[_called(layer)]
+        names = (left,) if isinstance(left, str) else tuple(left)
+        if isinstance(left, str) == bool(entry.results) or len(names) != max(1, len(entry.results)):
+            mistake = unpacking(entry, names)
+            raise ValueError(f"{mistake.code}: {mistake}")
         arguments = bind_values(entry.name, entry.parameters, given, named)
         for parameter in entry.parameters:
             value = arguments[parameter.name]
@@ -331,50 +340,39 @@ class Model:
                 arguments[parameter.name] = found
             elif parameter.kind in ("scalar", "value") and isinstance(value, str):
                 arguments[parameter.name] = sp.Rational(value)
-        self._left, self._plain, self._parts = left, entry.plain, {}
-        self[left] = entry.build(self, **arguments)
-        found = self[left] if not self._loops else self[(left, *(s for s, _, _ in self._loops))]
+        writer = _Parts(self, names, entry.plain)
+        try:
+            value = entry.build(writer, **arguments)
+        except Mistake as mistake:
+            raise ValueError(f"{mistake.code}: {mistake}") from None
+        for k, (name, result) in enumerate(zip(names, value if entry.results else (value,), strict=True)):
+            if k not in writer.written:
+                self[name] = result
+        results = tuple(self.here(name) for name in names)
         X = arguments.get("X")
         place = (X.name, X.indices) if isinstance(X, Ref) else None
-        self._layers.append(LayerUse(entry.name, (left, found.indices), place, tuple(self._parts.items())))
-        return found
+        made = (names[0], results[0].indices)
+        self._layers.append(LayerUse(entry.name, made, place, tuple(writer.parts.items())))
+        return results if entry.results else results[0]
 
-    def parameter(self, prefix: str, rows: sp.Expr, cols: sp.Expr, start: sp.Expr | None = None) -> Ref:
-        """Declare a parameter of the layer that is being written."""
-        name, at = self._part(prefix, declared=True)
-        return self.declare("param", name, rows, cols, at=at, start=start)
+    @property
+    def around(self) -> tuple[sp.Symbol, ...]:
+        """The indices of the loops that are open, outermost first."""
+        return tuple(s for s, _, _ in self._loops)
 
-    def running(self, prefix: str, statistic: Node, momentum: sp.Expr, *facts: str, start: sp.Expr) -> None:
-        """Declare the running value of a statistic of the layer that is being written."""
-        assert isinstance(statistic, Ref)
-        name, at = self._part(prefix, declared=True)
-        self.declare("state", name, *statistic.shape, *facts, at=at, start=start)
-        self._running.append(Running(name, statistic.name, momentum))
+    @property
+    def varying(self) -> tuple[sp.Symbol, ...]:
+        """Those of them that do not count the samples, which share their parameters."""
+        return tuple(s for s, lo, hi in self._loops if self.samples is None or expanded(hi - lo + 1) != self.samples)
 
-    def equation(self, prefix: str, value: Node) -> Ref:
-        """Write an equation of the layer that is being written."""
-        name, at = self._part(prefix)
-        self[name] = value
-        return self.variables[name](*at)
+    def here(self, name: str) -> Ref:
+        """Return a name that this iteration assigned."""
+        return self[(name, *self.around)]
 
-    def _part(self, prefix: str, declared: bool = False) -> tuple[str, tuple[sp.Symbol, ...]]:
-        """Return the name and the indices of a part of the layer that is being written; what it declares, all samples
-        share."""
+    def taken(self) -> set[str]:
+        """Return the names of variables and sizes."""
         sizes = {str(s) for v in self.variables.values() for end in v.shape for s in end.free_symbols}
-        name = fresh_name(f"{prefix}_{self._left}", self.variables)
-        if self._plain and prefix not in self.variables.keys() | self.functions.keys() | sizes | {self._left}:
-            name = prefix
-        shared = self.samples if declared else None
-        at = tuple(s for s, lo, hi in self._loops if shared is None or expanded(hi - lo + 1) != shared)
-        self._parts[prefix] = name, at
-        return name, at
-
-    def each(self, letters: str, count: sp.Expr) -> AbstractContextManager[sp.Symbol]:
-        """Open a loop of a layer's own over 1..count; its index is the first of the letters that is free."""
-        taken = {str(s) for s, _, _ in self._loops} | self.variables.keys()
-        taken |= {str(s) for v in self.variables.values() for end in v.shape for s in end.free_symbols}
-        names = (*letters, *(f"{letters[0]}{k}" for k in range(1, 99)))
-        return self.loop(next(x for x in names if x not in taken), 1, count)
+        return sizes | self.variables.keys()
 
     def sample_axis(self, A: Node) -> int:
         """Return 1 where the samples are columns, 0 where they are rows."""
@@ -414,6 +412,73 @@ class Model:
                 tuple(self._layers),
             )
         )
+
+
+class _Parts:
+    """Writes the parts of one layer into a model: see ``symbp.layers.registry.Writer``."""
+
+    def __init__(self, net: Model, left: tuple[str, ...], plain: bool) -> None:
+        self.net, self.left, self.plain = net, left, plain
+        self.along: frozenset[sp.Symbol] = frozenset()
+        self.spelled: Callable[[str], str] = lambda prefix: f"{prefix}_{left[0]}"
+        self.written: dict[int, Ref] = {}
+        self.parts: dict[str, Place] = {}
+        self.mine: set[str] = set()
+
+    def name(self, prefix: str) -> str:
+        """Return the name of a part that is not written yet."""
+        if self.plain and prefix not in {*self.net.taken(), *self.net.functions, self.left[0]}:
+            return prefix
+        wanted = self.spelled(prefix)
+        self.mine.add(wanted)
+        return fresh_name(wanted, self.net.variables)
+
+    def parameter(self, prefix: str, rows: sp.Expr, cols: sp.Expr, start: sp.Expr | None = None) -> Ref:
+        """Declare a parameter of the layer."""
+        return self._declared("param", prefix, rows, cols, start=start)
+
+    def running(self, prefix: str, statistic: Node, momentum: sp.Expr, *facts: str, start: sp.Expr) -> None:
+        """Declare the running value of a statistic of the layer."""
+        assert isinstance(statistic, Ref)
+        state = self._declared("state", prefix, *statistic.shape, *facts, start=start)
+        self.net._running.append(Running(state.name, statistic.name, momentum))
+
+    def _declared(
+        self, kind: Kind, prefix: str, rows: sp.Expr, cols: sp.Expr, *facts: str, start: sp.Expr | None
+    ) -> Ref:
+        name, at = self.name(prefix), tuple(s for s in self.net.varying if s not in self.along)
+        self.parts[prefix] = name, at
+        return self.net.declare(kind, name, rows, cols, *facts, at=at, start=start)
+
+    def equation(self, prefix: str, value: Node) -> Ref:
+        """Write an equation of the layer."""
+        name = self.name(prefix)
+        self.net[name] = value
+        self.parts[prefix] = name, self.net.around
+        return self.net.here(name)
+
+    def result(self, k: int, value: Node) -> Ref:
+        """Write the equation of the k-th result."""
+        self.net[self.left[k]] = value
+        self.written[k] = self.net.here(self.left[k])
+        return self.written[k]
+
+    def each(self, letters: str, count: sp.Expr) -> AbstractContextManager[sp.Symbol]:
+        """Open a loop of the layer's own over 1..count; its index is the first of the letters that is free."""
+        taken = {*map(str, self.net.around), *self.net.taken()}
+        names = (*letters, *(f"{letters[0]}{k}" for k in range(1, 99)))
+        return self.net.loop(next(x for x in names if x not in taken), 1, count)
+
+    def sample_axis(self, A: Node) -> int:
+        """Return 1 where the samples are columns, 0 where they are rows."""
+        return self.net.sample_axis(A)
+
+    def cell(self, *states: Node, shared: object = None) -> _Parts:
+        """Return the writer of a recurrent cell: its parameters are shared where the states are handed on."""
+        inside = copy.copy(self)
+        inside.along = handed_on(states, self.net.around, self.net.around, shared)
+        inside.spelled = lambda prefix: cell_part(prefix, self.left[0], self.net.variables.keys() - self.mine)
+        return inside
 
 
 __all__ = ["Box", "Dense", "Dropout", "Model", "Sequential", "sequential_text", "size", "size_family", "sizes"]

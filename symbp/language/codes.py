@@ -393,6 +393,13 @@ CODES: dict[str, Code] = {
         _H + "for t in range(1, T+1, 2):\n    H[t] = W @ H[t-1]\n",
         _H + _LOOP + "    H[t] = W @ H[t-1]\n",
     ),
+    "B009": Code(
+        "a cell that continues no earlier state",
+        "A cell in a loop hands its state on: the state that it takes is a member from another iteration. "
+        "Along that loop its parameters are shared.",
+        "H[0]: input[h, m]\nfor t in range(1, T+1):\n    X[t]: input[n, m]\n    H[t] = rnn(X[t], H[0], tanh)\n",
+        "H[0]: input[h, m]\nfor t in range(1, T+1):\n    X[t]: input[n, m]\n    H[t] = rnn(X[t], H[t-1], tanh)\n",
+    ),
     # -- operations
     "O001": Code(
         "no operation of the language",
@@ -471,6 +478,12 @@ CODES: dict[str, Code] = {
         "A function is applied to each entry: in it are numbers, its arguments, + - * / ** and elementwise functions.",
         "X: input[n, n]\ndef f(x): return x @ x\nloss = sum(f(X))\n",
         "X: input[n, n]\ndef f(x): return x * x\nloss = sum(f(X))\n",
+    ),
+    "O014": Code(
+        "several results",
+        "A layer with several results stands alone behind as many names; nothing else has several results.",
+        _XW + "H, C = tanh(W @ X)\n",
+        _XW + "H = tanh(W @ X)\n",
     ),
     # -- facts and bounds
     "F001": Code(

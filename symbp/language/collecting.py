@@ -10,7 +10,7 @@ import sympy as sp
 
 from symbp.expr import index, size
 from symbp.language.diagnostics import Mistake
-from symbp.language.forms import Assert, Assign, Broken, Declare, Define, For, Free, Parsed, place
+from symbp.language.forms import Assert, Assign, Broken, Declare, Define, For, Free, Parsed, Unpack, place
 from symbp.language.names import check_name, derived_from
 from symbp.language.operations import OPERATIONS, Parameter
 from symbp.language.scope import Head, Scope
@@ -46,6 +46,8 @@ class Names:
             yield p, loops
             if isinstance(p, For):
                 yield from self.walk(p.body, (*loops, p.name))
+            elif isinstance(p, Unpack):
+                yield from ((part, loops) for part in p.parts)
             elif isinstance(p, Broken):
                 self.scope.poisoned |= {q.name for q, _ in self.walk(p.body) if q.name}
 
@@ -130,6 +132,8 @@ class Names:
             elif isinstance(p, Assign):
                 written += [*(p.shape or ()), *p.subscripts]
                 written += self.sizes_of_layers(p.value)
+            elif isinstance(p, Unpack):
+                written += self.sizes_of_layers(p.value)
             elif isinstance(p, For):
                 written.append(p.bounds)
             elif isinstance(p, Assert) and any(isinstance(n, ast.Eq) for n in ast.walk(p.test)):
@@ -137,7 +141,7 @@ class Names:
             for node in written:
                 for name, count, at in size_names(node, frozenset(loops)):
                     self.add_size(p, name, count, at)
-            if isinstance(p, Assign) and p.value is not None:
+            if isinstance(p, (Assign, Unpack)) and p.value is not None:
                 self.sizes_of_sums(p, loops)
         for name in self.scope.sizes:
             if derived_from(name) in self.names:
@@ -161,7 +165,7 @@ class Names:
                     if any(p.name == keyword.arg and p.kind == "size" for p in parameters):
                         yield keyword.value
 
-    def sizes_of_sums(self, p: Assign, loops: tuple[str, ...]) -> None:
+    def sizes_of_sums(self, p: Assign | Unpack, loops: tuple[str, ...]) -> None:
         """The bounds of sums over an index name sizes too."""
         assert p.value is not None
         for node in ast.walk(p.value):

@@ -53,6 +53,14 @@ class Assign(Parsed):
 
 
 @dataclass(frozen=True)
+class Unpack(Parsed):
+    """``name, name = value``: the several results of a layer; ``parts`` are the left sides, without a value."""
+
+    value: ast.expr
+    parts: tuple[Assign, ...]
+
+
+@dataclass(frozen=True)
 class For(Parsed):
     """``for name in bounds:`` over a body."""
 

@@ -29,6 +29,8 @@ KINDS_OF_PARAMETERS = {
     "Z": "matrix",
     "P": "matrix",
     "Q": "matrix",
+    "H": "matrix",
+    "C": "matrix",
     "M": "matrix",
     "K": "matrix",
     "E": "matrix",
@@ -65,6 +67,10 @@ KINDS_OF_PARAMETERS = {
     "activation": "activation",
     "bias": "order",
     "kind": "order",
+    "gates": "order",
+    "reset": "order",
+    "peepholes": "flag",
+    "shared": "order",
     "weights": "matrices",
     "spec": "order",
     "sizes": "sizes",
@@ -189,8 +195,7 @@ LATER: dict[str, str] = {
         "pad swapaxes moveaxis expand_dims squeeze broadcast_to split array_split",
         "the gathers of a later version": "gather scatter scatter_add take_along_axis choose compress select",
         "the layers of a later version": """conv conv1d conv2d conv3d convolve correlate conv_transpose max_pool
-            max_pool2d avg_pool average_pool average_pool2d maxpool avgpool
-            lstm gru rnn im2col""",
+            max_pool2d avg_pool average_pool average_pool2d maxpool avgpool im2col""",
         "a later version": """prod cumprod sort argsort argmax argmin median percentile quantile floor ceil round rint
             mod fmod gamma gammaln lgamma digamma beta betainc erfinv erfc fft ifft rfft logcumsumexp cross searchsorted
             unique nonzero any all isnan isfinite arcsin arccos arctan2 arcsinh arccosh arctanh sinc hypot ldexp""",

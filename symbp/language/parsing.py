@@ -11,7 +11,20 @@ import keyword
 import re
 
 from symbp.language.diagnostics import Report, nearest
-from symbp.language.forms import Assert, Assign, Broken, Declare, Define, For, Free, Parsed, Samples, place, source
+from symbp.language.forms import (
+    Assert,
+    Assign,
+    Broken,
+    Declare,
+    Define,
+    For,
+    Free,
+    Parsed,
+    Samples,
+    Unpack,
+    place,
+    source,
+)
 from symbp.language.lines import Statement
 from symbp.language.names import KINDS
 
@@ -324,7 +337,10 @@ class Parser:
         """Read ``name = expression``."""
         if len(node.targets) != 1:
             return self.error("P012", "one name for each equation", statement, None, "write two equations")
-        head = self.head(statement, node.targets[0])
+        target = node.targets[0]
+        if isinstance(target, ast.Tuple) and len(target.elts) > 1 and isinstance(node.value, ast.Call):
+            return self.unpacking(statement, target, node.value)
+        head = self.head(statement, target)
         if head is None:
             return self.broken(statement)
         value = node.value
@@ -338,6 +354,16 @@ class Parser:
                 f"write `{source(statement, node.targets[0])}: {source(statement, value)}`",
             )
         return Assign(statement, head[0], head[1], node.targets[0], value)
+
+    def unpacking(self, statement: Statement, target: ast.Tuple, value: ast.expr) -> Parsed:
+        """Read ``name, name = layer(...)``."""
+        parts = []
+        for element in target.elts:
+            head = self.head(statement, element)
+            if head is None:
+                return self.broken(statement)
+            parts.append(Assign(statement, *head, element, None))
+        return Unpack(statement, parts[0].name, (), target, value, tuple(parts))
 
     def annotated(self, statement: Statement, node: ast.AnnAssign) -> Parsed:
         """Read everything that has a colon behind a name."""

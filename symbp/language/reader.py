@@ -6,6 +6,7 @@ Nothing of the text is executed.
 
 from __future__ import annotations
 
+import ast
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,15 +22,17 @@ from symbp.language.expressions import Expressions
 from symbp.language.families import PieceShape, pattern
 from symbp.language.lines import MOST_CHARACTERS, split_lines, statements
 from symbp.language.operations import parse_signature
-from symbp.language.forms import Assign, For, Parsed, place, source
+from symbp.language.forms import Assign, For, Parsed, Unpack, place, source
 from symbp.language.parsing import Parser
+from symbp.language.scalars import Value
 from symbp.language.scope import Head, Private, Scope, find_samples
-from symbp.language.writing import EquationWriter, LayerEntry
+from symbp.language.writing import EquationWriter, LayerEntry, LeftSide
 from symbp.layers import LAYERS
 from symbp.program import Equation, Loop, Problem, Program, ProgramError, Statement, Var, check, fresh_name, index_box
 
 LAYER_TABLE: dict[str, LayerEntry] = {
-    name: LayerEntry(name, parse_signature(entry.signature), entry.write, entry.plain) for name, entry in LAYERS.items()
+    name: LayerEntry(name, parse_signature(entry.signature), entry.write, entry.plain, entry.results)
+    for name, entry in LAYERS.items()
 }
 """The layers with their parsed signatures."""
 
@@ -136,71 +139,105 @@ class Reader:
                 inner = self.block(p.body, (*loops, head))
                 if inner:
                     out.append(Loop(head.symbol, head.lo, head.hi, inner, head.down, p.statement.line))
-            elif isinstance(p, Assign):
+            elif isinstance(p, (Assign, Unpack)):
+                parts = p.parts if isinstance(p, Unpack) else (p,)
                 self.scope.loops = loops
                 try:
-                    out += self.assignment(p, loops)
+                    out += self.assignment(p, parts, loops)
                 except Stop:
-                    out += self.stand_in(p, loops)
+                    out += [s for part in parts for s in self.stand_in(part, loops)]
                 except RecursionError:
                     self.report.add(
                         "L002", "the expression is nested too deep", p.statement.span(), "give a part of it a name"
                     )
-                    out += self.stand_in(p, loops)
-                self.scope.later.pop(p.name, None)
+                    out += [s for part in parts for s in self.stand_in(part, loops)]
+                for part in parts:
+                    self.scope.later.pop(part.name, None)
         return tuple(out)
 
-    def assignment(self, p: Assign, loops: tuple[Head, ...]) -> list[Statement]:
-        """Read one equation, with those that its layers write before it."""
+    def assignment(self, p: Assign | Unpack, parts: Sequence[Assign], loops: tuple[Head, ...]) -> list[Statement]:
+        """Read one equation, with those that its layers write before it; ``parts`` are its left sides."""
         scope = self.scope
-        reader = Expressions(scope, p.statement)
-        if p.value is None:
+        whole = p.value
+        if whole is None:
             return []
-        if p.name in scope.poisoned:
+        if any(part.name in scope.poisoned for part in parts):
             # What is wrong with the name was said; the right side may have errors of its own.
-            reader.value(p.value)
+            Expressions(scope, p.statement, LAYER_TABLE, _unwritten).value(whole)
             raise Stop
-        writer = EquationWriter(scope, p, loops)
-        reader = Expressions(scope, p.statement, LAYER_TABLE, writer.write)
+        reader = Expressions(scope, p.statement)
         failed = False
-        stated: tuple[sp.Expr, sp.Expr] | None = None
-        subscripts: tuple[sp.Expr, ...] = ()
+        left: list[LeftSide] = []
+        for part in parts:
+            try:
+                left.append(self.left_side(part, reader, loops))
+            except Stop:
+                failed = True
+                left.append(LeftSide(part, ()))
+        written: dict[int, Equation] = {}
+
+        def assign(k: int, value: Node) -> Equation:
+            if failed:
+                raise Stop
+            written[k] = self.equation(left[k], reader, whole, value, loops)
+            return written[k]
+
+        writer = EquationWriter(scope, left, whole, loops, assign)
+        reader = Expressions(scope, p.statement, LAYER_TABLE, writer.write)
+        read: Value | None = None
         try:
-            if p.shape is not None:
-                stated = reader.shapes.shape(p.shape, p.target, f"{p.name}: ")
-            subscripts = tuple(reader.shapes.index(s) for s in p.subscripts)
-            self.may_assign(p, reader, subscripts, loops)
+            read = reader.value(whole)
         except Stop:
             failed = True
-        value: Node | None = None
-        try:
-            read = reader.value(p.value)
-            value = as_node(read)
-            if stated is not None and value.is_scalar_shape and not isinstance(read, Node):
-                value = broadcast(read, *stated)
-        except Stop:
-            failed = True
-        if failed or value is None:
+        if failed or read is None:
             raise Stop
+        stated = left[0].stated
+        value = as_node(read)
+        if stated is not None and value.is_scalar_shape and not isinstance(read, Node):
+            value = broadcast(read, *stated)
+        values = writer.results or (value,)
+        if len(values) != len(parts):
+            raise reader.fail(
+                whole,
+                "O014",
+                f"one result for {len(parts)} names",
+                "only a layer has several results, for example `H[t], C[t] = lstm(X[t], H[t-1], C[t-1])`",
+            )
+        statements = [*writer.equations, *(assign(k, v) for k, v in enumerate(values) if k not in written)]
+        scope.layers += writer.uses(written[0].target, values[0])
+        return statements
+
+    def left_side(self, p: Assign, reader: Expressions, loops: tuple[Head, ...]) -> LeftSide:
+        """Read a left side: the stated shape, the subscripts, whether it may be assigned."""
+        stated = reader.shapes.shape(p.shape, p.target, f"{p.name}: ") if p.shape is not None else None
+        subscripts = tuple(reader.shapes.index(s) for s in p.subscripts)
+        self.may_assign(p, reader, subscripts, loops)
+        return LeftSide(p, subscripts, stated)
+
+    def equation(
+        self, left: LeftSide, reader: Expressions, at: ast.expr, value: Node, loops: tuple[Head, ...]
+    ) -> Equation:
+        """Return the equation that gives a left side its value, if the shapes agree."""
+        scope, p, stated = self.scope, left.p, left.stated
         if stated is not None and not (same_size(stated[0], value.rows) and same_size(stated[1], value.cols)):
             raise reader.fail(
-                p.value,
+                at,
                 "S010",
                 f"{p.name} is stated as {shape_text(stated)} but its right side is {shape_text(value.shape)}",
             )
         if p.name == "loss" and not value.is_scalar_shape:
             raise reader.fail(
-                p.value,
+                at,
                 "S026",
                 f"the loss is 1 x 1, but its right side is {shape_text(value.shape)}",
                 "add up the entries: `loss = sum(...)`",
             )
-        target = self.target(p, reader, subscripts, stated or value.shape, loops)
+        target = self.target(p, reader, left.subscripts, stated or value.shape, loops)
         if not (same_size(target.rows, value.rows) and same_size(target.cols, value.cols)):
             var = scope.variables[target.name]
             inside = ", ".join(map(str, var.indices))
             raise reader.fail(
-                p.value,
+                at,
                 "S010",
                 f"{target.label} is {shape_text(target.shape)} but its right side is {shape_text(value.shape)}",
                 f"by its other pieces, {target.name}[{inside}] is {shape_text(var.shape)}",
@@ -208,8 +245,7 @@ class Reader:
             )
         if is_mask(value, scope.is_mask):
             scope.masks.add(target.name)
-        scope.layers += writer.uses(target, value)
-        return [*writer.equations, self.keep(p, target, value, True)]
+        return self.keep(p, target, value, True)
 
     def keep(self, p: Assign, target: Ref, value: Node, real: bool) -> Equation:
         """Return the equation, remembering from where it comes."""
@@ -360,6 +396,11 @@ class Reader:
             span = place(written.parsed.statement, written.parsed.target) if written is not None else Span(line, 1)
         help = problem.help or _HELP.get(problem.code, "")
         self.report.add(problem.code, problem.message, span, help)
+
+
+def _unwritten(*_: object) -> Value:
+    """Write nothing: the left side has an error that was reported."""
+    raise Stop
 
 
 _HELP = {

@@ -31,11 +31,23 @@ class Writer(Protocol):
         In inference it takes the statistic's place; a training step moves it: ``(1 - momentum) * state + momentum *
         statistic``.
         """
+
     def each(self, letters: str, count: sp.Expr) -> AbstractContextManager[sp.Symbol]:
         """Open a loop of the layer's own over 1..count; its index is the first of the letters that is free."""
 
+    def result(self, k: int, value: Node) -> Node:
+        """Write the equation of the k-th left side of a layer with several results and return its name."""
+
     def sample_axis(self, A: Node) -> int:
         """Return the axis along which the samples of ``A`` lie: 1 if they are columns, 0 if they are rows."""
+
+    def cell(self, *states: Node, shared: object = None) -> Writer:
+        """Return the writer of a recurrent cell that continues the given states.
+
+        Its parameters are shared by the iterations of the loops along which the states are handed on, and of those
+        that ``shared`` names; its parts have the names of the literature, ``W_i`` and ``I``, with the number of the
+        left side only.
+        """
 
 
 @dataclass(frozen=True)
@@ -45,17 +57,19 @@ class Layer:
     name:      the name under which it is written.
     signature: its parameters with defaults, as text; the kind of an argument follows from its parameter's name.
     meaning:   what it is, as a formula.
-    write:     a function of the writer and the arguments that returns the value.
+    write:     a function of the writer and the arguments that returns the value, or a tuple of several results.
     claims:    closed forms of its adjoints that books know, for samples as columns; see ``symbp.ops.claims``.
     plain:     whether its parts have the names of the literature, Q instead of ``Q_<left side>``, where those are free.
+    results:   the names under which the results are known, if they are several.
     """
 
     name: str
     signature: str
     meaning: str
-    write: Callable[..., Node]
+    write: Callable[..., Any]
     claims: tuple[Claim, ...] = ()
     plain: bool = False
+    results: tuple[str, ...] = ()
 
 
 LAYERS: dict[str, Layer] = {}
@@ -63,14 +77,14 @@ LAYERS: dict[str, Layer] = {}
 
 
 def layer(
-    signature: str, meaning: str, claims: tuple[Claim, ...] = (), *, plain: bool = False
-) -> Callable[[Callable[..., Node]], Callable[..., Node]]:
-    """Register the decorated function as the layer of that signature."""
+    signature: str, meaning: str, claims: tuple[Claim, ...] = (), *, plain: bool = False, results: tuple[str, ...] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register the decorated function as the layer of that signature; ``results`` names several results."""
 
     def register(write: Callable[..., Any]) -> Callable[..., Any]:
         name = signature.partition("(")[0]
         assert name not in LAYERS, name
-        LAYERS[name] = Layer(name, signature, meaning, write, claims, plain)
+        LAYERS[name] = Layer(name, signature, meaning, write, claims, plain, results)
         return write
 
     return register

@@ -153,6 +153,15 @@ hard_tanh = elementwise(
     source="Collobert 2004",
 )
 
+stop_gradient = elementwise(
+    "stop_gradient",
+    r"\operatorname{{sg}}({X})",
+    lambda x: x,
+    slope=None,
+    kinks="slope 0 everywhere, by definition",
+    aliases=("stop",),
+)
+
 ELEMENTWISE: dict[str, Elementwise] = {
     entry.name: entry for entry in list(globals().values()) if isinstance(entry, Elementwise)
 }

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+
+import sympy as sp
 
 from symbp.expr import (
     Add,
@@ -11,11 +14,13 @@ from symbp.expr import (
     DiagOf,
     Einsum,
     Embed,
+    Eye,
     Gather,
     Hadamard,
     Kron,
     MatMul,
     Node,
+    Ones,
     Reshape,
     Scale,
     Scatter,
@@ -27,9 +32,11 @@ from symbp.expr import (
     Transpose,
     Where,
     Zero,
-    contract,
+    contract, expanded,
     had,
+    is_one,
     matmul,
+    same_size,
     scaled,
     total,
 )
@@ -76,6 +83,85 @@ def _column(A: Node) -> Node:
     return Reshape(A, A.rows * A.cols, 1, "F")
 
 
+def vec(A: Node) -> Node:
+    """Return the columns of A below each other."""
+    return A if is_one(A.cols) else _column(A)
+
+
+def _beside(left: Node, J: Node) -> Node:
+    """Return ``left @ J``: of a block in zeros what meets it, ``[A B] [0; J] = B J``; and ``1^T diag(v) = v^T``."""
+    factors = list(J.operands) if isinstance(J, MatMul) else [J]
+    if isinstance(left, Ones) and is_one(left.rows) and isinstance(factors[0], Diag):
+        weights = [f.operands[0] for f in itertools.takewhile(lambda f: isinstance(f, Diag), factors)]
+        return matmul(T(had(*weights)), *factors[len(weights) :])
+    if isinstance(J, Embed) and same_size(J.operands[0].cols, J.cols):
+        (inner,), first = J.operands, J.parameters[0]
+        return matmul(Slice(left, 0, left.rows, first, expanded(first + inner.rows)), inner)
+    return matmul(left, J)
+
+
+def _jacobian_matmul(J: Node, node: Node, k: int) -> Node:
+    left, right, moved = node.operands[:k], node.operands[k + 1 :], node.operands[k]
+    # vec(L dA R) = (R^T kron L) vec(dA), where a factor that is missing is the identity
+    first = T(matmul(*right)) if right else Eye(moved.cols)
+    second = matmul(*left) if left else Eye(moved.rows)
+    if not right and is_one(moved.cols):
+        return _beside(second, J)
+    if not left and is_one(moved.rows):
+        return matmul(first, J)
+    return matmul(Kron(first, second), J)
+
+
+def _jacobian_hadamard(J: Node, node: Node, k: int) -> Node:
+    others = had(*(A for j, A in enumerate(node.operands) if j != k))
+    return matmul(Diag(vec(others)), J)
+
+
+def _jacobian_smul(J: Node, node: Node, k: int) -> Node:
+    s, A = node.operands
+    return matmul(vec(A), J) if k == 0 else SMul(s, J)
+
+
+def _chosen(first: sp.Expr, last: sp.Expr, count: sp.Expr) -> Node:
+    """Return the rows first..last-1 of the identity."""
+    return Slice(Eye(count), first, last, 0, count)
+
+
+def _jacobian_slice(J: Node, node: Node, k: int) -> Node:
+    (r0, r1, c0, c1), A = node.parameters, node.operands[0]
+    if is_one(A.cols):
+        return Slice(J, r0, r1, 0, J.cols)
+    return matmul(Kron(_chosen(c0, c1, A.cols), _chosen(r0, r1, A.rows)), J)
+
+
+def _jacobian_embed(J: Node, node: Node, k: int) -> Node:
+    (r0, c0, rows, cols), A = node.parameters, node.operands[0]
+    if is_one(cols):
+        return Embed(J, r0, 0, rows, J.cols)
+    block = Kron(_chosen(c0, expanded(c0 + A.cols), cols), _chosen(r0, expanded(r0 + A.rows), rows))
+    return matmul(T(block), J)
+
+
+def _jacobian_transpose(J: Node, node: Node, k: int) -> Node:
+    if is_one(node.rows) or is_one(node.cols):
+        return J
+    raise ArithmeticError("the transpose of a matrix permutes its entries: write the equation for one sample")
+
+
+def _jacobian_reshape(J: Node, node: Node, k: int) -> Node:
+    assert isinstance(node, Reshape)
+    A = node.operands[0]
+    if node.order == "F" or all(is_one(X.rows) or is_one(X.cols) for X in (A, node)):
+        return J
+    raise ArithmeticError("a reshape by rows permutes the entries of a matrix: write order='F'")
+
+
+def _jacobian_where(J: Node, node: Node, k: int) -> Node:
+    M = vec(node.operands[0])
+    kept = M if k == 1 else add_(Ones(*M.shape), scaled(-1, M))
+    return matmul(Diag(kept), J)
+
+
 def _pull_kron(G: Node, node: Node, k: int) -> Node:
     # Van Loan & Pitsianis: the blocks of G as rows; then kron is an outer product vec(A) vec(B)^T.
     A, B = node.operands
@@ -110,6 +196,7 @@ add = linear(
     "{A} + {B}",
     "(r,c),(r,c)->(r,c)",
     pull=lambda G, node, k: G,
+    jacobian=lambda J, node, k: J,
     differential=_d_add,
     reason="sum",
     quiet=True,
@@ -120,6 +207,7 @@ scale = linear(
     "{c}\\,{A}",
     "(r,c)->(r,c)",
     pull=lambda G, node, k: scaled(node.parameters[0], G),
+    jacobian=lambda J, node, k: scaled(node.parameters[0], J),
     reason="coefficient",
     quiet=True,
 )
@@ -129,6 +217,7 @@ smul = linear(
     "{A}\\,{B}",
     "(1,1),(r,c)->(r,c)",
     pull=_pull_smul,
+    jacobian=_jacobian_smul,
     reason="scalar factor",
 )
 matmul_ = linear(
@@ -137,6 +226,7 @@ matmul_ = linear(
     "{A}\\,{B}",
     "(m,n),(n,p)->(m,p)",
     pull=_pull_matmul,
+    jacobian=_jacobian_matmul,
     batch="reversed",
     reason="product",
     source="Magnus & Neudecker; F0.4",
@@ -147,6 +237,7 @@ hadamard = linear(
     "{A} \\odot {B}",
     "(r,c),(r,c)->(r,c)",
     pull=lambda G, node, k: had(G, *(A for j, A in enumerate(node.operands) if j != k)),
+    jacobian=_jacobian_hadamard,
     reason="Hadamard product",
     source="F0.4",
 )
@@ -156,6 +247,7 @@ transpose = linear(
     "{A}^{{\\top}}",
     "(m,n)->(n,m)",
     pull=lambda G, node, k: T(G),
+    jacobian=_jacobian_transpose,
     batch="own",
     turned=lambda node: node.operands[0],
     reason="transpose",
@@ -187,6 +279,7 @@ slice_ = linear(
     "[{A}]",
     "(m,n)->(r,c)",
     pull=_pull_slice,
+    jacobian=_jacobian_slice,
     batch="own",
     turned=_turn_slice,
     reason="block",
@@ -197,6 +290,7 @@ embed = linear(
     "\\operatorname{{embed}}({A})",
     "(r,c)->(m,n)",
     pull=_pull_embed,
+    jacobian=_jacobian_embed,
     batch="own",
     turned=_turn_embed,
     reason="block in zeros",
@@ -207,6 +301,7 @@ reshape = linear(
     "\\operatorname{{reshape}}({A})",
     "(r,c)->(p,q), r c = p q",
     pull=lambda G, node, k: Reshape(G, *node.operands[0].shape, node.parameters[2]),
+    jacobian=_jacobian_reshape,
     batch="own",
     turned=_turn_reshape,
     reason="reshape",
@@ -291,6 +386,7 @@ where = Op(
     "(r,c),(r,c),(r,c)->(r,c)",
     linear=(1, 2),
     pull=_pull_where,
+    jacobian=_jacobian_where,
     differential=_d_where,
     reason="selection",
 )

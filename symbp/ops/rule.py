@@ -36,6 +36,8 @@ class Op:
     flat:         the derivative is zero wherever it exists (masks, comparisons).
     batch:        how its transpose is built from transposed operands: ``same`` operation, ``reversed`` order,
                   by its ``own`` rule ``turned``, or ``opaque`` (the transpose stays outside).
+    jacobian:     where it is linear in a slot, the Jacobian of its value from that of the operand, both of columns:
+                  from ``vec dA = J dw`` to ``vec dY = jacobian(J, node, slot) dw``; None: there is no matrix form.
     turned:       for ``own``: the transpose of the node as an expression of transposed operands.
     reason:       what a pull is called in a derivation.
     quiet:        its pull is not worth a word when the reason of an adjoint is told.
@@ -52,6 +54,7 @@ class Op:
     differential: Differential | None = None
     flat: bool = False
     batch: Batch = "same"
+    jacobian: Pull | None = None
     turned: Callable[[Node], Node] | None = None
     reason: str = ""
     quiet: bool = False

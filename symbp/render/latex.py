@@ -30,6 +30,7 @@ class Latex(Printer):
     TRACE = "\\operatorname{tr}"
     DOTS = ", \\dots, "
     DEFINES = ":="
+    LIST = ",\\allowbreak\\ "
     RELATIONS: ClassVar[dict[str, str]] = {">=": "\\ge", "<=": "\\le", "!=": "\\ne", "==": "="}
 
     def member(self, name: str, indices: Sequence[sp.Expr]) -> Piece:

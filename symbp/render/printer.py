@@ -110,6 +110,7 @@ class Printer:
     TRACE: ClassVar[str] = "tr"
     DOTS: ClassVar[str] = ".."
     DEFINES: ClassVar[str] = ":="
+    LIST: ClassVar[str] = ", "
 
     def __init__(self, names: Names | None = None) -> None:
         self.names = names or Names()
@@ -144,10 +145,11 @@ class Printer:
         """Return the values of an index in the order in which it runs: ``t = T..1``."""
         return f"{self.size(index)} = {self.size(first)}{self.DOTS}{self.size(last)}"
 
-    def boundary(self, ref: Ref, index: sp.Symbol, relation: str, end: sp.Expr) -> str:
+    def boundary(self, vanishing: Sequence[Ref], index: sp.Symbol, relation: str, end: sp.Expr) -> str:
         """Return what vanishes outside a range: ``Zbar[t] := 0 for t > T``."""
+        names = self.LIST.join(map(self.value, vanishing))
         where = f"{self.size(index)} {self.RELATIONS.get(relation, relation)} {self.size(end)}"
-        return f"{self.value(ref)} {self.DEFINES} {self.ZERO} {self.words('for')} {where}"
+        return f"{names} {self.DEFINES} {self.ZERO} {self.words('for')} {where}"
 
     def plain(self, words: str) -> str:
         """Return words outside a formula, with the characters that the output knows."""
@@ -296,11 +298,15 @@ class Printer:
         return Piece((self.PRODUCT + PRODUCT_MARK).join(factors), Level.PRODUCT)
 
     def hadamard(self, node: Hadamard) -> Piece:
-        factors = node.operands
         if self.names.notation.products == "diag":
             piece = self.as_diagonals(node)
             if piece is not None:
                 return piece
+        return self.entrywise(node)
+
+    def entrywise(self, node: Hadamard) -> Piece:
+        """Return an entrywise product or quotient."""
+        factors = node.operands
         above: list[Node] = []
         below: list[Node] = []
         for f in factors:
@@ -355,7 +361,8 @@ class Printer:
 
     def diagonal(self, column: Node) -> str:
         """Return a column as a diagonal matrix."""
-        return self.filled(self.rule_notation("diag"), {"A": self.piece(column)})
+        entries = self.entrywise(column) if isinstance(column, Hadamard) else self.piece(column)
+        return self.filled(self.rule_notation("diag"), {"A": entries})
 
     def transpose(self, node: Transpose) -> Piece:
         inside = node.operands[0]

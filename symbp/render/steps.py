@@ -107,8 +107,11 @@ def result_ranges(result: Result, p: Printer) -> str:
 
 
 def result_notes(result: Result, p: Printer) -> list[str]:
-    """Return what vanishes at a boundary: ``Zbar[t] := 0 for t > T``."""
-    return [p.boundary(ref, index, relation, end) for ref, index, relation, end in result.notes]
+    """Return what vanishes at a boundary: ``Zbar[t] := 0 for t > T``; what vanishes at one boundary together."""
+    found: dict[tuple[sp.Symbol, str, sp.Expr], list[Ref]] = {}
+    for ref, *where in result.notes:
+        found.setdefault(tuple(where), []).append(ref)
+    return [p.boundary(vanishing, *where) for where, vanishing in found.items()]
 
 
 def tag(result: Result, names: Names) -> str:

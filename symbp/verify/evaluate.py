@@ -23,7 +23,7 @@ from symbp.expr import (
     StaticMap, SumOver, Take, Transpose, Where, Zero, evaluate_scalar,
 )
 from symbp.program import Equation, Loop, Program, Statement, Var
-from symbp.verify.scalars import EvaluationError, UnknownOperation, arguments, interpret, kinks, scalar_law
+from symbp.verify.scalars import EvaluationError, UnknownOperation, arguments, interpret, is_held, kinks, scalar_law
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Values = Mapping[str, Any]
@@ -569,7 +569,12 @@ class Numbers:
         return array.astype(self.dtype)
 
     def function(self, function: Function, args: list[Array]) -> Array:
-        """Return an elementwise function of arrays, by its closed form where there is one, else by its law."""
+        """Return an elementwise function of arrays, by its closed form where there is one, else by its law.
+
+        A complex step is not seen through a function whose derivative is zero by definition.
+        """
+        if is_held(function):
+            args = [self.convert(real(a)) for a in args]
         if function.law is None and not function.is_free and len(args) == 1:
             closed = closed_form(self, function, args[0])
             if closed is not None:
@@ -804,6 +809,7 @@ class Objects:
 
     def function(self, function: Function, args: list[Array]) -> Array:
         law, symbols = scalar_law(function), arguments(len(args))
+        args = [real(a) for a in args] if is_held(function) else args
         out = np.empty(args[0].shape, dtype=object)
         for where in np.ndindex(*out.shape):
             out[where] = interpret(law, {s: a[where] for s, a in zip(symbols, args, strict=True)}, self)

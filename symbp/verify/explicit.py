@@ -21,11 +21,23 @@ from symbp.expr import (
 )
 from symbp.program import Program
 from symbp.verify.evaluate import Runner, contracted, mask_pattern, static_source, whole_numbers
-from symbp.verify.scalars import UnknownOperation, arguments, scalar_law
+from symbp.verify.scalars import UnknownOperation, arguments, is_held, scalar_law
 from symbp.verify.witnesses import Finding, measured
 
 Matrix = sp.ImmutableDenseMatrix
 DIGITS = 50
+
+
+class Held(sp.Function):
+    """A scalar through which SymPy does not differentiate."""
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """Return the derivative, which is zero by definition."""
+        return sp.S.Zero
+
+    def _eval_evalf(self, prec: int) -> sp.Expr:
+        return self.args[0]._evalf(prec)
+
 
 
 def to_sympy(program: Program, values: Mapping[str, Any], sizes: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,6 +186,8 @@ class Explicit(Runner):
     def mapped(self, function: Function, *args: Any) -> Any:
         """Return the law of a function at each entry."""
         law, symbols = scalar_law(function), arguments(len(args))
+        if is_held(function) and not any(function.orders):
+            law = Held(law)
         entries = [
             law.xreplace(dict(zip(symbols, values, strict=True)))
             for values in zip(*(a.flat() for a in args), strict=True)

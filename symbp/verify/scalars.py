@@ -67,8 +67,13 @@ LAWS: dict[str, Callable[..., sp.Expr]] = {
     "arctan": sp.atan,
     "softsign": lambda z: sp.Piecewise((z / (1 + z), z > 0), (z / (1 - z), True)),
     "hard_tanh": lambda z: sp.Piecewise((sp.S.One, z > 1), (sp.S.NegativeOne, z < -1), (z, True)),
+    "stop_gradient": lambda z: z,
 }
 """The scalar law of each function of the elementwise table: arguments first, parameters after them."""
+
+HELD = frozenset({"stop_gradient"})
+"""Functions whose derivative is zero by definition, whatever their law says: see design note 10."""
+
 
 @cache
 def arguments(count: int) -> tuple[sp.Symbol, ...]:
@@ -120,6 +125,11 @@ def _own_form(law: sp.Expr) -> sp.Expr:
     return memo[law]
 
 
+def is_held(function: Function) -> bool:
+    """Tell whether the derivative of a function is zero by definition."""
+    return function.law is None and function.name in HELD
+
+
 @lru_cache(maxsize=4096)
 def scalar_law(function: Function) -> sp.Expr:
     """Return the law of a function with its derivatives taken, in the symbols ``arguments(k)``.
@@ -127,6 +137,8 @@ def scalar_law(function: Function) -> sp.Expr:
     Raises ``UnknownOperation`` for a name without a law.
     """
     symbols = arguments(len(function.orders))
+    if is_held(function) and any(function.orders):
+        return sp.S.Zero
     if function.law is not None:
         law = _own_form(function.law(*symbols))
     elif function.is_free:

@@ -410,6 +410,18 @@ CASES: list[tuple[str, str]] = [
     ("O012", V + "Z = gelu(2) * X"),
     ("O013", V + "def f(x): return x @ x\nZ = f(X)"),
     ("O013", V + "def f(x): return x > 0\nZ = f(X)"),
+    # -- several results, cells
+    ("O014", V + "Z, Q = exp(X)"),
+    ("P012", V + "Z, *Q = exp(X)"),
+    ("O001", V + "Z, Q = exp(X)(X)"),
+    ("P012", V + "(Z, Q), R = exp(X)"),
+    ("P012", V + "Z.T, Q = exp(X)"),
+    ("P012", V + "Z, 'Q' = exp(X)"),
+    ("O014", V + ", ".join(f"Z{k}" for k in range(3_000)) + " = exp(X)"),
+    ("N005", V + "input, Q = exp(X)"),
+    ("N011", V + "n, Q = exp(X)"),
+    ("B002", V + "Z = X\nZ, Q = lstm(X, X, X)"),
+    ("B009", R + "for t in range(1, T+1):\n    Q[t] = rnn(H[0], H[0])"),
     # -- facts and bounds
     ("F001", "X: input[n, m] & onehot\nloss = sum(X)"),
     ("F001", "X: input[n, m] & positive(3)\nloss = sum(X)"),

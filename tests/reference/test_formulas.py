@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from symbp.calculus import derive, inference
-from symbp.expr import Function
+from symbp.calculus import derive, inference, sensitivities
+from symbp.expr import Function, Node, Ref, refs, shift, transform
+from symbp.calculus.transition import Bound, transition
+from symbp.expr.nodes import plain
 from symbp.language import read_text
 from symbp.layers import LAYERS
 from symbp.pipeline import program_of
+from symbp.program import Equation, Program, Var
 from symbp.pipeline import generate
 from symbp.verify import load_module
 from symbp.verify.evaluate import Numbers, evaluate
@@ -513,6 +516,29 @@ def test_4_1_gradient_of_the_first_state() -> None:
     assert np.allclose(found["bar(H)"][(0,)], message, **CLOSE)
 
 
+def _value(node: Node, symbol: sp.Symbol, r: int, values: Mapping[str, Any]) -> np.ndarray:
+    """Evaluate an expression in the names of RNN at one iteration and for one sample."""
+    here = shift(node, {symbol: sp.Integer(r)})
+    reads = {ref: values[ref.name][tuple(map(int, ref.indices))] if ref.indices else values[ref.name]
+             for ref in refs(here)}
+    plain_refs = {ref: Ref(f"v{k}", *ref.shape) for k, ref in enumerate(reads)}
+    variables = {new.name: Var(new.name, *new.shape, kind="input") for new in plain_refs.values()}
+    body = (Equation(Ref("value", *here.shape), transform(here, lambda n: plain_refs.get(n, n))),)
+    program = Program({**variables, "value": Var("value", *here.shape)}, body, ("value",))
+    return evaluate(program, {plain_refs[ref].name: a for ref, a in reads.items()}, {"n": 4, "k": 3})["value"]
+
+
+def _bounded(bound: Bound, symbol: sp.Symbol, r: int, values: Mapping[str, Any]) -> float:
+    """Evaluate the bound of a spectral norm."""
+    parts = [_bounded(b, symbol, r, values) for b in bound.parts]
+    if bound.node is not None:
+        found = _value(bound.node, symbol, r, values)
+        return float(np.max(np.abs(found)) if bound.kind == "largest" else np.linalg.norm(found, 2))
+    if bound.kind == "number":
+        return float(bound.number)
+    return float(sum(parts) if bound.kind == "sum" else np.prod(parts))
+
+
 def test_4_2_vanishing_gradient() -> None:
     states = run(RNN, VALUES_RNN, SIZES_RNN)["H"]
     text = """
@@ -534,6 +560,14 @@ loss = sum(C * H[T])
         for i in range(4)
     ]
     assert np.isclose(np.linalg.norm(np.vstack(rows), 2), 0.08642275258382527, **CLOSE)
+    # The same from the printed product of Jacobians and from the bound that stands below it.
+    found = transition(read_text(RNN), "H")
+    at = {**fixed, "V": VALUES_RNN["V"], "H": {k: h[:, [0]] for k, h in states.items()}}
+    factors = [_value(found.jacobian, found.index, r, at) for r in range(6, 1, -1)]
+    assert np.allclose(np.linalg.multi_dot(factors), np.vstack(rows), **CLOSE)
+    bounds = [_bounded(found.bound, found.index, r, at) for r in range(6, 1, -1)]
+    assert np.isclose(np.prod(bounds), 1.1749439449928183, **CLOSE)
+    assert all(np.linalg.norm(J, 2) <= b for J, b in zip(factors, bounds, strict=True))
     slopes = [np.max(1 - states[(r,)][:, 0] ** 2) for r in range(2, 7)]
     assert np.isclose(np.prod(np.linalg.norm(fixed["W"], 2) * np.array(slopes)), 1.1749439449928183, **CLOSE)
 
@@ -578,6 +612,219 @@ loss = sum((A - Y)**2) / 2
     w_bar = np.einsum("jk,kpq,iq->jip", delta, product, values["x"])
     assert np.allclose(found["bar(W)"].reshape(2, 3, d), w_bar, **CLOSE)
     assert np.allclose(found["bar(x)"], np.einsum("jk,kpq,jip->iq", delta, product, w), **CLOSE)
+# 4.3 Long short-term memory
+
+LSTM = """
+H[0] = zeros(n, B); C[0] = zeros(n, B)
+V: param[p, n]
+for t in range(1, T+1):
+    X[t]: input[k, B]
+    Y[t]: target[p, B]
+    H[t], C[t] = lstm(X[t], H[t-1], C[t-1]{gates})
+loss = sum(sum((V @ H[t] - Y[t])**2) for t in range(1, T+1)) / 2
+"""
+STACKED = {"W": 0.5 * T(12, 2, 0.1), "U": 0.5 * T(12, 3, 0.2), "b": 0.2 * T(12, 1, 0.3)}
+DATA_LSTM = {
+    "V": T(2, 3, 0.4), "X": {(t,): T(2, 2, t - 0.5) for t in range(1, 5)},
+    "Y": {(t,): T(2, 2, t - 0.3) for t in range(1, 5)},
+}
+SIZES_LSTM = {"n": 3, "k": 2, "p": 2, "T": 4, "B": 2}
+NORMS_LSTM = [2.8662809330658736, 0.23481446018821253, 1.5674753903859622, 0.8720035879834023]
+
+
+def test_4_3_lstm_with_stacked_gates() -> None:
+    found = run(LSTM.format(gates=", gates='stacked'"), {**STACKED, **DATA_LSTM}, SIZES_LSTM)
+    assert np.isclose(loss_of(found), 4.156125395747484, **CLOSE)
+    assert np.allclose(norms(found, "W", "U", "b", "V"), NORMS_LSTM, **CLOSE)
+
+
+def test_4_3_lstm_with_separate_gates() -> None:
+    parts = {f"{k}_{g}": STACKED[k][3 * j : 3 * j + 3] for k in "WUb" for j, g in enumerate("ifog")}
+    found = run(LSTM.format(gates=""), {**parts, **DATA_LSTM}, SIZES_LSTM)
+    assert np.isclose(loss_of(found), 4.156125395747484, **CLOSE)
+    squares = [np.linalg.norm(norms(found, *(f"{k}_{g}" for g in "ifog"))) for k in "WUb"]
+    assert np.allclose([*squares, *norms(found, "V")], NORMS_LSTM, **CLOSE)
+
+
+def test_4_3_peepholes_backward() -> None:
+    """The sheet's equations with peepholes, by hand: the output gate before the cell."""
+    peep = {f"p_{g}": 0.4 * T(3, 1, s) for g, s in zip("ifo", (0.6, 0.7, 0.8), strict=True)}
+    v = {**STACKED, **DATA_LSTM, **peep}
+    found = run(LSTM.format(gates=", True, 'stacked'"), v, SIZES_LSTM)
+    grown = {name: np.zeros_like(v[name]) for name in ("W", "U", "b", *peep)}
+    H_bar, C_bar = np.zeros((3, 2)), np.zeros((3, 2))
+    for t in range(4, 0, -1):
+        i, f, o, g, c, h = (found[name][(t,)] for name in "IFOGCH")
+        before, h_before = found["C"][(t - 1,)], found["H"][(t - 1,)]
+        H_bar = H_bar + v["V"].T @ (v["V"] @ h - v["Y"][(t,)])
+        S_o = H_bar * np.tanh(c) * o * (1 - o)
+        C_bar = C_bar + H_bar * o * (1 - np.tanh(c) ** 2) + v["p_o"] * S_o
+        S_i, S_f, S_g = C_bar * g * i * (1 - i), C_bar * before * f * (1 - f), C_bar * i * (1 - g**2)
+        S = np.vstack([S_i, S_f, S_o, S_g])
+        for name, grows in (("W", S @ v["X"][(t,)].T), ("U", S @ h_before.T), ("b", S), ("p_i", S_i * before),
+                            ("p_f", S_f * before), ("p_o", S_o * c)):
+            grown[name] += grows if name in "WU" else grows.sum(axis=1, keepdims=True)
+        C_bar, H_bar = C_bar * f + v["p_i"] * S_i + v["p_f"] * S_f, v["U"].T @ S
+    for name, wanted in grown.items():
+        assert np.allclose(found[f"bar({name})"], wanted, **CLOSE), name
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 4.4 Real-time recurrent learning, 4.5 a two-layer globally recursive network
+
+
+def forward_mode(text: str, values: Mapping[str, Any], sizes: Mapping[str, Any], *wrt: str) -> dict[str, Any]:
+    """Read, carry sensitivities along, evaluate; gradients are called ``bar(X)`` as those of ``run``."""
+    program = sensitivities(read_text(text), wrt)
+    results = evaluate(program, values, sizes)
+    return {**results, **{f"bar({n})": results[f"{n}_bar"] for n in wrt}}
+
+
+RTRL = """
+W: param[n, m+n+1]
+M: input[n, 1] & mask
+y[0] = zeros(n, 1)
+for t in range(1, T+1):
+    x[t]: input[m, 1]
+    d[t]: target[n, 1]
+    z[t] = vstack([x[t], {feedback}, ones(1, 1)])
+    y[t] = sigmoid(W @ z[t])
+loss = sum(sum(M * (y[t] - d[t])**2) for t in range(1, T+1)) / 2
+"""
+VALUES_RTRL = {
+    "W": 0.7 * T(3, 6, 0.1), "M": column(1, 1, 0), "x": {(t,): T(2, 1, t - 0.7) for t in range(1, 6)},
+    "d": {(t,): 0.5 + 0.3 * T(3, 1, t - 0.3) for t in range(1, 6)},
+}
+SIZES_RTRL = {"n": 3, "m": 2, "T": 5}
+
+
+def test_4_4_real_time_recurrent_learning_is_back_propagation_through_time() -> None:
+    text = RTRL.format(feedback="y[t-1]")
+    forward, backward = forward_mode(text, VALUES_RTRL, SIZES_RTRL, "W"), run(text, VALUES_RTRL, SIZES_RTRL)
+    assert np.isclose(loss_of(forward), 0.2252135834139905, **CLOSE)
+    assert np.allclose(norms(forward, "W"), 0.26837073031459924, **CLOSE)
+    assert np.isclose(np.linalg.norm(forward["P_y"][(5,)]), 0.6290130148560144, **CLOSE)
+    assert np.allclose(forward["bar(W)"], backward["bar(W)"], rtol=1e-12)
+
+
+def test_4_4_reads_like_the_sheet() -> None:
+    program = sensitivities(read_text(RTRL.format(feedback="y[t-1]")))
+    said = {site.target.label: plain(site.equation.value) for site in program.sites}
+    assert said["P_loss"] == "SumOver(MatMul(Transpose(Hadamard(M, Z_loss[t])), P_y[t]), t, 1, T)"
+    slope = "Hadamard(y[t], Add(Ones(n, 1), Scale(y[t], -1)))"
+    change = "Add(Kron(Transpose(z[t]), Eye(n)), MatMul(Slice(W, 0, n, m, m + n), P_y[t - 1]))"
+    count = program.variables["P_y"].cols
+    assert said["P_y[t]"] == f"Hadamard(MatMul({slope}, Ones(1, {count})), {change})"
+
+
+def test_4_4_teacher_forcing() -> None:
+    """Targets in place of outputs on units 1 and 2: their rows of the fed-back sensitivity are zero."""
+    text = RTRL.format(feedback="y[t-1] + M*(f[t] - y[t-1])").replace("y[0] =", "for t in range(1, T+1):\n"
+                                                                        "    f[t]: input[n, 1]\ny[0] =")
+    before = {(t,): VALUES_RTRL["d"].get((t - 1,), np.zeros((3, 1))) for t in range(1, 6)}
+    values = {**VALUES_RTRL, "f": before}
+    forward, backward = forward_mode(text, values, SIZES_RTRL, "W"), run(text, values, SIZES_RTRL)
+    assert np.allclose(forward["bar(W)"], backward["bar(W)"], rtol=1e-12)
+    W, P = VALUES_RTRL["W"], np.zeros((3, 18))
+    for t in range(1, 6):
+        y, z = forward["y"][(t,)], forward["z"][(t,)]
+        P = y * (1 - y) * (W[:, 2:5] @ (column(0, 0, 1) * P) + np.kron(z.T, np.eye(3)))
+        assert np.allclose(forward["P_y"][(t,)], P, **CLOSE)
+
+
+GLOBAL = """
+A1: param[n, m+3*p+1]
+A2: param[p, n+1]
+for k in range(-2, 1):
+    y[k] = zeros(p, 1)
+for t in range(1, T+1):
+    u[t]: input[m, 1]
+    d[t]: target[p, 1]
+    z[t] = vstack([u[t], y[t-1], y[t-2], y[t-3], ones(1, 1)])
+    h[t] = sigmoid(A1 @ z[t])
+    y[t] = tanh(A2 @ vstack([h[t], ones(1, 1)]))
+loss = sum(sum((y[t] - d[t])**2) for t in range(1, T+1)) / 2
+"""
+
+
+def test_4_5_several_feedback_delays() -> None:
+    values = {
+        "A1": 0.5 * T(4, 9, 0.1), "A2": 0.6 * T(2, 5, 0.2), "u": {(t,): T(2, 1, t - 0.7) for t in range(1, 8)},
+        "d": {(t,): 0.5 * T(2, 1, t - 0.5) for t in range(1, 8)},
+    }
+    sizes = {"m": 2, "n": 4, "p": 2, "T": 7}
+    forward, backward = forward_mode(GLOBAL, values, sizes, "A1", "A2"), run(GLOBAL, values, sizes)
+    for found in (forward, backward):
+        assert np.isclose(loss_of(found), 3.113566780251934, **CLOSE)
+        assert np.allclose(norms(found, "A1", "A2"), [0.5292851602431328, 3.9662044780218126], **CLOSE)
+    # The sheet's recursion, with a sum over the delays.
+    A1, A2, P = values["A1"], values["A2"], {k: np.zeros((2, 36)) for k in range(-2, 1)}
+    for t in range(1, 8):
+        h, y, z = (forward[name][(t,)] for name in "hyz")
+        R_ = (1 - y**2) * (A2[:, :4] @ (h * (1 - h) * np.eye(4)))
+        P[t] = R_ @ (np.kron(z.T, np.eye(4)) + sum(A1[:, 2 * k : 2 * k + 2] @ P[t - k] for k in (1, 2, 3)))
+        assert np.allclose(forward["P_y_A1"][(t,)], P[t], **CLOSE)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 4.6 Tapped delay lines, 4.9 a delay loop
+
+
+def test_4_6_tapped_delay_line() -> None:
+    text = """
+X: input[m, T]
+Y: target[n, T]
+W: param[n, 3*m]
+S: const[T, T]
+Z = vstack([X, X @ S, X @ S @ S])
+A = tanh(W @ Z)
+loss = sum((A - Y)**2) / 2
+"""
+    u = np.hstack([T(2, 1, t - 0.7) for t in range(1, 8)])
+    values = {"X": u, "Y": T(3, 7, 0.2), "W": 0.4 * T(3, 6, 0.3), "S": np.eye(7, k=1)}
+    found = run(text, values, {"m": 2, "n": 3, "T": 7}, ["W", "X"])
+    loop = run(
+        """
+W: param[n, 3*m]
+for k in range(-1, 1):
+    X[k] = zeros(m, 1)
+for t in range(1, T+1):
+    U[t]: input[m, 1]
+    Y[t]: target[n, 1]
+    X[t] = 1*U[t]
+    A[t] = tanh(W @ vstack([X[t], X[t-1], X[t-2]]))
+loss = sum(sum((A[t] - Y[t])**2) for t in range(1, T+1)) / 2
+""",
+        {"W": values["W"], "U": {(t,): u[:, [t - 1]] for t in range(1, 8)},
+         "Y": {(t,): values["Y"][:, [t - 1]] for t in range(1, 8)}},
+        {"m": 2, "n": 3, "T": 7}, ["W", "U"],
+    )
+    for results in (found, loop):
+        assert np.isclose(loss_of(results), 6.698303594782468, **CLOSE)
+        assert np.allclose(norms(results, "W"), 4.7107758624161935, **CLOSE)
+    advances = np.hstack([loop["bar(U)"][(t,)] for t in range(1, 8)])
+    assert np.allclose(found["bar(X)"], advances, **CLOSE)
+
+
+def test_4_9_delay_coupled_network() -> None:
+    text = """
+W: param[n, n]; w: input[n, 1]
+for k in range(-1, 1):
+    a[k]: input[n, 1]
+for t in range(1, T+1):
+    u[t]: input
+    y[t]: target[n, 1]
+    a[t] = sin(W @ a[t-2] + w*u[t])**2
+loss = sum(sum((a[t] - y[t])**2) for t in range(1, T+1)) / 2
+"""
+    values = {
+        "W": 0.6 * T(3, 3, 0.1), "w": T(3, 1, 0.2), "a": {(k,): np.zeros((3, 1)) for k in (-1, 0)},
+        "u": {(t,): np.array([[np.sin(t - 1)]]) for t in range(1, 7)},
+        "y": {(t,): T(3, 1, 0.5) for t in range(1, 7)},
+    }
+    found = run(text, values, {"n": 3, "T": 6})
+    assert np.isclose(loss_of(found), 4.788102475732588, **CLOSE)
+    assert np.allclose(norms(found, "W"), 1.253133248127347, **CLOSE)
 
 
 # ---------------------------------------------------------------------------------------------------------

@@ -345,30 +345,30 @@ float xor_forward(const xor_params *params, const xor_inputs *inputs, xor_cache 
     }
     /* (F3) Z2 = W2 A1 + b2 1^T
        (F4) P = sigmoid(Z2)
-       (F5) V_loss_3 = softplus(Z2) */
+       (F5) softplus_Z2 = softplus(Z2) */
     {
         float *restrict const Z2 = xor_memory;
         float *restrict const P = cache->P;
-        float *restrict const V_loss_3 = &xor_memory[4];
+        float *restrict const softplus_Z2 = &xor_memory[4];
         const float *restrict const b2 = params->b2;
         for (size_t j = 0u; j < 4u; ++j) {
             Z2[j] = Z2[j] + b2[0u];
             P[j] = xor_sigmoid(Z2[j]);
-            V_loss_3[j] = xor_softplus(Z2[j]);
+            softplus_Z2[j] = xor_softplus(Z2[j]);
         }
     }
-    /* (F6) loss = -sum(Y o (Z2 - V_loss_3) + (1 - Y) o (-V_loss_3))/m */
+    /* (F6) loss = -sum(Y o (Z2 - softplus_Z2) + (1 - Y) o (-softplus_Z2))/m */
     {
         const float *restrict const Y = inputs->Y;
         const float *restrict const Z2 = xor_memory;
-        const float *restrict const V_loss_3 = &xor_memory[4];
+        const float *restrict const softplus_Z2 = &xor_memory[4];
         float sum_1 = 0.0f;
         for (size_t j = 0u; j < 4u; ++j) {
-            sum_1 += Y[j] * (Z2[j] - V_loss_3[j]) - (1.0f - Y[j]) * V_loss_3[j];
+            sum_1 += Y[j] * (Z2[j] - softplus_Z2[j]) - (1.0f - Y[j]) * softplus_Z2[j];
         }
         loss = sum_1;
     }
-    /* (F6) loss = -sum(Y o (Z2 - V_loss_3) + (1 - Y) o (-V_loss_3))/m */
+    /* (F6) loss = -sum(Y o (Z2 - softplus_Z2) + (1 - Y) o (-softplus_Z2))/m */
     {
         loss = -(0.25f * loss);
     }
@@ -451,14 +451,14 @@ float xor_loss_and_gradients(const xor_params *params, const xor_inputs *inputs,
     }
     /* (F3) Z2 = W2 A1 + b2 1^T
        (F4) P = sigmoid(Z2)
-       (F5) V_loss_3 = softplus(Z2)
+       (F5) softplus_Z2 = softplus(Z2)
        (1) Z2bar = (P - Y)/m
        (4) Z1bar = (W2^T Z2bar) o (1 - A1^2)
        (6) b1bar = Z1bar 1 */
     {
         float *restrict const Z2 = &xor_memory[32];
-        float *restrict const V_loss_3 = &xor_memory[36];
-        float *restrict const Z2_bar = &xor_memory[40];
+        float *restrict const softplus_Z2 = &xor_memory[40];
+        float *restrict const Z2_bar = &xor_memory[36];
         float *restrict const Z1_bar = &xor_memory[16];
         float *restrict const b1_bar = gradients->b1;
         const float *restrict const b2 = params->b2;
@@ -470,7 +470,7 @@ float xor_loss_and_gradients(const xor_params *params, const xor_inputs *inputs,
             float P;
             Z2[j] = Z2[j] + b2[0u];
             P = xor_sigmoid(Z2[j]);
-            V_loss_3[j] = xor_softplus(Z2[j]);
+            softplus_Z2[j] = xor_softplus(Z2[j]);
             Z2_bar[j] = 0.25f * (P - Y[j]);
             XOR_SHORT
             for (size_t i = 0u; i < 4u; ++i) {
@@ -479,32 +479,32 @@ float xor_loss_and_gradients(const xor_params *params, const xor_inputs *inputs,
             }
         }
     }
-    /* (F6) loss = -sum(Y o (Z2 - V_loss_3) + (1 - Y) o (-V_loss_3))/m */
+    /* (F6) loss = -sum(Y o (Z2 - softplus_Z2) + (1 - Y) o (-softplus_Z2))/m */
     {
         const float *restrict const Y = inputs->Y;
         const float *restrict const Z2 = &xor_memory[32];
-        const float *restrict const V_loss_3 = &xor_memory[36];
+        const float *restrict const softplus_Z2 = &xor_memory[40];
         float sum_1 = 0.0f;
         for (size_t j = 0u; j < 4u; ++j) {
-            sum_1 += Y[j] * (Z2[j] - V_loss_3[j]) - (1.0f - Y[j]) * V_loss_3[j];
+            sum_1 += Y[j] * (Z2[j] - softplus_Z2[j]) - (1.0f - Y[j]) * softplus_Z2[j];
         }
         loss = sum_1;
     }
-    /* (F6) loss = -sum(Y o (Z2 - V_loss_3) + (1 - Y) o (-V_loss_3))/m */
+    /* (F6) loss = -sum(Y o (Z2 - softplus_Z2) + (1 - Y) o (-softplus_Z2))/m */
     {
         loss = -(0.25f * loss);
     }
     /* (2) W2bar = Z2bar A1^T */
     {
         float *restrict const W2_bar = gradients->W2;
-        const float *restrict const Z2_bar = &xor_memory[40];
+        const float *restrict const Z2_bar = &xor_memory[36];
         const float *restrict const A1 = xor_memory;
         xor_small_2(1u, Z2_bar, A1, W2_bar);
     }
     /* (3) b2bar = sum(Z2bar) */
     {
         float *restrict const b2_bar = gradients->b2;
-        const float *restrict const Z2_bar = &xor_memory[40];
+        const float *restrict const Z2_bar = &xor_memory[36];
         float sum_2 = 0.0f;
         for (size_t j = 0u; j < 4u; ++j) { sum_2 += Z2_bar[j]; }
         b2_bar[0u] = sum_2;
@@ -548,16 +548,16 @@ float xor_train_step(xor_params *params, const xor_inputs *inputs, float rate)
     }
     /* (F3) Z2 = W2 A1 + b2 1^T
        (F4) P = sigmoid(Z2)
-       (F5) V_loss_3 = softplus(Z2)
+       (F5) softplus_Z2 = softplus(Z2)
        (1) Z2bar = (P - Y)/m
        (4) Z1bar = (W2^T Z2bar) o (1 - A1^2)
        (6) b1bar = Z1bar 1 */
     {
         float *restrict const Z2 = &xor_memory[32];
-        float *restrict const V_loss_3 = &xor_memory[36];
-        float *restrict const Z2_bar = &xor_memory[40];
+        float *restrict const softplus_Z2 = &xor_memory[44];
+        float *restrict const Z2_bar = &xor_memory[36];
         float *restrict const Z1_bar = &xor_memory[16];
-        float *restrict const b1_bar = &xor_memory[44];
+        float *restrict const b1_bar = &xor_memory[40];
         const float *restrict const b2 = params->b2;
         const float *restrict const Y = inputs->Y;
         const float *restrict const W2 = params->W2;
@@ -567,7 +567,7 @@ float xor_train_step(xor_params *params, const xor_inputs *inputs, float rate)
             float P;
             Z2[j] = Z2[j] + b2[0u];
             P = xor_sigmoid(Z2[j]);
-            V_loss_3[j] = xor_softplus(Z2[j]);
+            softplus_Z2[j] = xor_softplus(Z2[j]);
             Z2_bar[j] = 0.25f * (P - Y[j]);
             XOR_SHORT
             for (size_t i = 0u; i < 4u; ++i) {
@@ -576,25 +576,25 @@ float xor_train_step(xor_params *params, const xor_inputs *inputs, float rate)
             }
         }
     }
-    /* (F6) loss = -sum(Y o (Z2 - V_loss_3) + (1 - Y) o (-V_loss_3))/m */
+    /* (F6) loss = -sum(Y o (Z2 - softplus_Z2) + (1 - Y) o (-softplus_Z2))/m */
     {
         const float *restrict const Y = inputs->Y;
         const float *restrict const Z2 = &xor_memory[32];
-        const float *restrict const V_loss_3 = &xor_memory[36];
+        const float *restrict const softplus_Z2 = &xor_memory[44];
         float sum_1 = 0.0f;
         for (size_t j = 0u; j < 4u; ++j) {
-            sum_1 += Y[j] * (Z2[j] - V_loss_3[j]) - (1.0f - Y[j]) * V_loss_3[j];
+            sum_1 += Y[j] * (Z2[j] - softplus_Z2[j]) - (1.0f - Y[j]) * softplus_Z2[j];
         }
         loss = sum_1;
     }
-    /* (F6) loss = -sum(Y o (Z2 - V_loss_3) + (1 - Y) o (-V_loss_3))/m */
+    /* (F6) loss = -sum(Y o (Z2 - softplus_Z2) + (1 - Y) o (-softplus_Z2))/m */
     {
         loss = -(0.25f * loss);
     }
     /* (3) b2bar = sum(Z2bar) */
     {
-        float *restrict const b2_bar = &xor_memory[36];
-        const float *restrict const Z2_bar = &xor_memory[40];
+        float *restrict const b2_bar = &xor_memory[44];
+        const float *restrict const Z2_bar = &xor_memory[36];
         float sum_2 = 0.0f;
         for (size_t j = 0u; j < 4u; ++j) { sum_2 += Z2_bar[j]; }
         b2_bar[0u] = sum_2;
@@ -602,7 +602,7 @@ float xor_train_step(xor_params *params, const xor_inputs *inputs, float rate)
     /* (2) W2bar = Z2bar A1^T */
     {
         float *restrict const W2_bar = &xor_memory[32];
-        const float *restrict const Z2_bar = &xor_memory[40];
+        const float *restrict const Z2_bar = &xor_memory[36];
         const float *restrict const A1 = xor_memory;
         xor_small_2(1u, Z2_bar, A1, W2_bar);
     }
@@ -621,7 +621,7 @@ float xor_train_step(xor_params *params, const xor_inputs *inputs, float rate)
     /* b1 */
     {
         float *restrict const b1 = params->b1;
-        const float *restrict const b1_bar = &xor_memory[44];
+        const float *restrict const b1_bar = &xor_memory[40];
         for (size_t i = 0u; i < 4u; ++i) {
             b1[i] = b1[i] - rate * b1_bar[i];
         }
@@ -637,7 +637,7 @@ float xor_train_step(xor_params *params, const xor_inputs *inputs, float rate)
     /* b2 */
     {
         float *restrict const b2 = params->b2;
-        const float *restrict const b2_bar = &xor_memory[36];
+        const float *restrict const b2_bar = &xor_memory[44];
         b2[0u] = b2[0u] - rate * b2_bar[0u];
     }
     return loss;

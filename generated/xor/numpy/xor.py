@@ -47,12 +47,12 @@ class Inputs(NamedTuple):
 class Cache(NamedTuple):
     """The result of the forward pass and every named value on the way.
 
-    loss:     a number
-    Z1:       4 x m
-    A1:       4 x m
-    Z2:       1 x m
-    P:        1 x m
-    V_loss_3: 1 x m
+    loss:        a number
+    Z1:          4 x m
+    A1:          4 x m
+    Z2:          1 x m
+    P:           1 x m
+    softplus_Z2: 1 x m
     """
 
     loss: float
@@ -60,7 +60,7 @@ class Cache(NamedTuple):
     A1: Array
     Z2: Array
     P: Array
-    V_loss_3: Array
+    softplus_Z2: Array
 
 
 class Gradients(NamedTuple):
@@ -148,11 +148,11 @@ def forward(params: Params, inputs: Inputs) -> Cache:
     Z2 = W2 @ A1 + b2
     # (F4) P = sigmoid(Z2)
     P = _sigmoid(Z2)
-    # (F5) V_loss_3 = softplus(Z2)
-    V_loss_3 = np.logaddexp(0, Z2)
-    # (F6) loss = -sum(Y o (Z2 - V_loss_3) + (1 - Y) o (-V_loss_3))/m
-    loss = float(-(Y * (Z2 - V_loss_3) - (1 - Y) * V_loss_3).sum() / m)
-    return Cache(loss, Z1, A1, Z2, P, V_loss_3)
+    # (F5) softplus_Z2 = softplus(Z2)
+    softplus_Z2 = np.logaddexp(0, Z2)
+    # (F6) loss = -sum(Y o (Z2 - softplus_Z2) + (1 - Y) o (-softplus_Z2))/m
+    loss = float(-(Y * (Z2 - softplus_Z2) - (1 - Y) * softplus_Z2).sum() / m)
+    return Cache(loss, Z1, A1, Z2, P, softplus_Z2)
 
 
 def predict(params: Params, inputs: Inputs) -> Array:
@@ -223,10 +223,10 @@ def jvp(params: Params, inputs: Inputs, tangents: Gradients) -> tuple[float, flo
     d_A1 = (1 - A1**2) * d_Z1
     # (T3) dZ2 = dW2 A1 + W2 dA1 + db2 1^T
     d_Z2 = d_W2 @ A1 + W2 @ d_A1 + d_b2
-    # (T5) dV_loss_3 = P o dZ2
-    d_V_loss_3 = P * d_Z2
-    # (T6) dloss = -sum(Y o (dZ2 - dV_loss_3) - (1 - Y) o dV_loss_3)/m
-    d_loss = float(-(Y * (d_Z2 - d_V_loss_3) - (1 - Y) * d_V_loss_3).sum() / m)
+    # (T5) dsoftplus_Z2 = P o dZ2
+    d_softplus_Z2 = P * d_Z2
+    # (T6) dloss = -sum(Y o (dZ2 - dsoftplus_Z2) - (1 - Y) o dsoftplus_Z2)/m
+    d_loss = float(-(Y * (d_Z2 - d_softplus_Z2) - (1 - Y) * d_softplus_Z2).sum() / m)
     return cache.loss, d_loss
 
 

@@ -32,6 +32,7 @@ FUNCTIONS: dict[str, str] = {
     "arctan": "atan(x)",
     "softsign": "x / (1 + fabs(x))",
     "hard_tanh": "x > 1 ? 1 : x < -1 ? -1 : x",
+    "stop_gradient": "x",
 }
 
 CALLS: dict[str, tuple[str, ...]] = {

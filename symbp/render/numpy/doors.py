@@ -65,11 +65,11 @@ def check_shapes(layout: Layout, kernels: Kernels) -> FunctionText:
     assumed_late = [] if assumed else _assumed(scope)
     new = {name: text for name, text in scope.size_lines.items() if name not in early}
     below = [line for f in given for line in _below(scope, f)]
-    read = "\n".join([*compared, *assumed, *below, *compared_late, *assumed_late, *scope.size_lines.values()])
-    lines += _sizes(scope, early, read) + compared + assumed + below
+    told = "\n".join([*compared, *assumed, *below, *compared_late, *assumed_late, *early.values(), *new.values()])
+    lines += [*_sizes(scope, early, told), *compared, *assumed, *below]
     if targets:
         lines += ["if not targets:", "    return"]
-    lines += [*_sizes(scope, new, read), *compared_late, *assumed_late]
+    lines += [*_sizes(scope, new, told), *compared_late, *assumed_late]
     return FunctionText(
         f"_check_shapes(params: Params, inputs: Inputs{', targets: bool = True' if targets else ''}) -> None:",
         "Raise ValueError, naming the field, unless each array has the shape of its declaration.",
@@ -77,10 +77,10 @@ def check_shapes(layout: Layout, kernels: Kernels) -> FunctionText:
     )
 
 
-def _sizes(scope: FunctionScope, sizes: dict[str, str], read: str) -> list[str]:
+def _sizes(scope: FunctionScope, sizes: dict[str, str], told: str) -> list[str]:
     """Return the lines that read sizes off shapes, after making sure that the arrays have all their axes.
 
-    A size that nothing else has, such as the number of samples of a single input, is left where it is.
+    told: the lines that may use them; a size that only one array has is compared with nothing, and needs no name.
     """
     lines: list[str] = []
     for known in scope.layout.fields:
@@ -92,7 +92,7 @@ def _sizes(scope: FunctionScope, sizes: dict[str, str], read: str) -> list[str]:
             elif known.depth == 1:
                 lines += [f"for a in {name}:", f"    if a.ndim != {count}:"]
                 lines.append(f'        raise _misshapen("{known.access}", "{shape}", a)')
-    return lines + scope.sizes({name: text for name, text in sizes.items() if re.search(rf"\b{name}\b", read)})
+    return lines + scope.sizes({n: text for n, text in sizes.items() if re.search(rf"\b{re.escape(n)}\b", told)})
 
 
 def _assumed(scope: FunctionScope) -> list[str]:

@@ -750,6 +750,7 @@ ELEMENTWISE: dict[str, Line] = {
     "arctan": _entry("np.arctan({0})"),
     "softsign": _entry("_softsign({0})"),
     "hard_tanh": _entry("np.clip({0}, -1, 1)"),
+    "stop_gradient": _entry("{0}"),
 }
 """The NumPy text of each elementwise function of the rule book."""
 

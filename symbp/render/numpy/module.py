@@ -21,11 +21,11 @@ from symbp.render.numpy.layout import Field, Layout, Store, annotation
 from symbp.render.notes import Notes
 from symbp.render.parts import same_definitions
 from symbp.render.numpy.pieces import (
-    FunctionText, TupleText, call, described, facts_text, family_text, indented, shape_text, table, tupled,
+    FunctionText, TupleText, call, described, facts_text, family_text, indented, listed, shape_text, table, tupled,
 )
 from symbp.render.numpy.scalars import GenerateError
 from symbp.render.numpy.scope import FunctionScope, Kernels
-from symbp.render.numpy.statements import MARGIN, Line, Writer, laid_out
+from symbp.render.numpy.statements import Line, Writer, laid_out
 from symbp.render.templates import rendered
 
 FORMAT = 1
@@ -445,7 +445,7 @@ class Module:
             "trained": bool(self.trained),
             "output": self.output,
             "clip": self.clip,
-            "arrays": training.arrays(self.trained, "values", "return", MARGIN - 4),
+            "arrays": listed("return", training.arrays(self.trained, "values")),
             "copies": training.copies(self.trained, layout),
             "batches": training.batches(layout),
             "saves": training.saved(layout),

@@ -48,6 +48,15 @@ def call(name: str, values: Sequence[str]) -> list[str]:
     return [f"    return {name}(", *(f"        {v}," for v in values), "    )"]
 
 
+def listed(before: str, values: Sequence[str], depth: int = 1) -> str:
+    """Return ``before [values]`` in an indented block, broken if it is long; the first line is not indented."""
+    whole = f"{before} [{', '.join(values)}]"
+    margin = " " * 4 * depth
+    if len(margin) + len(whole) <= WIDE:
+        return whole
+    return "\n".join([f"{before} [", *(f"{margin}    {v}," for v in values), f"{margin}]"])
+
+
 def tupled(text: str, depth: int) -> str:
     """Return the text that makes tuples of lists, ``depth`` levels deep."""
     if depth == 0:

@@ -8,6 +8,7 @@ equation defines counts as zero.  So a loop holds no ``if``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -557,13 +558,14 @@ def laid_out(lines: Sequence[Line], indent: int = 1) -> list[str]:
 
 def broken(code: str, wide: int) -> list[str]:
     """Break a long assignment, or a call, at its outermost operators or commas; what has none is left as it is."""
-    target, equals, value = code.partition(" = ")
     if len(code) <= wide:
         return [code]
-    if not equals:
+    found = re.match(r"[^=]*? [-+]?= ", code)
+    if found is None:
         return _statement(code, wide)
-    lines = _broken(value, wide, f"{target} = ")
-    return [f"{target} = {lines[0]}", *lines[1:]]
+    target = found.group()
+    lines = _broken(code[found.end() :], wide, target)
+    return [f"{target}{lines[0]}", *lines[1:]]
 
 
 def _statement(code: str, wide: int) -> list[str]:
@@ -594,7 +596,9 @@ def _broken(text: str, wide: int, before: str = "") -> list[str]:
         parts = _split(inside, (", ",))
         if parts:
             return [head, *_indented([f"{p.removeprefix(',').strip()}," for p in parts], wide), tail]
-        terms = _split(inside, (" + ", " - ")) or [inside]
+        # The clauses of a sum over an index stand below each other, else its terms, else its factors.
+        signs = ((" for ",), (" + ", " - "), (" * ", " @ ", " / "))
+        terms = next((t for t in (_split(inside, s) for s in signs) if t), [inside])
         return [head, *_indented(terms, wide), tail]
     factors = _split(text, (" * ", " @ ", " / "))
     return ["(", *_indented(factors, wide), ")"] if factors else [text]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 import sympy as sp
@@ -172,11 +171,9 @@ def train_step(
     )
 
 
-def arrays(trained: list[Field], of: str, before: str, wide: int) -> list[str]:
-    """Return the lines of ``<before> [..]`` with all arrays of the trained fields."""
-    names = ", ".join(f"*{of}.{k.name}" if k.depth else f"{of}.{k.name}" for k in trained)
-    line = f"{before} [{names}]"
-    return [line] if len(line) <= wide else [f"{before} [", *indented(textwrap.wrap(f"{names},", wide - 4)), "]"]
+def arrays(fields: Sequence[Field], of: str) -> list[str]:
+    """Return all arrays of some fields, as the entries of a list."""
+    return [f"*{of}.{k.name}" if k.depth else f"{of}.{k.name}" for k in fields]
 
 
 def copied(states: Sequence[Field]) -> list[str]:

@@ -18,9 +18,8 @@ from symbp.program import Equation, fresh_name
 from symbp.render.numpy import training
 from symbp.render.numpy.layout import Field
 from symbp.render.numpy.module import DTYPES, Module
-from symbp.render.numpy.pieces import FunctionText, indented
+from symbp.render.numpy.pieces import FunctionText, indented, listed
 from symbp.render.numpy.scalars import GenerateError
-from symbp.render.numpy.statements import MARGIN
 from symbp.render.numpy.straight import Given, Straight
 from symbp.render.templates import rendered
 
@@ -146,7 +145,7 @@ class Workspace:
         layout, trained = self.layout, self.module.trained
         return {
             "bound": self.function(),
-            "trained_arrays": training.arrays(trained, "params", "arrays =", MARGIN - 8),
+            "trained_arrays": listed("arrays =", training.arrays(trained, "params"), 2),
             "states": training.copied(layout.states),
             "params_parts": [self._part(f, "params", f in trained) for f in layout.params],
             "gradient_parts": [
@@ -156,8 +155,8 @@ class Workspace:
             "given": [f"{f.name}={_converted(f.access, f)}," for f in layout.inputs] + [
                 f"{size}=inputs.{size}," for size in layout.loose
             ],
-            "input_arrays": ", ".join(
-                f"*inputs.{f.name}" if f.depth else f"inputs.{f.name}" for f in layout.inputs if f.annotation != "float"
+            "input_arrays": listed(
+                "return", training.arrays([f for f in layout.inputs if f.annotation != "float"], "inputs")
             ),
             "input_numbers": ", ".join(
                 [f"inputs.{f.name}" for f in layout.inputs if f.annotation == "float"]

@@ -183,6 +183,8 @@ class Contraction:
         row, col, poly = self._differential(site, name)
         slope = algebra.open(poly, {**mapping, row: i, col: j})
         slope = [self._read_off(p, wanted) for p in slope]
+        if not slope:
+            return []  # nothing is moved, whatever the cotangent is: it may have no equation
         return algebra.sum(algebra.multiply(self._cotangent(site.target.name, member, i, j), slope), bound)
 
     def _cotangent(self, name: str, member: Sequence[Index], i: Index, j: Index) -> Products:

@@ -19,7 +19,7 @@ from symbp.expr import Function, SizeMember
 from symbp.verify.normal_form.algebra import Algebra
 from symbp.verify.normal_form.indices import ZERO, Index, Symbol
 from symbp.verify.normal_form.terms import Atom, Exponent, Poly, Product, Products, Term, Unsupported, whole
-from symbp.verify.scalars import UnknownOperation, arguments, scalar_law
+from symbp.verify.scalars import UnknownOperation, arguments, is_held, scalar_law
 
 LARGEST_POWER = 8
 """A natural power of a sum is multiplied out up to this exponent."""
@@ -358,6 +358,8 @@ def applied(algebra: Algebra, function: Function, polys: tuple[Poly, ...]) -> Pr
     """
     if function.is_free:
         return free(algebra, function.name, function.orders, polys)
+    if is_held(function) and not any(function.orders):
+        return algebra.single(algebra.atom("fn", function.name, (), polys))  # opaque: nothing is moved through it
     try:
         law = _softsign(function.orders[0]) if function.name == "softsign" else scalar_law(function)
     except UnknownOperation as problem:

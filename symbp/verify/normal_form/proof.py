@@ -10,7 +10,7 @@ from typing import Literal
 
 import sympy as sp
 
-from symbp.expr import Node, Ref, same_size, shape_text
+from symbp.expr import Node, Ref, refs, same_size, shape_text
 from symbp.program import Program, Site
 from symbp.verify.normal_form.algebra import Algebra
 from symbp.verify.normal_form.definitions import Definition, LoopRange, Piece, Unfolding, replaceable, short
@@ -274,14 +274,21 @@ def facts_of(program: Program) -> dict[str, frozenset[str]]:
 
 
 def definitions_of(program: Program) -> dict[str, Definition]:
-    """Return the equations of a program by the variable that they define."""
+    """Return the equations of a program by the variable that they define.
+
+    A piece of a family that reads the family, such as the state that a chunk of steps takes over from the chunk before,
+    runs in a circle and is left out where other pieces do not.
+    """
     found: dict[str, list[Piece]] = {}
     for site in program.sites:
         loops = tuple((loop.index, loop.lo, loop.hi) for loop in site.loops)
         found.setdefault(site.target.name, []).append(Piece(site.target, site.equation.value, loops))
-    return {
-        name: Definition(tuple(pieces), program.variables[name].zero_outside) for name, pieces in found.items()
-    }
+    definitions: dict[str, Definition] = {}
+    for name, pieces in found.items():
+        outside = program.variables[name].zero_outside
+        straight = [p for p in pieces if name not in {r.name for r in refs(p.value)}]
+        definitions[name] = Definition(tuple(pieces if outside or not straight else straight), outside)
+    return definitions
 
 
 def context_of(program: Program, site: Site | None = None, budget: Budget | None = None) -> Context:
