@@ -2,6 +2,7 @@
 
 from symbp.expr.boxes import Bounds, Box, Interval, affine, at_most, least, uncovered
 from symbp.expr.display import Displayed
+from symbp.expr.maps import Digit, StaticMap, digits, kron_blocks, permutation, radix, static_map, windows
 from symbp.expr.nodes import (
     MASK_KINDS,
     RECIPROCAL,
@@ -34,7 +35,6 @@ from symbp.expr.nodes import (
     Slice,
     SMul,
     Softmax,
-    StaticMap,
     SumOver,
     T,
     Transpose,

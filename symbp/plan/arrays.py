@@ -23,8 +23,8 @@ from symbp.expr import Function, Size, is_one, same_size
 from symbp.plan.entries import Entries
 from symbp.plan.fields import PlanError
 from symbp.plan.ir import (
-    ONE, ZERO, Apply, Buffer, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, Source, View,
-    map_views, product, puts, reads, total, turned, views, walk, writes,
+    ONE, ZERO, Apply, Buffer, Call, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, Source,
+    View, map_views, product, puts, reads, total, turned, views, walk, writes,
 )
 from symbp.plan.liveness import lives
 from symbp.plan.passes import step
@@ -187,6 +187,10 @@ class _Lowering:
                 self.out.append(replace(kernel, body=self.body(kernel.body)))
             elif isinstance(kernel, Gemm):
                 self.gemm(kernel)
+            elif isinstance(kernel, Call):
+                for view in kernel.writes:
+                    self.forget(view.buffer)
+                self.out.append(kernel)
             elif isinstance(kernel, Nest) and kernel.axis is None:
                 for put in kernel.puts:
                     self.put(put)

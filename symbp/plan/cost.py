@@ -9,7 +9,7 @@ import sympy as sp
 
 from symbp.expr import Size
 from symbp.plan.ir import (
-    Apply, Buffer, Expr, Gemm, Kernel, Loop, Number, Plan, Put, Source, View, puts, reads, sources, writes,
+    Apply, Buffer, Call, Expr, Gemm, Kernel, Loop, Number, Plan, Put, Source, View, puts, reads, sources, writes,
 )
 
 MINUS = Number(sp.S.NegativeOne)
@@ -70,6 +70,8 @@ def _costs(body: Sequence[Kernel], around: tuple[Range, ...]) -> Iterator[Cost]:
             others = [v for v in (*reads(kernel), *writes(kernel)) if v not in (kernel.left, kernel.right)]
             moved = summed(factors, kernel.stacked) + sum((_entries(v) for v in others), sp.S.Zero)
         else:
+            if isinstance(kernel, Call) and kernel.routine == "scatter":
+                flop += sum((_entries(v) for v in kernel.reads), sp.S.Zero)
             moved = sum((_entries(v) for v in (*reads(kernel), *writes(kernel))), sp.S.Zero)
         yield Cost(tuple(sources(kernel)), summed(flop, around), summed(moved, around))
 

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 import sympy as sp
 
-from symbp.expr import Function, Size, is_one, same_size
+from symbp.expr import Function, Size, StaticMap, is_one, same_size
 from symbp.program import Equation
 
 Role = Literal["param", "input", "const", "value", "gradient", "state", "scratch"]
@@ -162,8 +162,8 @@ class Read:
 class Pick:
     """Entries of a view taken from other places: entry (i, j) is entry ``place(i, j)`` of the view.
 
-    kind: ``reshape`` (C or F order in ``parameters``), ``diagonal``, ``kron_left``, ``kron_right``, ``kron_blocks``,
-          ``kron_blocks_back``; with the sizes that it needs as parameters.
+    kind: ``reshape`` (C or F order in ``parameters``), ``diagonal``, ``kron_left``, ``kron_right``; with the sizes
+          that it needs as parameters.
     """
 
     view: View
@@ -401,12 +401,18 @@ class Loop:
 
 @dataclass(frozen=True)
 class Call:
-    """A named routine: what it reads, what it writes."""
+    """A named routine: what it reads, what it writes.
 
-    routine: str
+    routine: ``gather`` (entries picked by a static map), ``scatter`` (entries added up where the map says that they
+             came from; what is written is set to zero before), or ``pack`` (a factor of a product in panels).
+    map:     the static map of ``gather`` and ``scatter``.
+    """
+
+    routine: Literal["gather", "scatter", "pack"]
     reads: tuple[View, ...]
     writes: tuple[View, ...]
     source: Source | None = None
+    map: StaticMap | None = None
 
 
 Kernel: TypeAlias = Gemm | Nest | Loop | Call

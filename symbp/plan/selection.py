@@ -9,20 +9,20 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import sympy as sp
 
 from symbp.expr import (
     Add, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map,
     Mask,
-    MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, SizeMember, Slice, SMul, Softmax, StaticMap, SumOver,
+    MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, SizeMember, Slice, SMul, Softmax, SumOver,
     Transpose, Where, Zero, is_one, refs, same_size, walk,
 )
 from symbp.ops import ELEMENTWISE, slope
 from symbp.plan.fields import Field, Fields, PlanError, Sizes
 from symbp.plan.ir import (
-    ONE, ZERO, Apply, Buffer, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, Source,
+    ONE, ZERO, Apply, Buffer, Call, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, Source,
     View, product, total, turned,
 )
 from symbp.program import Equation, Program, Statement, fresh_name
@@ -581,12 +581,16 @@ class _Selection:
         return product(Pick(a, "kron_left", b.shape, shape), Pick(b, "kron_right", b.shape, shape))
 
     def _gather(self, node: Gather | Scatter) -> Expr:
-        rule = node.parameters[2]
-        assert isinstance(rule, StaticMap)
-        if rule.kind != "kron_blocks":
-            raise PlanError(f"the map {rule.kind} has no kernel")
-        kind = "kron_blocks" if isinstance(node, Gather) else "kron_blocks_back"
-        return Pick(self.place(node.operands[0]), kind, tuple(self.size(p) for p in rule.args[1:]), self.shape(node))
+        source = self.place(node.operands[0])
+        rule = node.map.with_sizes(self.size)
+        routine: Literal["gather", "scatter"] = "gather" if isinstance(node, Gather) else "scatter"
+        key = (routine, source, rule)
+        known = self._recall(key)
+        if known is None:
+            known = self._result(node)
+            self.emit(Call(routine, (source,), (known,), self.source, rule))
+            self._remember(key, known)
+        return Read(known)
 
     def _sum_node(self, node: SumOver) -> Expr:
         target = self._result(node)

@@ -9,7 +9,8 @@ from dataclasses import replace
 from symbp.expr import same_size
 from symbp.plan.dependence import writers
 from symbp.plan.ir import (
-    ZERO, Apply, Gemm, Kernel, Loop, Nest, Plan, Put, Read, View, map_kernels, map_views, puts, reads, walk, writes,
+    ZERO, Apply, Call, Gemm, Kernel, Loop, Nest, Plan, Put, Read, View, map_kernels, map_views, puts, reads, walk,
+    writes,
 )
 
 
@@ -120,6 +121,8 @@ def _key(kernel: Kernel) -> tuple[object, View | None]:
         if put.accumulate or put.value == ZERO:
             return None, None
         return (put.value, put.over, put.op, put.target.shape), put.target
+    if isinstance(kernel, Call):
+        return (kernel.routine, kernel.map, *kernel.reads), kernel.writes[0]
     if isinstance(kernel, Gemm) and not kernel.accumulate and kernel.epilogue is None:
         return (kernel.left, kernel.right, kernel.alpha, kernel.stacked), kernel.out
     return None, None
@@ -188,6 +191,8 @@ def _read_elsewhere(kernel: Kernel) -> Iterator[View]:
         own.add(kernel.out.buffer)
         yield kernel.left
         yield kernel.right
+    if isinstance(kernel, Call):
+        yield from kernel.reads
     if isinstance(kernel, Nest) and len(kernel.puts) == 1:
         yield from (v for v in reads(kernel) if v.buffer not in own)
     else:

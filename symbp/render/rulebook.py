@@ -16,7 +16,7 @@ from sympy.core.symbol import Str
 from symbp.calculus import IDENTITIES, Context, Identity, tidy, transpose
 from symbp.expr import (
     Add, ArgmaxMask, Compare, Diag, DiagOf, Embed, Function, Gather, Hadamard, Kron, LogSumExp, Map, MatMul, MaxAxis,
-    Node, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, Transpose, Where, add,
+    Node, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, Transpose, Where, add, kron_blocks,
 )
 from symbp.ops import ELEMENTWISE, RULES, Elementwise, Op, slope
 from symbp.render.latex import Latex
@@ -67,7 +67,7 @@ def specimens() -> Mapping[str, Node]:
     """Return one expression per primitive, with plain letters as operands."""
     m, n, p, q, r, c = (sp.Symbol(name, integer=True, positive=True) for name in "mnpqrc")
     A, B = Ref("A", r, c), Ref("B", r, c)
-    blocks = StaticMap("kron_blocks", m, n, p, q)
+    blocks = kron_blocks(m, n, p, q)
     return {
         "add": Add(A, B),
         "scale": Scale(A, sp.S.One / m),
@@ -81,8 +81,8 @@ def specimens() -> Mapping[str, Node]:
         "embed": Embed(A, 0, 0, m, n),
         "reshape": Reshape(A, 1, r * c, "F"),
         "kron": Kron(Ref("A", m, n), Ref("B", p, q)),
-        "gather": Gather(Ref("A", m * p, n * q), m * n, p * q, blocks),
-        "scatter_add": Scatter(Ref("A", m * n, p * q), m * p, n * q, blocks),
+        "gather": Gather(Ref("A", m * p, n * q), blocks),
+        "scatter_add": Scatter(Ref("A", m * n, p * q), blocks),
         "map": Map(A, Function("f", (), (0,), Str("free"))),
         "where": Where(Ref("M", r, c), A, B),
         "compare": Compare(A, B, ">"),

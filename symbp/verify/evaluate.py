@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import mpmath
@@ -385,15 +386,19 @@ class Evaluator(Runner):
         return grid.reshape(a.shape[0] * b.shape[0], a.shape[1] * b.shape[1])
 
     def on_Gather(self, node: Gather, args: list[Array], at: Mapping[str, int]) -> Array:
-        rows, cols = self.integer(node.rows, at), self.integer(node.cols, at)
-        i, j = static_source(node.args[3], rows, cols, args[0].shape, lambda p: self.integer(p, at))
-        return args[0][i, j]
+        places = static_places(node.map, lambda p: self.integer(p, at), args[0].shape)
+        out = self.zeros(*places.shape)
+        for (r, c), (i, j) in places.pairs:
+            out[r, c] = args[0][i, j]
+        return out
 
     def on_Scatter(self, node: Scatter, args: list[Array], at: Mapping[str, int]) -> Array:
-        out = self.zeros(self.integer(node.rows, at), self.integer(node.cols, at))
-        i, j = static_source(node.args[3], args[0].shape[0], args[0].shape[1], out.shape, lambda p: self.integer(p, at))
-        for r, c in np.ndindex(*args[0].shape):
-            out[i[r, c], j[r, c]] += args[0][r, c]
+        places = static_places(node.map, lambda p: self.integer(p, at))
+        if places.shape != args[0].shape:
+            raise ShapeMismatch(f"{node.map.back} wants {places.shape}, not {args[0].shape}")
+        out = self.zeros(*places.source)
+        for (r, c), (i, j) in places.pairs:
+            out[i, j] += args[0][r, c]
         return out
 
     # Non-linear operations
@@ -478,19 +483,55 @@ def mask_pattern(kind: str, rows: int, cols: int) -> Array:
     return np.asarray(table[kind], dtype=float)
 
 
-def static_source(
-    rule: StaticMap, rows: int, cols: int, source: tuple[int, ...], integer: Callable[[sp.Expr], int]
-) -> tuple[Array, Array]:
-    """Return for each entry of a gathered matrix the row and the column that it comes from."""
-    if rule.kind != "kron_blocks":
-        raise UnknownOperation(f"the evaluator does not know the static map {rule.kind}")
-    m, n, p, q = (integer(x) for x in rule.args[1:])
-    if (rows, cols) != (m * n, p * q) or source != (m * p, n * q):
-        raise ShapeMismatch(f"kron_blocks({m}, {n}, {p}, {q}) does not fit {source} -> {(rows, cols)}")
-    out_i, out_j = np.zeros((rows, cols), dtype=int), np.zeros((rows, cols), dtype=int)
-    for i, j, k, h in itertools.product(range(m), range(n), range(p), range(q)):
-        out_i[i + m * j, k + p * h], out_j[i + m * j, k + p * h] = i * p + k, j * q + h
-    return out_i, out_j
+@dataclass(frozen=True)
+class Places:
+    """A static map at given sizes: the shapes of both sides and pairs of places (result, source) of its entries."""
+
+    shape: tuple[int, int]
+    source: tuple[int, int]
+    pairs: tuple[tuple[tuple[int, int], tuple[int, int]], ...]
+
+
+def static_places(
+    rule: StaticMap, integer: Callable[[sp.Expr], int], source: tuple[int, ...] | None = None
+) -> Places:
+    """Return the pairs of places of a static map, as plainly as it is defined: by a loop over all digits."""
+    found = _places(
+        tuple(integer(s) for s in rule.rows), tuple(integer(s) for s in rule.cols),
+        tuple(tuple(integer(a) for a in d.args) for d in rule.source_rows),
+        tuple(tuple(integer(a) for a in d.args) for d in rule.source_cols),
+    )
+    if source is not None and source != found.source:
+        raise ShapeMismatch(f"{rule.name} wants {found.source}, not {source}")
+    return found
+
+
+@lru_cache(maxsize=256)
+def _places(
+    rows: tuple[int, ...], cols: tuple[int, ...], source_rows: tuple[tuple[int, ...], ...],
+    source_cols: tuple[tuple[int, ...], ...],
+) -> Places:
+    pairs = []
+    for at in itertools.product(*map(range, (*rows, *cols))):
+        here: list[int] = []
+        for values, sizes in ((at[: len(rows)], rows), (at[len(rows) :], cols)):
+            place = 0
+            for value, size in zip(values, sizes, strict=True):
+                place = place * size + value
+            here.append(place)
+        there: list[int] = []
+        inside = True
+        for digits in (source_rows, source_cols):
+            place = 0
+            for size, offset, *coefficients in digits:
+                value = offset + sum(c * d for c, d in zip(coefficients, at, strict=True))
+                inside = inside and 0 <= value < size
+                place = place * size + value
+            there.append(place)
+        if inside:
+            pairs.append(((here[0], here[1]), (there[0], there[1])))
+    sides = [math.prod(x) for x in (rows, cols, [d[0] for d in source_rows], [d[0] for d in source_cols])]
+    return Places((sides[0], sides[1]), (sides[2], sides[3]), tuple(pairs))
 
 
 # ---------------------------------------------------------------------------------------------------------

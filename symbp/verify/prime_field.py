@@ -24,7 +24,7 @@ from symbp.expr import (
 )
 from symbp.program import Program
 from symbp.verify.draws import DISCRETE, draw_matrix, each
-from symbp.verify.evaluate import Array, Runner, mask_pattern, static_source
+from symbp.verify.evaluate import Array, Runner, mask_pattern, static_places
 from symbp.verify.scalars import UnknownOperation, arguments, interpret, scalar_law
 
 P = 2**61 - 1
@@ -423,19 +423,23 @@ class FieldRun(Runner):
         return _product(args[0], args[1], _kron)
 
     def on_Gather(self, node: Gather, args: list[Dual], at: Mapping[str, int]) -> Dual:
-        rows, cols = self.integer(node.rows, at), self.integer(node.cols, at)
-        i, j = static_source(node.args[3], rows, cols, args[0].value.shape, lambda p: self.integer(p, at))
-        return args[0].map(lambda x: x[i, j])
+        places = static_places(node.map, lambda p: self.integer(p, at), args[0].value.shape)
+
+        def gather(x: Array) -> Array:
+            out = np.zeros(places.shape, dtype=object)
+            for here, there in places.pairs:
+                out[here] = x[there]
+            return out
+
+        return args[0].map(gather)
 
     def on_Scatter(self, node: Scatter, args: list[Dual], at: Mapping[str, int]) -> Dual:
-        shape = (self.integer(node.rows, at), self.integer(node.cols, at))
-        i, j = static_source(
-            node.args[3], args[0].value.shape[0], args[0].value.shape[1], shape, lambda p: self.integer(p, at)
-        )
+        places = static_places(node.map, lambda p: self.integer(p, at))
 
         def scatter(x: Array) -> Array:
-            out = np.zeros(shape, dtype=object)
-            np.add.at(out, (i, j), x)
+            out = np.zeros(places.source, dtype=object)
+            for here, there in places.pairs:
+                out[there] += x[here]
             return out % P
 
         return args[0].map(scatter)

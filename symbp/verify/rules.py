@@ -17,8 +17,8 @@ import sympy as sp
 
 from symbp.derivation import Derivation
 from symbp.expr import (
-    AxisNode, Compare, Embed, Function, Gather, Hadamard, Map, Node, Reshape, Scale, Scatter, Slice, StaticMap,
-    add, size, total,
+    AxisNode, Compare, Embed, Function, Gather, Hadamard, Map, Node, Reshape, Scale, Scatter, Slice,
+    StaticMap, add, digits, kron_blocks, size, static_map, total, windows,
 )
 from symbp.program import Equation, Program, Var, check
 from symbp.verify.draws import NoDraw, choose_sizes, draw
@@ -31,6 +31,18 @@ Build = Callable[[Sequence[Node]], Node]
 
 r, c, m, n, p, q = (size(s) for s in "rcmnpq")
 
+_i, _j, _t = digits("i j t")
+
+MAPS: dict[str, StaticMap] = {
+    "blocks": kron_blocks(m, n, p, q),
+    "windows": windows(c, n, (7, 5), (3, 2), (4, 3), (2, 1), (1, 0), (1, 2)),
+    "windows of each channel": windows(c, n, (5, 4), (2, 2), (2, 2), (2, 2), (0, 0), (1, 1), each_channel=True),
+    "tied entries": static_map("toeplitz", "tied", {_i: 5}, {_j: 7}, [(1, 0)], [(3, _j - _i)]),
+    "a delay": static_map("delay", "advance", {_i: n}, {_t: p}, [(n, _i)], [(p, _t - 2)]),
+    "thinned out": static_map("every_second", "spread", {_i: 3}, {_t: n}, [(7, 2 * _i + 1)], [(n, _t)]),
+}
+"""Static maps of every kind, at which gather and scatter are tried."""
+
 BUILDERS: dict[type[Node], Sequence[tuple[str, Build]]] = {
     Scale: [("", lambda a: Scale(a[0], sp.Rational(-2, 3) / a[0].rows))],
     Slice: [("", lambda a: Slice(a[0], 1, a[0].rows, 0, a[0].cols - 1))],
@@ -39,16 +51,14 @@ BUILDERS: dict[type[Node], Sequence[tuple[str, Build]]] = {
         ("by rows", lambda a: Reshape(a[0], a[0].cols, a[0].rows, "C")),
         ("by columns", lambda a: Reshape(a[0], a[0].cols, a[0].rows, "F")),
     ],
-    Gather: [("", lambda a: Gather(a[0], m * n, p * q, StaticMap("kron_blocks", m, n, p, q)))],
-    Scatter: [("", lambda a: Scatter(a[0], m * p, n * q, StaticMap("kron_blocks", m, n, p, q)))],
+    Gather: [(name, lambda a, rule=rule: Gather(a[0], rule)) for name, rule in MAPS.items()],  # type: ignore[misc]
+    Scatter: [(name, lambda a, rule=rule: Scatter(a[0], rule)) for name, rule in MAPS.items()],  # type: ignore[misc]
     Compare: [(o, lambda a, o=o: Compare(a[0], a[1], o)) for o in (">", ">=", "<", "<=")],  # type: ignore[misc]
     Map: [("free function", lambda a: Map(a[0], Function("phi", (), (0,), sp.core.symbol.Str("free"))))],
 }
 """How a primitive with parameters is built from its operands; one without parameters is built from its class."""
 
 SHAPES: dict[type[Node], Sequence[tuple[sp.Expr, sp.Expr]]] = {
-    Gather: [(m * p, n * q)],
-    Scatter: [(m * n, p * q)],
     Slice: [(r, c)],
     Embed: [(r, c)],
     Reshape: [(r, c)],
@@ -69,6 +79,14 @@ class Case:
     name: str
     program: Program
     wrt: tuple[str, ...]
+
+
+def _shapes(op: Any, note: str) -> Sequence[tuple[sp.Expr, sp.Expr]]:
+    if op.node is Gather:
+        return [MAPS[note].source_shape]
+    if op.node is Scatter:
+        return [MAPS[note].shape]
+    return SHAPES.get(op.node, operand_shapes(op.signature))
 
 
 def operand_shapes(signature: str) -> list[tuple[sp.Expr, sp.Expr]]:
@@ -94,11 +112,11 @@ def primitive_cases(rules: Mapping[str, Any]) -> list[Case]:
     cases = []
     for name, op in rules.items():
         kind: type[Node] = op.node
-        shapes = SHAPES.get(kind, operand_shapes(op.signature))
-        operands = [Var("ABDEF"[k], *shape, kind="param") for k, shape in enumerate(shapes)]
-        if len(operands) == 3 and op.linear == (1, 2):
-            operands[0] = replace(operands[0], kind="input", facts=frozenset({"mask"}))
         for note, build in _builds(kind):
+            shapes = _shapes(op, note)
+            operands = [Var("ABDEF"[k], *shape, kind="param") for k, shape in enumerate(shapes)]
+            if len(operands) == 3 and op.linear == (1, 2):
+                operands[0] = replace(operands[0], kind="input", facts=frozenset({"mask"}))
             try:
                 value = build([v() for v in operands])
             except (TypeError, ValueError, IndexError) as error:

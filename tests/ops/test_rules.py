@@ -20,8 +20,8 @@ from symbp.expr import (
     Scale,
     Scatter,
     Slice,
-    StaticMap,
     T,
+    kron_blocks,
     size,
     total,
 )
@@ -34,7 +34,7 @@ m, n, p, q = (size(s) for s in "mnpq")
 SIZES = {"m": 5, "n": 3, "p": 2, "q": 7}
 A, B, C, v = Ref("A", m, n), Ref("B", m, n), Ref("C", n, p), Ref("v", m, 1)
 S, s = Ref("S", m, m), Ref("s", 1, 1)
-BLOCKS = StaticMap("kron_blocks", m, n, p, q)
+BLOCKS = kron_blocks(m, n, p, q)
 
 EXAMPLES: dict[str, list[Node]] = {
     "add": [Add(A, B, A)],
@@ -49,8 +49,8 @@ EXAMPLES: dict[str, list[Node]] = {
     "embed": [Embed(A, 2, 1, m + n, n + 2)],
     "reshape": [Reshape(A, n, m, "C"), Reshape(A, m * n, 1, "F")],
     "kron": [RULES["kron"].node(A, C)],
-    "gather": [Gather(Ref("K", m * p, n * q), m * n, p * q, BLOCKS)],
-    "scatter_add": [Scatter(Ref("K", m * n, p * q), m * p, n * q, BLOCKS)],
+    "gather": [Gather(Ref("K", m * p, n * q), BLOCKS)],
+    "scatter_add": [Scatter(Ref("K", m * n, p * q), BLOCKS)],
     "where": [RULES["where"].node(Compare(A, B, ">"), A, B)],
     "map": [Map(A, Function("tanh")), Map(A * A + 1, B, Function("pow", (), (0, 0)))],
     "compare": [Compare(A, B, "<=")],

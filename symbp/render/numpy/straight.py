@@ -17,11 +17,12 @@ from symbp.expr import Function, Size, expanded, same_size
 from symbp.plan.arrays import COMPARISONS, MINUS, RECIP, masks, numbers
 from symbp.plan.entries import RATE
 from symbp.plan.ir import (
-    ZERO, Apply, Buffer, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, Source, View, puts,
-    walk,
+    ZERO, Apply, Buffer, Call, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, Source, View,
+    puts, walk,
 )
 from symbp.program import Equation
 from symbp.render.numpy.expressions import ELEMENTWISE, Code, Printer
+from symbp.render.numpy.maps import gathered, scattered
 from symbp.render.numpy.scalars import ATOM, CHOICE, PLUS, TIMES, GenerateError, wrap
 from symbp.render.numpy.scope import FunctionScope, bindings
 from symbp.render.numpy.statements import MARGIN, Line, broken
@@ -359,6 +360,9 @@ class Straight:
                 left, right = self.view(kernel.left), self.view(kernel.right)
             yield f"{left}.dot({right}, {self.view(kernel.out)})"
             return
+        if isinstance(kernel, Call):
+            yield self.moved(kernel)
+            return
         assert isinstance(kernel, Nest)
         for put in kernel.puts:
             if put.target.buffer in self.numbers:
@@ -369,6 +373,13 @@ class Straight:
                 yield self.gain(put)
             else:
                 yield from self.operation(self.view(put.target), put)
+
+    def moved(self, kernel: Call) -> str:
+        """Return the line that gathers or scatters entries by a static map."""
+        assert kernel.map is not None
+        write = gathered if kernel.routine == "gather" else scattered
+        text = write(kernel.map, self.view(kernel.reads[0]), self.size, self.scope.kernel)
+        return f"{self.function('copyto')}({self.view(kernel.writes[0])}, {text})"
 
     def gain(self, put: Put) -> str:
         out, value = self.view(put.target), put.value
@@ -552,20 +563,16 @@ class Straight:
             text = f"np.diagonal({inside})[:, np.newaxis]"
         elif kind == "kron_left":
             text = f"np.repeat(np.repeat({inside}, {texts[0]}, 0), {texts[1]}, 1)"
-        elif kind == "kron_right":
+        else:
+            assert kind == "kron_right", kind
             (rows, cols), (r, c) = (e.shape[::-1] if turn else e.shape), e.view.shape
             times = ", ".join(self.scope.scalar(sp.cancel(n / k))[0] for n, k in ((rows, r), (cols, c)))
             text = f"np.tile({inside}, ({times}))"
-        else:
-            m, n, r, s = texts
-            back = kind == "kron_blocks_back"
-            axes, order = (f"{n}, {m}, {s}, {r}", "1, 3, 0, 2") if back else (f"{m}, {r}, {n}, {s}", "2, 0, 3, 1")
-            text = f"{inside}.reshape({axes}).transpose({order}).reshape({shape})"
         return f"{text}.T" if turn else text
 
 
 def _source(kernel: Kernel) -> Source | None:
-    if isinstance(kernel, Gemm):
+    if isinstance(kernel, Gemm | Call):
         return kernel.source
     return next((p.source for p in puts(kernel) if p.source is not None), None)
 
