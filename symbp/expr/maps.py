@@ -217,7 +217,7 @@ def permutation(name: str, back: str, rows: Sequence[int], cols: Sequence[int], 
 def kron_blocks(m: Any, n: Any, p: Any, q: Any) -> StaticMap:
     """Return the map from an (m p) x (n q) matrix to its p x q blocks, each a row, column by column.
 
-    Source: Van Loan & Pitsianis 1993.  Entry (i + m*j, k + p*l) of the result is entry (i*p + k, j*q + l) of the source.
+    Entry (i + m*j, k + p*l) of the result is entry (i*p + k, j*q + l) of the source (Van Loan & Pitsianis).
     """
     return permutation("blocks", "from_blocks", (2, 0), (3, 1), (m, p, n, q), 2)
 

@@ -26,7 +26,8 @@ from symbp.language.arguments import activation_function
 from symbp.language.families import PieceShape, pattern
 from symbp.language.functions import bind_values, exact
 from symbp.language.reader import LAYER_TABLE, outputs_of, read_text
-from symbp.language.scope import find_samples
+from symbp.language.scope import derived_size, find_samples
+from symbp.layers.registry import Maps, maps_of
 from symbp.program import Equation, Kind, Loop, Program, Statement, Var, check, fresh_name, index_box
 
 SizeLike: TypeAlias = sp.Expr | int | str
@@ -149,6 +150,9 @@ class Model:
         self._loops: list[tuple[sp.Symbol, sp.Expr, sp.Expr]] = []
         self._body: list[list[Statement]] = [[]]
         self._left = ""
+        self._definitions: list[tuple[sp.Expr, sp.Expr]] = []
+        self._maps: dict[Node, Maps] = {}
+        self._named_maps: dict[str, Maps] = {}
 
     # -- declarations ------------------------------------------------------------------------------------
     def declare(
@@ -275,6 +279,9 @@ class Model:
             shape = self._family(name) if where else node.shape
             self.variables[name] = Var(name, *shape, self._formals(name) if where else ())
         self._body[-1].append(Equation(self.variables[name](*where), node))
+        maps = self.maps(node)
+        if maps is not None and not any(symbol in s.free_symbols for symbol, _, _ in self._loops for s in maps.sizes):
+            self._named_maps[name] = maps
 
     def _piece(self, name: str, where: tuple[sp.Expr, ...], shape: tuple[sp.Expr, sp.Expr]) -> None:
         self._pieces.setdefault(name, []).append((PieceShape(where, shape), [s for s, _, _ in self._loops]))
@@ -313,6 +320,8 @@ class Model:
                 arguments[parameter.name] = found
             elif parameter.kind == "scalar" and isinstance(value, str):
                 arguments[parameter.name] = sp.Rational(value)
+            elif parameter.kind in ("scalar", "size") and isinstance(value, int):
+                arguments[parameter.name] = sp.Integer(value)
         self._left = left
         self[left] = entry.build(self, **arguments)
         return self[left] if not self._loops else self[(left, *(s for s, _, _ in self._loops))]
@@ -328,8 +337,26 @@ class Model:
         self[name] = value
         return self.variables[name](*(s for s, _, _ in self._loops))
 
+    def size(self, word: str, value: sp.Expr) -> sp.Expr:
+        """Return a size that a layer makes; one that is no polynomial gets a name and a definition."""
+        sizes = {s.name for v in self.variables.values() for x in v.shape for s in x.free_symbols}
+        taken = sizes | self.variables.keys() | {s.name for s, _ in self._definitions}
+        return derived_size(f"{word}_{self._left}", value, self.bounds, self._definitions, taken)
+
+    def maps(self, A: Node) -> Maps | None:
+        """Return the feature maps that a matrix holds."""
+        return maps_of(A, self._maps, self._named_maps)
+
+    def keep(self, A: Node, maps: Maps) -> Node:
+        """Say that a matrix holds feature maps."""
+        self._maps[A] = maps
+        return A
+
     def sample_axis(self, A: Node) -> int:
         """Return 1 where the samples are columns, 0 where they are rows."""
+        maps = self.maps(A)
+        if maps is not None:
+            return maps.axis
         samples = self.samples if self.samples is not None else find_samples(self.variables.values())
         return 0 if samples is not None and A.rows == samples and A.cols != samples else 1
 
@@ -355,7 +382,7 @@ class Model:
                 outputs_of({**declared, **computed}, body),
                 samples,
                 tuple(self.bounds.items()),
-                (),
+                tuple(self._definitions),
                 dict(self.functions),
                 self.name,
             )

@@ -51,6 +51,17 @@ KINDS_OF_PARAMETERS = {
     "shape": "shape",
     "n": "size",
     "units": "size",
+    "c": "size",
+    "h": "size",
+    "w": "size",
+    "filters": "size",
+    "kernel": "size",
+    "size": "size",
+    "stride": "size",
+    "dilation": "size",
+    "padding": "scalar",
+    "groups": "integer",
+    "scan": "order",
     "arrays": "matrices",
     "activation": "activation",
     "bias": "order",
@@ -171,9 +182,8 @@ LATER: dict[str, str] = {
         "pad swapaxes moveaxis expand_dims squeeze broadcast_to split array_split",
         "the gathers of a later version": """take gather scatter scatter_add take_along_axis embedding choose compress
             select one_hot""",
-        "the layers of a later version": """conv conv1d conv2d conv3d convolve correlate conv_transpose max_pool
-            max_pool2d avg_pool average_pool average_pool2d maxpool avgpool batch_norm layer_norm rms_norm group_norm
-            lstm gru rnn attention multi_head_attention im2col""",
+        "the layers of a later version": """conv3d batch_norm layer_norm rms_norm group_norm
+            lstm gru rnn attention multi_head_attention""",
         "a later version": """prod cumprod sort argsort argmax argmin median percentile quantile floor ceil round rint
             mod fmod gamma gammaln lgamma digamma beta betainc erfinv erfc fft ifft rfft logcumsumexp cross searchsorted
             unique nonzero any all isnan isfinite arcsin arccos arctan2 arcsinh arccosh arctanh sinc hypot ldexp""",

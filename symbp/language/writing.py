@@ -13,7 +13,8 @@ from symbp.expr import Box, Node, Ref
 from symbp.language.diagnostics import Mistake
 from symbp.language.operations import Parameter
 from symbp.language.forms import Assign
-from symbp.language.scope import Head, Private, Scope, find_samples
+from symbp.language.scope import Head, Private, Scope, derived_size, find_samples
+from symbp.layers.registry import Maps, maps_of
 from symbp.program import Equation, Var, fresh_name
 
 
@@ -38,7 +39,7 @@ class EquationWriter:
         """Write one layer and return its value."""
         for parameter in entry.parameters:
             value = arguments.get(parameter.name)
-            if parameter.kind == "scalar" and isinstance(value, (str, int)):
+            if parameter.kind in ("scalar", "size") and isinstance(value, (str, int)):
                 arguments[parameter.name] = sp.Integer(value)
             elif value == "linear" and parameter.kind == "activation":
                 arguments[parameter.name] = lambda A, axis: A
@@ -74,14 +75,36 @@ class EquationWriter:
         self.mine.add(name)
         symbols = tuple(h.symbol for h in self.loops)
         self.scope.define(Var(name, value.rows, value.cols, symbols))
+        self.scope.note_maps(name, value)
         if self.loops:
             self.scope.private.setdefault(name, []).append(Private(name, self.loops))
         target = self.scope.member(name, symbols)
         self.equations.append(Equation(target, value, self.p.statement.line))
         return target
 
+    def size(self, word: str, value: sp.Expr) -> sp.Expr:
+        """Return a size that the layer makes; one that is no polynomial gets a name and a definition."""
+        scope = self.scope
+        taken = scope.sizes.keys() | scope.size_families.keys() | scope.variables.keys() | scope.later.keys()
+        found = derived_size(f"{word}_{self.p.name}", value, scope.bounds, scope.definitions, taken)
+        if found.is_Symbol:
+            scope.sizes.setdefault(found.name, found)
+        return found
+
+    def maps(self, A: Node) -> Maps | None:
+        """Return the feature maps that a matrix holds."""
+        return maps_of(A, self.scope.maps, self.scope.named_maps)
+
+    def keep(self, A: Node, maps: Maps) -> Node:
+        """Say that a matrix holds feature maps."""
+        self.scope.maps[A] = maps
+        return A
+
     def sample_axis(self, A: Node) -> int:
         """Return 1 where the samples are columns, 0 where they are rows; columns if nobody knows."""
+        maps = self.maps(A)
+        if maps is not None:
+            return maps.axis
         samples = self.scope.samples
         if samples is None:
             samples = find_samples(v for v in self.scope.variables.values() if v.declared)

@@ -6,6 +6,6 @@ Its parameters are named after the left side of the equation in which it stands:
 """
 
 from symbp.layers.registry import LAYERS, Layer, Writer
-from symbp.layers import dense, losses
+from symbp.layers import convolution, dense, losses
 
 __all__ = ["LAYERS", "Layer", "Writer"]
