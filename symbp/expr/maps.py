@@ -64,9 +64,9 @@ class Digit(sp.Basic):
 class StaticMap(sp.Basic):
     """A rule that says from where each entry of a gathered matrix comes.
 
-    ``StaticMap(name, back, rows, cols, source_rows, source_cols)``: the sizes of the digits of the result's rows and
-    columns, and the digits (``Digit``) of the source's.  ``name`` and ``back`` are what the map and its transpose are
-    called, ``im2col`` and ``col2im``.  Build it with ``static_map``.
+    ``StaticMap(name, back, detail, rows, cols, source_rows, source_cols)``: what the map and its transpose are called
+    (``im2col`` and ``col2im``) and what else a reader wants to know (``3 x 3, stride 2``), the sizes of the digits of the
+    result's rows and columns, and the digits (``Digit``) of the source's.  Build it with ``static_map``.
     """
 
     @property
@@ -80,14 +80,19 @@ class StaticMap(sp.Basic):
         return self.args[1].name
 
     @property
+    def detail(self) -> str:
+        """What a reader wants to know beside the name; may be empty."""
+        return self.args[2].name
+
+    @property
     def rows(self) -> tuple[Size, ...]:
         """The sizes of the digits of the result's row."""
-        return self.args[2].args
+        return self.args[3].args
 
     @property
     def cols(self) -> tuple[Size, ...]:
         """The sizes of the digits of the result's column."""
-        return self.args[3].args
+        return self.args[4].args
 
     @property
     def sizes(self) -> tuple[Size, ...]:
@@ -97,12 +102,12 @@ class StaticMap(sp.Basic):
     @property
     def source_rows(self) -> tuple[Digit, ...]:
         """The digits of the source's row."""
-        return self.args[4].args
+        return self.args[5].args
 
     @property
     def source_cols(self) -> tuple[Digit, ...]:
         """The digits of the source's column."""
-        return self.args[5].args
+        return self.args[6].args
 
     @property
     def digits(self) -> tuple[Digit, ...]:
@@ -128,17 +133,17 @@ class StaticMap(sp.Basic):
             parts = ((d, d.coefficients) for d in digits)
             return sp.Tuple(*(Digit(d.size, d.offset, *c[first:], *c[:first]) for d, c in parts))
 
-        name, back, rows, cols, _, _ = self.args
-        return StaticMap(name, back, cols, rows, turned(self.source_cols), turned(self.source_rows))
+        rows, cols = self.args[3:5]
+        return StaticMap(*self.args[:3], cols, rows, turned(self.source_cols), turned(self.source_rows))
 
     def with_sizes(self, change: Callable[[Size], Size]) -> StaticMap:
         """Return the map with ``change`` applied to every size, coefficient and offset."""
-        name, back, *sides = self.args
+        words, sides = self.args[:3], self.args[3:]
         rows, cols, *sources = (
             sp.Tuple(*(Digit(*map(change, d.args)) if isinstance(d, Digit) else change(d) for d in side.args))
             for side in sides
         )
-        return StaticMap(name, back, rows, cols, *sources)
+        return StaticMap(*words, rows, cols, *sources)
 
     @property
     def proper(self) -> StaticMap:
@@ -153,7 +158,7 @@ class StaticMap(sp.Basic):
         rows, cols = (
             sp.Tuple(*(self.sizes[k] for k in kept if (k < first) == upper)) for upper in (True, False)
         )
-        return StaticMap(*self.args[:2], rows, cols, side(self.source_rows), side(self.source_cols))
+        return StaticMap(*self.args[:3], rows, cols, side(self.source_rows), side(self.source_cols))
 
     @property
     def permutation(self) -> tuple[int, ...] | None:
@@ -172,11 +177,12 @@ class StaticMap(sp.Basic):
 
 def static_map(
     name: str, back: str, rows: Mapping[sp.Symbol, Any], cols: Mapping[sp.Symbol, Any],
-    source_rows: Sequence[tuple[Any, Any]], source_cols: Sequence[tuple[Any, Any]],
+    source_rows: Sequence[tuple[Any, Any]], source_cols: Sequence[tuple[Any, Any]], detail: str = "",
 ) -> StaticMap:
     """Return a static map.
 
     name, back:   what the map and its transpose are called.
+    detail:       what else a reader wants to know of it.
     rows, cols:   the digits of the result, symbols with their sizes.
     source_rows, source_cols: the digits of the source: size and value, affine in the symbols.
     """
@@ -191,7 +197,7 @@ def static_map(
         return sp.Tuple(*(sp.sympify(s, strict=True) for s in sizes.values()))
 
     sources = (sp.Tuple(*(digit(*d) for d in part)) for part in (source_rows, source_cols))
-    return StaticMap(Str(name), Str(back), side(rows), side(cols), *sources)
+    return StaticMap(Str(name), Str(back), Str(detail), side(rows), side(cols), *sources)
 
 
 def digits(names: str) -> tuple[sp.Symbol, ...]:
@@ -199,8 +205,10 @@ def digits(names: str) -> tuple[sp.Symbol, ...]:
     return tuple(sp.Symbol(name, integer=True, nonnegative=True) for name in names.split())
 
 
-def permutation(name: str, back: str, rows: Sequence[int], cols: Sequence[int], sizes: Sequence[Any],
-                source_rows: int) -> StaticMap:
+def permutation(
+    name: str, back: str, rows: Sequence[int], cols: Sequence[int], sizes: Sequence[Any], source_rows: int,
+    detail: str = "",
+) -> StaticMap:
     """Return the map that puts the digits of a matrix in another order.
 
     rows, cols:  which source digits number the rows and the columns of the result.
@@ -210,7 +218,7 @@ def permutation(name: str, back: str, rows: Sequence[int], cols: Sequence[int], 
     source = [(size, symbol) for size, symbol in zip(sizes, symbols, strict=True)]
     return static_map(
         name, back, {symbols[k]: sizes[k] for k in rows}, {symbols[k]: sizes[k] for k in cols}, source[:source_rows],
-        source[source_rows:],
+        source[source_rows:], detail,
     )
 
 
@@ -219,7 +227,7 @@ def kron_blocks(m: Any, n: Any, p: Any, q: Any) -> StaticMap:
 
     Entry (i + m*j, k + p*l) of the result is entry (i*p + k, j*q + l) of the source (Van Loan & Pitsianis).
     """
-    return permutation("blocks", "from_blocks", (2, 0), (3, 1), (m, p, n, q), 2)
+    return permutation("blocks", "unblock", (2, 0), (3, 1), (m, p, n, q), 2)
 
 
 def windows(
@@ -243,4 +251,8 @@ def windows(
     if each_channel:
         cols[c] = rows.pop(c)
     source = [(samples, n), (image[0], y), (image[1], x)]
-    return static_map("im2col", "col2im", rows, cols, [(channels, c)], source)
+    words = [f"{kernel[0]} x {kernel[1]}"]
+    for word, (first, second), usual in (("stride", stride, 1), ("padding", padding, 0), ("dilation", dilation, 1)):
+        if (first, second) != (usual, usual):
+            words.append(f"{word} {first}" if first == second else f"{word} {first} x {second}")
+    return static_map("im2col", "col2im", rows, cols, [(channels, c)], source, ", ".join(words))

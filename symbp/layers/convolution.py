@@ -41,7 +41,7 @@ def _orders(c: sp.Expr, m: sp.Expr, h: sp.Expr, w: sp.Expr, scan: str) -> Static
         raise ValueError(f"scan is 'rows' or 'columns', not {scan!r}")
     sizes = (c, h, w, m) if scan == "rows" else (c, w, h, m)
     i, j = (1, 2) if scan == "rows" else (2, 1)
-    return permutation("maps", "flat", (0,), (3, i, j), sizes, 3)
+    return permutation("maps", "flat", (0,), (3, i, j), sizes, 3, f"{h} x {w}" + (", by columns" if j == 1 else ""))
 
 
 @layer(

@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 import sympy as sp
 
 from symbp.expr import (
-    Add, AxisNode, Compare, Constant, Embed, Eye, Function, Hadamard, Map, Mask, MatMul, Node, Ones, Ref,
-    Scale, SizeMember, Slice, SMul, SumOver, Transpose, Where, Zero, is_one, same_size,
+    Add, AxisNode, Compare, Constant, Embed, Eye, Function, Gather, Hadamard, Map, Mask, MatMul, Node, Ones, Ref,
+    Scale, Scatter, SizeMember, Slice, SMul, SumOver, Transpose, Where, Zero, is_one, same_size,
 )
 from symbp.ops import slope
 from symbp.render.names import Level, Names, Piece, scalar
@@ -395,6 +395,16 @@ class Printer:
             return ":"
         return f"{self.size(lo) if lo != 0 else ''}:{'' if same_size(hi, full) else self.size(hi)}"
 
+    def moved(self, node: Gather | Scatter) -> Piece:
+        """Return what a static map makes of a matrix: ``im2col(X; 3 x 3, stride 2)``."""
+        rule = node.map
+        name = rule.name if isinstance(node, Gather) else rule.back
+        return self.by_map(name, self.value(node.operands[0]), rule.detail)
+
+    def by_map(self, name: str, inside: str, detail: str) -> Piece:
+        """Return the name of a map with its argument and its detail."""
+        raise NotImplementedError
+
     def block(self, base: str, ranges: Sequence[str]) -> str:
         """Return a block of a matrix."""
         raise NotImplementedError
@@ -537,4 +547,5 @@ _METHODS: dict[type[Node], Callable[[Any, Any], Piece]] = {
     Hadamard: lambda p, n: p.hadamard(n), Transpose: lambda p, n: p.transpose(n), SumOver: lambda p, n: p.sum_over(n),
     Slice: lambda p, n: p.slice(n), Where: lambda p, n: p.where(n), Compare: lambda p, n: p.compare(n),
     Map: lambda p, n: p.map(n), Embed: lambda p, n: p.embed(n),
+    Gather: lambda p, n: p.moved(n), Scatter: lambda p, n: p.moved(n),
 }  # fmt: skip

@@ -210,7 +210,7 @@ class Entries:
         r, c = (of(s) for s, _ in new)
         here, there = ((i, j), (r, c)) if forward else ((r, c), (i, j))
         # A map and the one between the transposed matrices are one tensor.
-        key, turned = str(rule.args[2:]), str(rule.T.args[2:])
+        key, turned = (str(r.args[3:]) for r in (rule, rule.T))
         places = (*here, *there) if key <= turned else (*here[::-1], *there[::-1])
         tensor = self.algebra.single(self.algebra.atom("map", min(key, turned), places))
         return self.algebra.sum(self.algebra.multiply(tensor, self.entry(a, r, c)), new)
