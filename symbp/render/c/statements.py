@@ -637,6 +637,8 @@ class Writer:
 
     def _pick(self, e: Pick, i: Linear, j: Linear) -> str:
         kind = e.kind.removesuffix(".T")
+        # A single row or column is spread over the others, as a view is.
+        i, j = ({} if is_one(n) else place for n, place in zip(e.shape, (i, j), strict=True))
         if e.kind.endswith(".T"):
             i, j = j, i
         shape = e.shape[::-1] if e.kind.endswith(".T") else e.shape
