@@ -63,6 +63,8 @@ EXHIBITS: tuple[Exhibit, ...] = (
     Exhibit("deep", InC({"L": 3, "n": (5, 8, 6, 3), "m": 16}), "delta", {"sigma": "tanh"}),
     Exhibit("rnn", InC(STEPS_IN_TIME)),
     Exhibit("delayed", InC(STEPS_IN_TIME, memory="block")),
+    Exhibit("conv", InC({"m": 4, "c": 3, "f": 2, "k": 3})),
+    Exhibit("lenet", InC({"m": 32}, dtype="float32")),
     Exhibit("bidirectional", InC(STEPS_IN_TIME, name="bidir")),
 )
 

@@ -249,8 +249,10 @@ def conv_transpose2d(
 # Pooling
 
 
-def _pooled(writer: Writer, X: Node, size: Pair, stride: Pair, reduce: Callable[[Node, int], Node]) -> Node:
-    """Return one entry for each window of each channel; ``reduce`` works along an axis of the windows."""
+def _pooled(
+    writer: Writer, X: Node, size: Pair, stride: Pair, reduce: Callable[[Node, int], Node], factor: sp.Expr = ONE
+) -> Node:
+    """Return one entry for each window of each channel: ``factor`` times a reduction along an axis of the windows."""
     maps = _maps(writer, X)
     none: Pair = (sp.S.Zero, sp.S.Zero)
     out = tuple(
@@ -265,15 +267,11 @@ def _pooled(writer: Writer, X: Node, size: Pair, stride: Pair, reduce: Callable[
         found = Reshape(value, maps.channels, places, "F")
     else:
         found = Reshape(value, places, maps.channels, "C")
-    return writer.keep(found, maps.of(maps.channels, *out))
+    return writer.keep(scaled(factor, found), maps.of(maps.channels, *out))
 
 
 def _largest(P: Node, axis: int) -> Node:
     return MaxAxis(P, sp.Integer(axis))
-
-
-def _mean(P: Node, axis: int) -> Node:
-    return scaled(1 / P.shape[axis], sum_axis(P, axis))
 
 
 @layer(
@@ -291,13 +289,14 @@ def max_pool(writer: Writer, X: Node, size: sp.Expr, stride: sp.Expr | None) -> 
 def avg_pool(writer: Writer, X: Node, size: sp.Expr, stride: sp.Expr | None) -> Node:
     """Return smaller feature maps."""
     step = size if stride is None else stride
-    return _pooled(writer, X, (size, size), (step, step), _mean)
+    return _pooled(writer, X, (size, size), (step, step), sum_axis, 1 / size**2)
 
 
 @layer("global_avg_pool(X)", "the mean of each channel of each sample: channels x samples")
 def global_avg_pool(writer: Writer, X: Node) -> Node:
     """Return one number for each channel and sample."""
-    return _pooled(writer, X, _maps(writer, X).image, (ONE, ONE), _mean)
+    h, w = _maps(writer, X).image
+    return _pooled(writer, X, (h, w), (ONE, ONE), sum_axis, 1 / (h * w))
 
 
 @layer("global_max_pool(X)", "the largest entry of each channel of each sample: channels x samples")

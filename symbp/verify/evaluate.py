@@ -388,8 +388,7 @@ class Evaluator(Runner):
     def on_Gather(self, node: Gather, args: list[Array], at: Mapping[str, int]) -> Array:
         places = static_places(node.map, lambda p: self.integer(p, at), args[0].shape)
         out = self.zeros(*places.shape)
-        for (r, c), (i, j) in places.pairs:
-            out[r, c] = args[0][i, j]
+        out[places.here] = args[0][places.there]
         return out
 
     def on_Scatter(self, node: Scatter, args: list[Array], at: Mapping[str, int]) -> Array:
@@ -397,8 +396,7 @@ class Evaluator(Runner):
         if places.shape != args[0].shape:
             raise ShapeMismatch(f"{node.map.back} wants {places.shape}, not {args[0].shape}")
         out = self.zeros(*places.source)
-        for (r, c), (i, j) in places.pairs:
-            out[i, j] += args[0][r, c]
+        np.add.at(out, places.there, args[0][places.here])
         return out
 
     # Non-linear operations
@@ -485,11 +483,21 @@ def mask_pattern(kind: str, rows: int, cols: int) -> Array:
 
 @dataclass(frozen=True)
 class Places:
-    """A static map at given sizes: the shapes of both sides and pairs of places (result, source) of its entries."""
+    """A static map at given sizes: the shapes of the result and of the source, and where its entries are in both.
+
+    here, there: rows and columns in the result and, in the same order, in the source.
+    """
 
     shape: tuple[int, int]
     source: tuple[int, int]
-    pairs: tuple[tuple[tuple[int, int], tuple[int, int]], ...]
+    here: tuple[Array, Array]
+    there: tuple[Array, Array]
+
+    @property
+    def pairs(self) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+        """The places one by one: in the result and in the source."""
+        here, there = (zip(*(a.tolist() for a in side), strict=True) for side in (self.here, self.there))
+        return list(zip(here, there, strict=True))
 
 
 def static_places(
@@ -511,7 +519,7 @@ def _places(
     rows: tuple[int, ...], cols: tuple[int, ...], source_rows: tuple[tuple[int, ...], ...],
     source_cols: tuple[tuple[int, ...], ...],
 ) -> Places:
-    pairs = []
+    pairs: list[tuple[int, int, int, int]] = []
     for at in itertools.product(*map(range, (*rows, *cols))):
         here: list[int] = []
         for values, sizes in ((at[: len(rows)], rows), (at[len(rows) :], cols)):
@@ -529,9 +537,10 @@ def _places(
                 place = place * size + value
             there.append(place)
         if inside:
-            pairs.append(((here[0], here[1]), (there[0], there[1])))
+            pairs.append((here[0], here[1], there[0], there[1]))
     sides = [math.prod(x) for x in (rows, cols, [d[0] for d in source_rows], [d[0] for d in source_cols])]
-    return Places((sides[0], sides[1]), (sides[2], sides[3]), tuple(pairs))
+    r, c, i, j = np.array(pairs, dtype=int).reshape(-1, 4).T
+    return Places((sides[0], sides[1]), (sides[2], sides[3]), (r, c), (i, j))
 
 
 # ---------------------------------------------------------------------------------------------------------

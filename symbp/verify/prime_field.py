@@ -427,8 +427,7 @@ class FieldRun(Runner):
 
         def gather(x: Array) -> Array:
             out = np.zeros(places.shape, dtype=object)
-            for here, there in places.pairs:
-                out[here] = x[there]
+            out[places.here] = x[places.there]
             return out
 
         return args[0].map(gather)
@@ -438,8 +437,7 @@ class FieldRun(Runner):
 
         def scatter(x: Array) -> Array:
             out = np.zeros(places.source, dtype=object)
-            for here, there in places.pairs:
-                out[there] += x[here]
+            np.add.at(out, places.there, x[places.here])
             return out % P
 
         return args[0].map(scatter)
