@@ -25,7 +25,7 @@ static lenet_params params;
 static lenet_inputs inputs;
 static lenet_cache cache;
 static lenet_predictions predictions;
-static float flat_predictions[640];
+static float flat_predictions[320];
 static float flat_params[3350];
 static float flat_inputs[2368];
 static double line[COLUMNS];
@@ -201,7 +201,7 @@ static int write_params(const char *path)
 
 /* ---- training ---- */
 
-/* Count the right answers of a step: the largest entry of P is where the target has its one. */
+/* Count the right answers of a step: the largest entry of Z4 is where the target has its one. */
 static void count_answers(size_t samples, unsigned long *right, unsigned long *all)
 {
     lenet_predict(&params, &inputs, &predictions);
@@ -209,7 +209,7 @@ static void count_answers(size_t samples, unsigned long *right, unsigned long *a
     for (size_t member = 0u; member < 1u; ++member) {
         for (size_t sample = 0u; sample < samples; ++sample) {
             const size_t place = member * 320u + sample * 1u;
-            const float *const answer = &flat_predictions[320u + place];
+            const float *const answer = &flat_predictions[0u + place];
             const float *const wanted = &flat_inputs[2048u + place];
             size_t largest = 0u;
             for (size_t i = 1u; i < 10u; ++i) {
