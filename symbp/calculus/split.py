@@ -138,7 +138,7 @@ def _keeps_samples(node: Reshape, m: sp.Symbol) -> bool:
 
 
 def _sample_by_sample(rule: StaticMap, m: sp.Symbol) -> bool:
-    """Tell whether a map takes the entries of a sample from the same sample: one digit, slowest in both, counts them."""
+    """Tell whether a map keeps samples apart: one digit counts them, the slowest one in the result and the source."""
     here = [k for k, size in enumerate(rule.sizes) if has_size(size, m)]
     there = [d for d in rule.digits if has_size(d.size, m)]
     if len(here) != 1 or len(there) != 1:

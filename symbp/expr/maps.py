@@ -65,8 +65,8 @@ class StaticMap(sp.Basic):
     """A rule that says from where each entry of a gathered matrix comes.
 
     ``StaticMap(name, back, detail, rows, cols, source_rows, source_cols)``: what the map and its transpose are called
-    (``im2col`` and ``col2im``) and what else a reader wants to know (``3 x 3, stride 2``), the sizes of the digits of the
-    result's rows and columns, and the digits (``Digit``) of the source's.  Build it with ``static_map``.
+    (``im2col`` and ``col2im``) and what else a reader wants to know (``3 x 3, stride 2``), the sizes of the digits of
+    the result's rows and columns, and the digits (``Digit``) of the source's.  Build it with ``static_map``.
     """
 
     @property

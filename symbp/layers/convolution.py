@@ -11,8 +11,8 @@ from collections.abc import Callable
 import sympy as sp
 
 from symbp.expr import (
-    Embed, Gather, MatMul, MaxAxis, Node, Reshape, Scatter, Slice, StaticMap, add, expanded, is_one, permutation, plus,
-    same_size, scaled, shape_text, sum_axis, windows,
+    Embed, Gather, MatMul, MaxAxis, Node, Reshape, Scatter, Slice, StaticMap, add, digits, expanded, is_one,
+    permutation, plus, same_size, scaled, shape_text, static_map, sum_axis, windows,
 )
 from symbp.layers.registry import Maps, Writer, layer
 
@@ -303,3 +303,32 @@ def global_avg_pool(writer: Writer, X: Node) -> Node:
 def global_max_pool(writer: Writer, X: Node) -> Node:
     """Return one number for each channel and sample."""
     return _pooled(writer, X, _maps(writer, X).image, (ONE, ONE), _largest)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Other readings of a convolution with stride 1, without padding: formula sheet F3.1, F3.2
+
+
+def toeplitz(K: Node, filters: sp.Expr, channels: sp.Expr, image: Pair, kernel: Pair) -> Node:
+    """Return M(K) with ``vec Y = M(K) vec X`` for one sample: doubly block Toeplitz, its entries tied to those of K.
+
+    Its row is (filter, row, column) of an output, its column (channel, row, column) of an input; the entry is
+    ``K[f, (c, y - i, x - j)]``, and 0 where that leaves the kernel.
+    """
+    f, i, j, c, y, x = digits("f i j c y x")
+    out = tuple(n - k + 1 for n, k in zip(image, kernel, strict=True))
+    rows, cols = {f: filters, i: out[0], j: out[1]}, {c: channels, y: image[0], x: image[1]}
+    source = [(channels, c), (kernel[0], y - i), (kernel[1], x - j)]
+    return Gather(K, static_map("toeplitz", "tied", rows, cols, [(filters, f)], source))
+
+
+def rotated(K: Node, filters: sp.Expr, channels: sp.Expr, kernel: Pair) -> Node:
+    """Return the kernel rotated by half a turn, channels x (filters, row, column).
+
+    The gradient of the input is its full correlation with the gradient of the output:
+    ``rot180(K) @ im2col(Ybar; padding k - 1)``.
+    """
+    c, f, u, v = digits("c f u v")
+    rows, cols = {c: channels}, {f: filters, u: kernel[0], v: kernel[1]}
+    source = [(channels, c), (kernel[0], kernel[0] - 1 - u), (kernel[1], kernel[1] - 1 - v)]
+    return Gather(K, static_map("rot180", "rot180_back", rows, cols, [(filters, f)], source))
