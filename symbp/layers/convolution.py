@@ -234,8 +234,8 @@ def conv_transpose2d(
         writer.size(word, expanded(stride * (n - 1) + dilation * (kernel - 1) + 1 - 2 * padding))
         for word, n in zip("hw", maps.image, strict=True)
     )
-    pair = [(x, x) for x in (kernel, stride, padding, dilation)]
-    rule = windows(filters, maps.samples, image, pair[0], maps.image, *pair[1:])
+    square, step, around, gap = ((x, x) for x in (kernel, stride, padding, dilation))
+    rule = windows(filters, maps.samples, image, square, maps.image, step, around, gap)
     places = expanded(filters * kernel**2)
     if maps.axis == 1:
         K = writer.parameter("K", places, maps.channels)

@@ -233,7 +233,7 @@ class Interpreter:
             there.append(place)
         first = len(rule.rows)
         for part, extents in ((values[:first], sizes[:first]), (values[first:], sizes[first:])):
-            here.append(radix(part, extents) + np.zeros(values.shape[1], int))
+            here.append(radix(list(part), extents) + np.zeros(values.shape[1], int))
         source, result = (tuple(p[held] for p in side) for side in (there, here))
         target[...] = 0
         if kernel.routine == "gather":

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from symbp.derivation import Derivation, Step
 from symbp.program import Loop, Program, Statement
+from symbp.render.facts import defined_sizes
 from symbp.render.latex import Latex
 from symbp.render.lines import broken, latex_width
 from symbp.render.names import Names
@@ -260,6 +261,9 @@ def conventions(derivation: Derivation, p: Latex) -> list[str]:
         "$\\odot$ and $\\oslash$ are the entrywise product and quotient, $A^{\\odot p}$ is the entrywise power, "
         "$\\mathbf{1}$ is a column of ones; a number in a sum of matrices stands for a matrix of that number."
     )
+    defined = defined_sizes(program, p)
+    if defined:
+        out.append(f"Sizes: ${', '.join(defined)}$.")
     for name, words in kinks(derivation):
         out.append(f"\\texttt{{{escape(name)}}}: {escape(words)}.")
     for var in program.variables.values():

@@ -340,6 +340,9 @@ def scalar(value: sp.Expr, spell: Callable[[sp.Basic], str], latex: bool) -> Pie
         return _product(value, spell, latex)
     if value.is_Pow:
         return _power(value, spell, latex)
+    if isinstance(value, sp.floor):
+        inside = scalar(sp.together(value.args[0]), spell, latex).text
+        return Piece(f"\\lfloor {inside} \\rfloor" if latex else f"floor({inside})", Level.ATOM)
     other: str = sp.latex(value) if latex else sp.sstr(value)
     return Piece(other, Level.ATOM if value.is_Function or value.is_NumberSymbol else Level.SUM)
 
