@@ -643,14 +643,34 @@ static inline double conv_step(double x)
     return x > 0.0 ? 1.0 : 0.0;
 }
 
-static void conv_dots_1(
+static void conv_product_1(
     size_t rows, const double *restrict a, const double *restrict b,
     double *restrict c)
 {
-    enum { A_ROW = 27, ADD = 0 };
-    enum { COLUMNS = 144, B_COLUMN = 27, C_ROW = 144 };
-    for (size_t r = 0; r < rows; ++r) {
-        conv_dots(COLUMNS, 27, &a[r * A_ROW], b, B_COLUMN, &c[r * C_ROW], ADD);
+    enum { COLUMNS = 144, A_ROW = 27, A_DEPTH = 1, C_ROW = 144 };
+    enum { B_DEPTH = 144 };
+    const size_t depth = 27;
+    if (rows == 1) {
+        conv_row(COLUMNS, depth, a, A_DEPTH, b, B_DEPTH, c, 0);
+        return;
+    }
+    for (size_t k = 0; k < depth; k += CONV_DEPTH) {
+        const size_t part = depth - k < CONV_DEPTH ? depth - k : CONV_DEPTH;
+        for (size_t j = 0, width; j < COLUMNS; j += width) {
+            const double *panel = &b[k * B_DEPTH + j];
+            size_t panel_depth = B_DEPTH;
+            double edge[CONV_DEPTH * CONV_PANEL];
+            width = conv_width(COLUMNS - j);
+            if (width != CONV_STRIP && width % CONV_VECTOR != 0) {
+                panel_depth =
+                    width < CONV_STRIP ? CONV_STRIP : width < CONV_VECTOR ? CONV_VECTOR : CONV_PANEL;
+                conv_edge(part, panel, B_DEPTH, width, edge, panel_depth);
+                panel = edge;
+            }
+            conv_panel(
+                rows, part, &a[k * A_DEPTH], A_ROW, A_DEPTH, panel, panel_depth, &c[j], C_ROW, width,
+                k > 0);
+        }
     }
 }
 
@@ -663,7 +683,7 @@ static void conv_small_1(
         for (size_t j = 0; j < 16; ++j) {
             double sum = 0;
             for (size_t k = 0; k < 8; ++k) {
-                sum = CONV_FMA(a[r * 8 + k * 1], b[k * 1 + j * 8], sum);
+                sum = CONV_FMA(a[r * 8 + k * 1], b[k * 16 + j * 1], sum);
             }
             c[r * 16 + j] = sum;
         }
@@ -726,7 +746,7 @@ static void conv_small_5(
         for (size_t j = 0; j < 8; ++j) {
             double sum = 0;
             for (size_t k = 0; k < 16; ++k) {
-                sum = CONV_FMA(a[r * 16 + k * 1], b[k * 8 + j * 1], sum);
+                sum = CONV_FMA(a[r * 16 + k * 1], b[k * 1 + j * 16], sum);
             }
             c[r * 8 + j] = sum;
         }
@@ -739,44 +759,24 @@ static void conv_small_6(
 {
     for (size_t r = 0; r < rows; ++r) {
         CONV_SHORT
-        for (size_t j = 0; j < 8; ++j) {
+        for (size_t j = 0; j < 16; ++j) {
             double sum = 0;
             for (size_t k = 0; k < 2; ++k) {
-                sum = CONV_FMA(a[r * 1 + k * 16], b[k * 8 + j * 1], sum);
+                sum = CONV_FMA(a[r * 1 + k * 8], b[k * 16 + j * 1], sum);
             }
-            c[r * 8 + j] = sum;
+            c[r * 16 + j] = sum;
         }
     }
 }
 
-static void conv_product_1(
+static void conv_dots_1(
     size_t rows, const double *restrict a, const double *restrict b,
     double *restrict c)
 {
-    enum { COLUMNS = 27, A_ROW = 144, A_DEPTH = 1, C_ROW = 27 };
-    enum { B_DEPTH = 27 };
-    const size_t depth = 144;
-    if (rows == 1) {
-        conv_row(COLUMNS, depth, a, A_DEPTH, b, B_DEPTH, c, 0);
-        return;
-    }
-    for (size_t k = 0; k < depth; k += CONV_DEPTH) {
-        const size_t part = depth - k < CONV_DEPTH ? depth - k : CONV_DEPTH;
-        for (size_t j = 0, width; j < COLUMNS; j += width) {
-            const double *panel = &b[k * B_DEPTH + j];
-            size_t panel_depth = B_DEPTH;
-            double edge[CONV_DEPTH * CONV_PANEL];
-            width = conv_width(COLUMNS - j);
-            if (width != CONV_STRIP && width % CONV_VECTOR != 0) {
-                panel_depth =
-                    width < CONV_STRIP ? CONV_STRIP : width < CONV_VECTOR ? CONV_VECTOR : CONV_PANEL;
-                conv_edge(part, panel, B_DEPTH, width, edge, panel_depth);
-                panel = edge;
-            }
-            conv_panel(
-                rows, part, &a[k * A_DEPTH], A_ROW, A_DEPTH, panel, panel_depth, &c[j], C_ROW, width,
-                k > 0);
-        }
+    enum { A_ROW = 144, ADD = 0 };
+    enum { COLUMNS = 27, B_COLUMN = 144, C_ROW = 27 };
+    for (size_t r = 0; r < rows; ++r) {
+        conv_dots(COLUMNS, 144, &a[r * A_ROW], b, B_COLUMN, &c[r * C_ROW], ADD);
     }
 }
 
@@ -831,13 +831,13 @@ double conv_forward(const conv_params *params, const conv_inputs *inputs, conv_c
     {
         double *restrict const P_A1 = cache->P_A1;
         const double *restrict const A0 = conv_memory;
-        for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
-            for (size_t at_4 = 0u; at_4 < 6u; ++at_4) {
-                for (size_t at_5 = 0u; at_5 < 6u; ++at_5) {
-                    for (size_t at_0 = 0u; at_0 < 3u; ++at_0) {
-                        for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
-                            for (size_t at_2 = 0u; at_2 < 3u; ++at_2) {
-                                P_A1[972u * at_3 + 162u * at_4 + 27u * at_5 + 9u * at_0 + 3u * at_1 + at_2] = A0[256u * at_0 + 64u * at_3 + 8u * at_1 + 8u * at_4 + at_2 + at_5];
+        for (size_t at_0 = 0u; at_0 < 3u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 3u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
+                        for (size_t at_4 = 0u; at_4 < 6u; ++at_4) {
+                            for (size_t at_5 = 0u; at_5 < 6u; ++at_5) {
+                                P_A1[1296u * at_0 + 432u * at_1 + 144u * at_2 + 36u * at_3 + 6u * at_4 + at_5] = A0[256u * at_0 + 64u * at_3 + 8u * at_1 + 8u * at_4 + at_2 + at_5];
                             }
                         }
                     }
@@ -853,7 +853,7 @@ double conv_forward(const conv_params *params, const conv_inputs *inputs, conv_c
         const double *restrict const K_A1 = params->K_A1;
         const double *restrict const P_A1 = cache->P_A1;
         const double *restrict const b_A1 = params->b_A1;
-        conv_dots_1(2u, K_A1, P_A1, Z_A1);
+        conv_product_1(2u, K_A1, P_A1, Z_A1);
         for (size_t i = 0u; i < 2u; ++i) {
             for (size_t j = 0u; j < 144u; ++j) {
                 Z_A1[144u * i + j] = Z_A1[144u * i + j] + b_A1[i];
@@ -902,13 +902,13 @@ double conv_forward(const conv_params *params, const conv_inputs *inputs, conv_c
     {
         double *restrict const P_A2 = cache->P_A2;
         const double *restrict const S1 = conv_memory;
-        for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
-            for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
-                for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
-                    for (size_t at_0 = 0u; at_0 < 2u; ++at_0) {
-                        for (size_t at_1 = 0u; at_1 < 2u; ++at_1) {
-                            for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
-                                P_A2[32u * at_3 + 16u * at_4 + 8u * at_5 + 4u * at_0 + 2u * at_1 + at_2] = S1[36u * at_0 + 9u * at_3 + 3u * at_1 + 3u * at_4 + at_2 + at_5];
+        for (size_t at_0 = 0u; at_0 < 2u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 2u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
+                        for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
+                            for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
+                                P_A2[64u * at_0 + 32u * at_1 + 16u * at_2 + 4u * at_3 + 2u * at_4 + at_5] = S1[36u * at_0 + 9u * at_3 + 3u * at_1 + 3u * at_4 + at_2 + at_5];
                             }
                         }
                     }
@@ -1039,7 +1039,7 @@ void conv_backward(const conv_params *params, const conv_inputs *inputs, const c
         double *restrict const P_A2_bar = conv_memory;
         const double *restrict const K_A2 = params->K_A2;
         const double *restrict const Z_A2_bar = &conv_memory[128];
-        conv_small_6(16u, Z_A2_bar, K_A2, P_A2_bar);
+        conv_small_6(8u, K_A2, Z_A2_bar, P_A2_bar);
     }
     /* (8) S1bar = col2im(Pbar_A2; 2 x 2) */
     {
@@ -1048,13 +1048,13 @@ void conv_backward(const conv_params *params, const conv_inputs *inputs, const c
         for (size_t i = 0u; i < 2u; ++i) {
             for (size_t j = 0u; j < 36u; ++j) { S1_bar[36u * i + j] = 0.0; }
         }
-        for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
-            for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
-                for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
-                    for (size_t at_0 = 0u; at_0 < 2u; ++at_0) {
-                        for (size_t at_1 = 0u; at_1 < 2u; ++at_1) {
-                            for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
-                                S1_bar[36u * at_0 + 9u * at_3 + 3u * at_1 + 3u * at_4 + at_2 + at_5] += P_A2_bar[32u * at_3 + 16u * at_4 + 8u * at_5 + 4u * at_0 + 2u * at_1 + at_2];
+        for (size_t at_0 = 0u; at_0 < 2u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 2u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
+                        for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
+                            for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
+                                S1_bar[36u * at_0 + 9u * at_3 + 3u * at_1 + 3u * at_4 + at_2 + at_5] += P_A2_bar[64u * at_0 + 32u * at_1 + 16u * at_2 + 4u * at_3 + 2u * at_4 + at_5];
                             }
                         }
                     }
@@ -1113,7 +1113,7 @@ void conv_backward(const conv_params *params, const conv_inputs *inputs, const c
         double *restrict const K_A1_bar = gradients->K_A1;
         const double *restrict const Z_A1_bar = &conv_memory[288];
         const double *restrict const P_A1 = cache->P_A1;
-        conv_product_1(2u, Z_A1_bar, P_A1, K_A1_bar);
+        conv_dots_1(2u, Z_A1_bar, P_A1, K_A1_bar);
     }
 }
 
@@ -1138,13 +1138,13 @@ double conv_loss_and_gradients(const conv_params *params, const conv_inputs *inp
     {
         double *restrict const P_A1 = conv_memory;
         const double *restrict const A0 = &conv_memory[3888];
-        for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
-            for (size_t at_4 = 0u; at_4 < 6u; ++at_4) {
-                for (size_t at_5 = 0u; at_5 < 6u; ++at_5) {
-                    for (size_t at_0 = 0u; at_0 < 3u; ++at_0) {
-                        for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
-                            for (size_t at_2 = 0u; at_2 < 3u; ++at_2) {
-                                P_A1[972u * at_3 + 162u * at_4 + 27u * at_5 + 9u * at_0 + 3u * at_1 + at_2] = A0[256u * at_0 + 64u * at_3 + 8u * at_1 + 8u * at_4 + at_2 + at_5];
+        for (size_t at_0 = 0u; at_0 < 3u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 3u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
+                        for (size_t at_4 = 0u; at_4 < 6u; ++at_4) {
+                            for (size_t at_5 = 0u; at_5 < 6u; ++at_5) {
+                                P_A1[1296u * at_0 + 432u * at_1 + 144u * at_2 + 36u * at_3 + 6u * at_4 + at_5] = A0[256u * at_0 + 64u * at_3 + 8u * at_1 + 8u * at_4 + at_2 + at_5];
                             }
                         }
                     }
@@ -1160,7 +1160,7 @@ double conv_loss_and_gradients(const conv_params *params, const conv_inputs *inp
         const double *restrict const K_A1 = params->K_A1;
         const double *restrict const P_A1 = conv_memory;
         const double *restrict const b_A1 = params->b_A1;
-        conv_dots_1(2u, K_A1, P_A1, Z_A1);
+        conv_product_1(2u, K_A1, P_A1, Z_A1);
         for (size_t i = 0u; i < 2u; ++i) {
             for (size_t j = 0u; j < 144u; ++j) {
                 Z_A1[144u * i + j] = Z_A1[144u * i + j] + b_A1[i];
@@ -1209,13 +1209,13 @@ double conv_loss_and_gradients(const conv_params *params, const conv_inputs *inp
     {
         double *restrict const P_A2 = &conv_memory[4176];
         const double *restrict const S1 = &conv_memory[4304];
-        for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
-            for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
-                for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
-                    for (size_t at_0 = 0u; at_0 < 2u; ++at_0) {
-                        for (size_t at_1 = 0u; at_1 < 2u; ++at_1) {
-                            for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
-                                P_A2[32u * at_3 + 16u * at_4 + 8u * at_5 + 4u * at_0 + 2u * at_1 + at_2] = S1[36u * at_0 + 9u * at_3 + 3u * at_1 + 3u * at_4 + at_2 + at_5];
+        for (size_t at_0 = 0u; at_0 < 2u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 2u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
+                        for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
+                            for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
+                                P_A2[64u * at_0 + 32u * at_1 + 16u * at_2 + 4u * at_3 + 2u * at_4 + at_5] = S1[36u * at_0 + 9u * at_3 + 3u * at_1 + 3u * at_4 + at_2 + at_5];
                             }
                         }
                     }
@@ -1335,7 +1335,7 @@ double conv_loss_and_gradients(const conv_params *params, const conv_inputs *inp
         double *restrict const P_A2_bar = &conv_memory[4176];
         const double *restrict const K_A2 = params->K_A2;
         const double *restrict const Z_A2_bar = &conv_memory[4368];
-        conv_small_6(16u, Z_A2_bar, K_A2, P_A2_bar);
+        conv_small_6(8u, K_A2, Z_A2_bar, P_A2_bar);
     }
     /* (8) S1bar = col2im(Pbar_A2; 2 x 2) */
     {
@@ -1344,13 +1344,13 @@ double conv_loss_and_gradients(const conv_params *params, const conv_inputs *inp
         for (size_t i = 0u; i < 2u; ++i) {
             for (size_t j = 0u; j < 36u; ++j) { S1_bar[36u * i + j] = 0.0; }
         }
-        for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
-            for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
-                for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
-                    for (size_t at_0 = 0u; at_0 < 2u; ++at_0) {
-                        for (size_t at_1 = 0u; at_1 < 2u; ++at_1) {
-                            for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
-                                S1_bar[36u * at_0 + 9u * at_3 + 3u * at_1 + 3u * at_4 + at_2 + at_5] += P_A2_bar[32u * at_3 + 16u * at_4 + 8u * at_5 + 4u * at_0 + 2u * at_1 + at_2];
+        for (size_t at_0 = 0u; at_0 < 2u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 2u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
+                        for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
+                            for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
+                                S1_bar[36u * at_0 + 9u * at_3 + 3u * at_1 + 3u * at_4 + at_2 + at_5] += P_A2_bar[64u * at_0 + 32u * at_1 + 16u * at_2 + 4u * at_3 + 2u * at_4 + at_5];
                             }
                         }
                     }
@@ -1409,7 +1409,7 @@ double conv_loss_and_gradients(const conv_params *params, const conv_inputs *inp
         double *restrict const K_A1_bar = gradients->K_A1;
         const double *restrict const Z_A1_bar = &conv_memory[4464];
         const double *restrict const P_A1 = conv_memory;
-        conv_product_1(2u, Z_A1_bar, P_A1, K_A1_bar);
+        conv_dots_1(2u, Z_A1_bar, P_A1, K_A1_bar);
     }
     return loss;
 }
@@ -1435,13 +1435,13 @@ double conv_train_step(conv_params *params, const conv_inputs *inputs, double ra
     {
         double *restrict const P_A1 = conv_memory;
         const double *restrict const A0 = &conv_memory[3888];
-        for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
-            for (size_t at_4 = 0u; at_4 < 6u; ++at_4) {
-                for (size_t at_5 = 0u; at_5 < 6u; ++at_5) {
-                    for (size_t at_0 = 0u; at_0 < 3u; ++at_0) {
-                        for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
-                            for (size_t at_2 = 0u; at_2 < 3u; ++at_2) {
-                                P_A1[972u * at_3 + 162u * at_4 + 27u * at_5 + 9u * at_0 + 3u * at_1 + at_2] = A0[256u * at_0 + 64u * at_3 + 8u * at_1 + 8u * at_4 + at_2 + at_5];
+        for (size_t at_0 = 0u; at_0 < 3u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 3u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
+                        for (size_t at_4 = 0u; at_4 < 6u; ++at_4) {
+                            for (size_t at_5 = 0u; at_5 < 6u; ++at_5) {
+                                P_A1[1296u * at_0 + 432u * at_1 + 144u * at_2 + 36u * at_3 + 6u * at_4 + at_5] = A0[256u * at_0 + 64u * at_3 + 8u * at_1 + 8u * at_4 + at_2 + at_5];
                             }
                         }
                     }
@@ -1457,7 +1457,7 @@ double conv_train_step(conv_params *params, const conv_inputs *inputs, double ra
         const double *restrict const K_A1 = params->K_A1;
         const double *restrict const P_A1 = conv_memory;
         const double *restrict const b_A1 = params->b_A1;
-        conv_dots_1(2u, K_A1, P_A1, Z_A1);
+        conv_product_1(2u, K_A1, P_A1, Z_A1);
         for (size_t i = 0u; i < 2u; ++i) {
             for (size_t j = 0u; j < 144u; ++j) {
                 Z_A1[144u * i + j] = Z_A1[144u * i + j] + b_A1[i];
@@ -1506,13 +1506,13 @@ double conv_train_step(conv_params *params, const conv_inputs *inputs, double ra
     {
         double *restrict const P_A2 = &conv_memory[4176];
         const double *restrict const S1 = &conv_memory[4304];
-        for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
-            for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
-                for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
-                    for (size_t at_0 = 0u; at_0 < 2u; ++at_0) {
-                        for (size_t at_1 = 0u; at_1 < 2u; ++at_1) {
-                            for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
-                                P_A2[32u * at_3 + 16u * at_4 + 8u * at_5 + 4u * at_0 + 2u * at_1 + at_2] = S1[36u * at_0 + 9u * at_3 + 3u * at_1 + 3u * at_4 + at_2 + at_5];
+        for (size_t at_0 = 0u; at_0 < 2u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 2u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
+                        for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
+                            for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
+                                P_A2[64u * at_0 + 32u * at_1 + 16u * at_2 + 4u * at_3 + 2u * at_4 + at_5] = S1[36u * at_0 + 9u * at_3 + 3u * at_1 + 3u * at_4 + at_2 + at_5];
                             }
                         }
                     }
@@ -1632,7 +1632,7 @@ double conv_train_step(conv_params *params, const conv_inputs *inputs, double ra
         double *restrict const P_A2_bar = &conv_memory[4304];
         const double *restrict const K_A2 = params->K_A2;
         const double *restrict const Z_A2_bar = &conv_memory[4432];
-        conv_small_6(16u, Z_A2_bar, K_A2, P_A2_bar);
+        conv_small_6(8u, K_A2, Z_A2_bar, P_A2_bar);
     }
     /* (5) Kbar_A2 = Zbar_A2 P_A2^T */
     {
@@ -1655,13 +1655,13 @@ double conv_train_step(conv_params *params, const conv_inputs *inputs, double ra
         for (size_t i = 0u; i < 2u; ++i) {
             for (size_t j = 0u; j < 36u; ++j) { S1_bar[36u * i + j] = 0.0; }
         }
-        for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
-            for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
-                for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
-                    for (size_t at_0 = 0u; at_0 < 2u; ++at_0) {
-                        for (size_t at_1 = 0u; at_1 < 2u; ++at_1) {
-                            for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
-                                S1_bar[36u * at_0 + 9u * at_3 + 3u * at_1 + 3u * at_4 + at_2 + at_5] += P_A2_bar[32u * at_3 + 16u * at_4 + 8u * at_5 + 4u * at_0 + 2u * at_1 + at_2];
+        for (size_t at_0 = 0u; at_0 < 2u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 2u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
+                        for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
+                            for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
+                                S1_bar[36u * at_0 + 9u * at_3 + 3u * at_1 + 3u * at_4 + at_2 + at_5] += P_A2_bar[64u * at_0 + 32u * at_1 + 16u * at_2 + 4u * at_3 + 2u * at_4 + at_5];
                             }
                         }
                     }
@@ -1723,7 +1723,7 @@ double conv_train_step(conv_params *params, const conv_inputs *inputs, double ra
         double *restrict const K_A1 = params->K_A1;
         const double *restrict const Z_A1_bar = &conv_memory[4464];
         const double *restrict const P_A1 = conv_memory;
-        conv_product_1(2u, Z_A1_bar, P_A1, K_A1_bar);
+        conv_dots_1(2u, Z_A1_bar, P_A1, K_A1_bar);
         for (size_t i = 0u; i < 2u; ++i) {
             for (size_t j = 0u; j < 27u; ++j) {
                 K_A1[27u * i + j] = K_A1[27u * i + j] - rate * K_A1_bar[27u * i + j];
@@ -1753,13 +1753,13 @@ void conv_predict(const conv_params *params, const conv_inputs *inputs, conv_pre
     {
         double *restrict const P_A1 = conv_memory;
         const double *restrict const A0 = &conv_memory[3888];
-        for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
-            for (size_t at_4 = 0u; at_4 < 6u; ++at_4) {
-                for (size_t at_5 = 0u; at_5 < 6u; ++at_5) {
-                    for (size_t at_0 = 0u; at_0 < 3u; ++at_0) {
-                        for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
-                            for (size_t at_2 = 0u; at_2 < 3u; ++at_2) {
-                                P_A1[972u * at_3 + 162u * at_4 + 27u * at_5 + 9u * at_0 + 3u * at_1 + at_2] = A0[256u * at_0 + 64u * at_3 + 8u * at_1 + 8u * at_4 + at_2 + at_5];
+        for (size_t at_0 = 0u; at_0 < 3u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 3u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
+                        for (size_t at_4 = 0u; at_4 < 6u; ++at_4) {
+                            for (size_t at_5 = 0u; at_5 < 6u; ++at_5) {
+                                P_A1[1296u * at_0 + 432u * at_1 + 144u * at_2 + 36u * at_3 + 6u * at_4 + at_5] = A0[256u * at_0 + 64u * at_3 + 8u * at_1 + 8u * at_4 + at_2 + at_5];
                             }
                         }
                     }
@@ -1775,7 +1775,7 @@ void conv_predict(const conv_params *params, const conv_inputs *inputs, conv_pre
         const double *restrict const K_A1 = params->K_A1;
         const double *restrict const P_A1 = conv_memory;
         const double *restrict const b_A1 = params->b_A1;
-        conv_dots_1(2u, K_A1, P_A1, Z_A1);
+        conv_product_1(2u, K_A1, P_A1, Z_A1);
         for (size_t i = 0u; i < 2u; ++i) {
             for (size_t j = 0u; j < 144u; ++j) {
                 Z_A1[144u * i + j] = Z_A1[144u * i + j] + b_A1[i];
@@ -1824,13 +1824,13 @@ void conv_predict(const conv_params *params, const conv_inputs *inputs, conv_pre
     {
         double *restrict const P_A2 = conv_memory;
         const double *restrict const S1 = &conv_memory[128];
-        for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
-            for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
-                for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
-                    for (size_t at_0 = 0u; at_0 < 2u; ++at_0) {
-                        for (size_t at_1 = 0u; at_1 < 2u; ++at_1) {
-                            for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
-                                P_A2[32u * at_3 + 16u * at_4 + 8u * at_5 + 4u * at_0 + 2u * at_1 + at_2] = S1[36u * at_0 + 9u * at_3 + 3u * at_1 + 3u * at_4 + at_2 + at_5];
+        for (size_t at_0 = 0u; at_0 < 2u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 2u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
+                        for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
+                            for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
+                                P_A2[64u * at_0 + 32u * at_1 + 16u * at_2 + 4u * at_3 + 2u * at_4 + at_5] = S1[36u * at_0 + 9u * at_3 + 3u * at_1 + 3u * at_4 + at_2 + at_5];
                             }
                         }
                     }

@@ -48,9 +48,9 @@ typedef struct conv_inputs {
 
 /* What the forward pass keeps for the backward pass. */
 typedef struct conv_cache {
-    double P_A1[3888];   /* 27 x 144; entry (i, j) at [i + j * 27] */
+    double P_A1[3888];   /* 27 x 144; entry (i, j) at [i * 144 + j] */
     double A1[288];   /* 2 x 144; entry (i, j) at [i * 144 + j] */
-    double P_A2[128];   /* 8 x 16; entry (i, j) at [i + j * 8] */
+    double P_A2[128];   /* 8 x 16; entry (i, j) at [i * 16 + j] */
     double A2[32];   /* 2 x 16; entry (i, j) at [i * 16 + j] */
     double v[32];   /* 8 x 4; entry (i, j) at [i + j * 8] */
     double Z[12];   /* 3 x 4; entry (i, j) at [i + j * 3] */

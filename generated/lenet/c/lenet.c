@@ -27,7 +27,7 @@
 #endif
 
 /* Temporaries of all functions; those that are never alive together share their place. */
-static float lenet_memory[60202] LENET_ALIGNED;
+static float lenet_memory[96352] LENET_ALIGNED;
 
 /* x * y + z, rounded once where the machine does that in one instruction. */
 #if defined(__FP_FAST_FMAF) || defined(__FMA__)
@@ -681,29 +681,13 @@ static inline float lenet_step(float x)
     return x > 0.0f ? 1.0f : 0.0f;
 }
 
-static void lenet_small_1(
-    size_t rows, const float *restrict a, const float *restrict b,
-    float *restrict c)
-{
-    for (size_t r = 0; r < rows; ++r) {
-        LENET_SHORT
-        for (size_t j = 0; j < 6; ++j) {
-            float sum = 0;
-            for (size_t k = 0; k < 9; ++k) {
-                sum = LENET_FMA(a[r * 9 + k * 1], b[k * 1 + j * 9], sum);
-            }
-            c[r * 6 + j] = sum;
-        }
-    }
-}
-
 static void lenet_product_1(
     size_t rows, const float *restrict a, const float *restrict b,
     float *restrict c)
 {
-    enum { COLUMNS = 16, A_ROW = 54, A_DEPTH = 1, C_ROW = 16 };
-    enum { B_DEPTH = 16 };
-    const size_t depth = 54;
+    enum { COLUMNS = 2048, A_ROW = 9, A_DEPTH = 1, C_ROW = 2048 };
+    enum { B_DEPTH = 2048 };
+    const size_t depth = 9;
     if (rows == 1) {
         lenet_row(COLUMNS, depth, a, A_DEPTH, b, B_DEPTH, c, 0);
         return;
@@ -729,6 +713,37 @@ static void lenet_product_1(
 }
 
 static void lenet_product_2(
+    size_t rows, const float *restrict a, const float *restrict b,
+    float *restrict c)
+{
+    enum { COLUMNS = 128, A_ROW = 1, A_DEPTH = 16, C_ROW = 128 };
+    enum { B_DEPTH = 128 };
+    const size_t depth = 54;
+    if (rows == 1) {
+        lenet_row(COLUMNS, depth, a, A_DEPTH, b, B_DEPTH, c, 0);
+        return;
+    }
+    for (size_t k = 0; k < depth; k += LENET_DEPTH) {
+        const size_t part = depth - k < LENET_DEPTH ? depth - k : LENET_DEPTH;
+        for (size_t j = 0, width; j < COLUMNS; j += width) {
+            const float *panel = &b[k * B_DEPTH + j];
+            size_t panel_depth = B_DEPTH;
+            float edge[LENET_DEPTH * LENET_PANEL];
+            width = lenet_width(COLUMNS - j);
+            if (width != LENET_STRIP && width % LENET_VECTOR != 0) {
+                panel_depth =
+                    width < LENET_STRIP ? LENET_STRIP : width < LENET_VECTOR ? LENET_VECTOR : LENET_PANEL;
+                lenet_edge(part, panel, B_DEPTH, width, edge, panel_depth);
+                panel = edge;
+            }
+            lenet_panel(
+                rows, part, &a[k * A_DEPTH], A_ROW, A_DEPTH, panel, panel_depth, &c[j], C_ROW, width,
+                k > 0);
+        }
+    }
+}
+
+static void lenet_product_3(
     size_t rows, const float *restrict a, const float *restrict b,
     float *restrict c)
 {
@@ -778,7 +793,7 @@ static void lenet_pack_1(const float *restrict b, float *restrict packed)
     }
 }
 
-static void lenet_product_3(
+static void lenet_product_4(
     size_t rows, const float *restrict a, const float *restrict b,
     float *restrict c)
 {
@@ -798,7 +813,7 @@ static void lenet_product_3(
     }
 }
 
-static void lenet_product_4(
+static void lenet_product_5(
     size_t rows, const float *restrict a, const float *restrict b,
     float *restrict c)
 {
@@ -829,7 +844,7 @@ static void lenet_product_4(
     }
 }
 
-static void lenet_product_5(
+static void lenet_product_6(
     size_t rows, const float *restrict a, const float *restrict b,
     float *restrict c)
 {
@@ -860,7 +875,7 @@ static void lenet_product_5(
     }
 }
 
-static void lenet_product_6(
+static void lenet_product_7(
     size_t rows, const float *restrict a, const float *restrict b,
     float *restrict c)
 {
@@ -910,7 +925,7 @@ static void lenet_pack_2(const float *restrict b, float *restrict packed)
     }
 }
 
-static void lenet_product_7(
+static void lenet_product_8(
     size_t rows, const float *restrict a, const float *restrict b,
     float *restrict c)
 {
@@ -930,40 +945,9 @@ static void lenet_product_7(
     }
 }
 
-static void lenet_product_8(
-    size_t rows, const float *restrict a, const float *restrict b,
-    float *restrict c)
-{
-    enum { COLUMNS = 16, A_ROW = 1, A_DEPTH = 54, C_ROW = 16 };
-    enum { B_DEPTH = 16 };
-    const size_t depth = 128;
-    if (rows == 1) {
-        lenet_row(COLUMNS, depth, a, A_DEPTH, b, B_DEPTH, c, 0);
-        return;
-    }
-    for (size_t k = 0; k < depth; k += LENET_DEPTH) {
-        const size_t part = depth - k < LENET_DEPTH ? depth - k : LENET_DEPTH;
-        for (size_t j = 0, width; j < COLUMNS; j += width) {
-            const float *panel = &b[k * B_DEPTH + j];
-            size_t panel_depth = B_DEPTH;
-            float edge[LENET_DEPTH * LENET_PANEL];
-            width = lenet_width(COLUMNS - j);
-            if (width != LENET_STRIP && width % LENET_VECTOR != 0) {
-                panel_depth =
-                    width < LENET_STRIP ? LENET_STRIP : width < LENET_VECTOR ? LENET_VECTOR : LENET_PANEL;
-                lenet_edge(part, panel, B_DEPTH, width, edge, panel_depth);
-                panel = edge;
-            }
-            lenet_panel(
-                rows, part, &a[k * A_DEPTH], A_ROW, A_DEPTH, panel, panel_depth, &c[j], C_ROW, width,
-                k > 0);
-        }
-    }
-}
-
 static void lenet_pack_3(const float *restrict b, float *restrict packed)
 {
-    enum { COLUMNS = 54, DEPTH = 16, B_DEPTH = 1, B_COLUMN = 16 };
+    enum { COLUMNS = 16, DEPTH = 128, B_DEPTH = 1, B_COLUMN = 128 };
     for (size_t q = 0; q < COLUMNS; q += LENET_PANEL) {
         const size_t width = COLUMNS - q < LENET_PANEL ? COLUMNS - q : LENET_PANEL;
         float *const panel = &packed[q * DEPTH];
@@ -984,8 +968,8 @@ static void lenet_product_9(
     size_t rows, const float *restrict a, const float *restrict b,
     float *restrict c)
 {
-    enum { COLUMNS = 54, A_ROW = 16, A_DEPTH = 1, C_ROW = 54 };
-    const size_t depth = 16;
+    enum { COLUMNS = 16, A_ROW = 128, A_DEPTH = 1, C_ROW = 16 };
+    const size_t depth = 128;
     for (size_t k = 0; k < depth; k += LENET_DEPTH) {
         const size_t part = depth - k < LENET_DEPTH ? depth - k : LENET_DEPTH;
         for (size_t j = 0, width; j < COLUMNS; j += width) {
@@ -1004,9 +988,9 @@ static void lenet_product_10(
     size_t rows, const float *restrict a, const float *restrict b,
     float *restrict c)
 {
-    enum { COLUMNS = 9, A_ROW = 1, A_DEPTH = 6, C_ROW = 9 };
-    enum { B_DEPTH = 9 };
-    const size_t depth = 2048;
+    enum { COLUMNS = 128, A_ROW = 16, A_DEPTH = 1, C_ROW = 128 };
+    enum { B_DEPTH = 128 };
+    const size_t depth = 16;
     if (rows == 1) {
         lenet_row(COLUMNS, depth, a, A_DEPTH, b, B_DEPTH, c, 0);
         return;
@@ -1027,6 +1011,52 @@ static void lenet_product_10(
             lenet_panel(
                 rows, part, &a[k * A_DEPTH], A_ROW, A_DEPTH, panel, panel_depth, &c[j], C_ROW, width,
                 k > 0);
+        }
+    }
+}
+
+static void lenet_pack_4(const float *restrict b, float *restrict packed)
+{
+    enum { COLUMNS = 9, DEPTH = 2048, B_DEPTH = 1, B_COLUMN = 2048 };
+    for (size_t q = 0; q < COLUMNS; q += LENET_PANEL) {
+        const size_t width = COLUMNS - q < LENET_PANEL ? COLUMNS - q : LENET_PANEL;
+        float *const panel = &packed[q * DEPTH];
+        for (size_t k = 0; k < DEPTH; k += 16) {
+            /* 16 numbers of each column: whole lines of the cache are read, and the lines written stay in it. */
+            const size_t end = DEPTH - k < 16 ? DEPTH : k + 16;
+            for (size_t j = 0; j < width; ++j) {
+                for (size_t i = k; i < end; ++i) { panel[i * LENET_PANEL + j] = b[i * B_DEPTH + (q + j) * B_COLUMN]; }
+            }
+            for (size_t j = width; j < LENET_PANEL; ++j) {
+                for (size_t i = k; i < end; ++i) { panel[i * LENET_PANEL + j] = 0; }
+            }
+        }
+    }
+}
+
+static void lenet_product_11(
+    size_t rows, const float *restrict a, const float *restrict b,
+    float *restrict c)
+{
+    enum { COLUMNS = 9, A_ROW = 2048, A_DEPTH = 1, C_ROW = 9 };
+    const size_t depth = 2048;
+    for (size_t r = 0; r < rows; r += LENET_BLOCK) {
+        const size_t height = rows - r < LENET_BLOCK ? rows - r : LENET_BLOCK;
+        for (size_t k = 0; k < depth; k += LENET_DEPTH) {
+            const size_t part = depth - k < LENET_DEPTH ? depth - k : LENET_DEPTH;
+            float block[LENET_DEPTH * LENET_BLOCK];
+            for (size_t i = 0; i < height; ++i) {
+                for (size_t j = 0; j < part; ++j) { block[i * LENET_DEPTH + j] = a[(r + i) * A_ROW + (k + j) * A_DEPTH]; }
+            }
+            for (size_t j = 0, width; j < COLUMNS; j += width) {
+                const size_t inside = j % LENET_PANEL;
+                const float *const panel = &b[(j - inside) * depth + k * LENET_PANEL + inside];
+                const size_t panel_depth = LENET_PANEL;
+                width = lenet_width(COLUMNS - j);
+                lenet_panel(
+                    height, part, block, LENET_DEPTH, 1, panel, panel_depth, &c[r * C_ROW + j], C_ROW, width,
+                    k > 0);
+            }
         }
     }
 }
@@ -1083,19 +1113,19 @@ float lenet_forward(const lenet_params *params, const lenet_inputs *inputs, lene
     {
         float *restrict const P_A1 = cache->P_A1;
         const float *restrict const A0 = lenet_memory;
-        for (size_t j = 0u; j < 2048u; ++j) {
-            for (size_t i = 0u; i < 9u; ++i) { P_A1[9u * j + i] = 0.0f; }
+        for (size_t i = 0u; i < 9u; ++i) {
+            for (size_t j = 0u; j < 2048u; ++j) { P_A1[2048u * i + j] = 0.0f; }
         }
-        for (size_t at_2 = 0u; at_2 < 32u; ++at_2) {
-            for (size_t at_3 = 0u; at_3 < 8u; ++at_3) {
-                for (size_t at_4 = 0u; at_4 < 8u; ++at_4) {
-                    for (size_t at_0 = 0u; at_0 < 3u; ++at_0) {
+        for (size_t at_0 = 0u; at_0 < 3u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 32u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 8u; ++at_3) {
                         if (at_0 + at_3 - 1u >= 8u) { continue; }
-                        const size_t first_in = at_4 < 1u ? 1u - (at_4) : 0u;
-                        const size_t left_in = at_4 < 9u ? 9u - (at_4) : 0u;
-                        const size_t stop_in = left_in < 3u ? left_in : 3u;
-                        for (size_t at_1 = first_in; at_1 < stop_in; ++at_1) {
-                            P_A1[576u * at_2 + 72u * at_3 + 9u * at_4 + 3u * at_0 + at_1] = A0[64u * at_2 + 8u * at_0 + 8u * at_3 + at_1 + at_4 - 9u];
+                        const size_t first_in = at_1 < 1u ? 1u - (at_1) : 0u;
+                        const size_t left_in = at_1 < 9u ? 9u - (at_1) : 0u;
+                        const size_t stop_in = left_in < 8u ? left_in : 8u;
+                        for (size_t at_4 = first_in; at_4 < stop_in; ++at_4) {
+                            P_A1[6144u * at_0 + 2048u * at_1 + 64u * at_2 + 8u * at_3 + at_4] = A0[64u * at_2 + 8u * at_0 + 8u * at_3 + at_1 + at_4 - 9u];
                         }
                     }
                 }
@@ -1105,20 +1135,16 @@ float lenet_forward(const lenet_params *params, const lenet_inputs *inputs, lene
     /* (F3) Z_A1 = K_A1 P_A1 + b_A1 1^T
        (F4) A1 = relu(Z_A1) */
     {
+        float *restrict const Z_A1 = lenet_memory;
         float *restrict const A1 = cache->A1;
         const float *restrict const K_A1 = params->K_A1;
         const float *restrict const P_A1 = cache->P_A1;
         const float *restrict const b_A1 = params->b_A1;
-        for (size_t first = 0u; first < 2048u; first += 96u) {
-            float *restrict const Z_A1 = lenet_memory;
-            const size_t count = 2048u - first < 96u ? 2048u - first : 96u;
-            lenet_small_1(count, &P_A1[9u * first], K_A1, Z_A1);
-            for (size_t j = first; j < first + count; ++j) {
-                LENET_SHORT
-                for (size_t i = 0u; i < 6u; ++i) {
-                    Z_A1[6u * j + i - 6u * first] = Z_A1[6u * j + i - 6u * first] + b_A1[i];
-                    A1[6u * j + i] = lenet_relu(Z_A1[6u * j + i - 6u * first]);
-                }
+        lenet_product_1(6u, K_A1, P_A1, Z_A1);
+        for (size_t i = 0u; i < 6u; ++i) {
+            for (size_t j = 0u; j < 2048u; ++j) {
+                Z_A1[2048u * i + j] = Z_A1[2048u * i + j] + b_A1[i];
+                A1[2048u * i + j] = lenet_relu(Z_A1[2048u * i + j]);
             }
         }
     }
@@ -1132,7 +1158,7 @@ float lenet_forward(const lenet_params *params, const lenet_inputs *inputs, lene
                     for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
                         for (size_t at_4 = 0u; at_4 < 4u; ++at_4) {
                             for (size_t at_5 = 0u; at_5 < 6u; ++at_5) {
-                                P_S1[6144u * at_0 + 3072u * at_1 + 96u * at_2 + 24u * at_3 + 6u * at_4 + at_5] = A1[384u * at_2 + 96u * at_3 + 48u * at_0 + 12u * at_4 + 6u * at_1 + at_5];
+                                P_S1[6144u * at_0 + 3072u * at_1 + 96u * at_2 + 24u * at_3 + 6u * at_4 + at_5] = A1[2048u * at_5 + 64u * at_2 + 16u * at_3 + 8u * at_0 + 2u * at_4 + at_1];
                             }
                         }
                     }
@@ -1155,22 +1181,21 @@ float lenet_forward(const lenet_params *params, const lenet_inputs *inputs, lene
     {
         float *restrict const S1 = &lenet_memory[3072];
         const float *restrict const P_S1_max = lenet_memory;
-        for (size_t j = 0u; j < 512u; ++j) {
-            LENET_SHORT
-            for (size_t i = 0u; i < 6u; ++i) { S1[6u * j + i] = P_S1_max[(((j) * 6u + (i)) / 1u) * 1u]; }
+        for (size_t i = 0u; i < 6u; ++i) {
+            for (size_t j = 0u; j < 512u; ++j) { S1[512u * i + j] = P_S1_max[(((j) * 6u + (i)) / 1u) * 1u]; }
         }
     }
     /* (F8) P_A2 = im2col(S1; 3 x 3) */
     {
         float *restrict const P_A2 = cache->P_A2;
         const float *restrict const S1 = &lenet_memory[3072];
-        for (size_t at_3 = 0u; at_3 < 32u; ++at_3) {
-            for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
-                for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
-                    for (size_t at_0 = 0u; at_0 < 6u; ++at_0) {
-                        for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
-                            for (size_t at_2 = 0u; at_2 < 3u; ++at_2) {
-                                P_A2[216u * at_3 + 108u * at_4 + 54u * at_5 + 9u * at_0 + 3u * at_1 + at_2] = S1[96u * at_3 + 24u * at_1 + 24u * at_4 + 6u * at_2 + 6u * at_5 + at_0];
+        for (size_t at_0 = 0u; at_0 < 6u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 3u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 32u; ++at_3) {
+                        for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
+                            for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
+                                P_A2[1152u * at_0 + 384u * at_1 + 128u * at_2 + 4u * at_3 + 2u * at_4 + at_5] = S1[512u * at_0 + 16u * at_3 + 4u * at_1 + 4u * at_4 + at_2 + at_5];
                             }
                         }
                     }
@@ -1181,20 +1206,16 @@ float lenet_forward(const lenet_params *params, const lenet_inputs *inputs, lene
     /* (F9) Z_A2 = K_A2 P_A2 + b_A2 1^T
        (F10) A2 = relu(Z_A2) */
     {
+        float *restrict const Z_A2 = lenet_memory;
         float *restrict const A2 = cache->A2;
         const float *restrict const K_A2 = params->K_A2;
         const float *restrict const P_A2 = cache->P_A2;
         const float *restrict const b_A2 = params->b_A2;
-        for (size_t first = 0u; first < 128u; first += 96u) {
-            float *restrict const Z_A2 = lenet_memory;
-            const size_t count = 128u - first < 96u ? 128u - first : 96u;
-            lenet_product_1(count, &P_A2[54u * first], K_A2, Z_A2);
-            for (size_t j = first; j < first + count; ++j) {
-                LENET_SHORT
-                for (size_t i = 0u; i < 16u; ++i) {
-                    Z_A2[16u * j + i - 16u * first] = Z_A2[16u * j + i - 16u * first] + b_A2[i];
-                    A2[16u * j + i] = lenet_relu(Z_A2[16u * j + i - 16u * first]);
-                }
+        lenet_product_2(16u, K_A2, P_A2, Z_A2);
+        for (size_t i = 0u; i < 16u; ++i) {
+            for (size_t j = 0u; j < 128u; ++j) {
+                Z_A2[128u * i + j] = Z_A2[128u * i + j] + b_A2[i];
+                A2[128u * i + j] = lenet_relu(Z_A2[128u * i + j]);
             }
         }
     }
@@ -1205,11 +1226,11 @@ float lenet_forward(const lenet_params *params, const lenet_inputs *inputs, lene
         for (size_t j = 0u; j < 32u; ++j) {
             for (size_t i = 0u; i < 64u; ++i) { v[64u * j + i] = 0.0f; }
         }
-        for (size_t at_1 = 0u; at_1 < 32u; ++at_1) {
-            for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
-                for (size_t at_3 = 0u; at_3 < 2u; ++at_3) {
-                    for (size_t at_0 = 0u; at_0 < 16u; ++at_0) {
-                        v[64u * at_1 + 4u * at_0 + 2u * at_2 + at_3] += A2[64u * at_1 + 32u * at_2 + 16u * at_3 + at_0];
+        for (size_t at_0 = 0u; at_0 < 16u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 32u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 2u; ++at_3) {
+                        v[64u * at_1 + 4u * at_0 + 2u * at_2 + at_3] += A2[128u * at_0 + 4u * at_1 + 2u * at_2 + at_3];
                     }
                 }
             }
@@ -1223,7 +1244,7 @@ float lenet_forward(const lenet_params *params, const lenet_inputs *inputs, lene
         const float *restrict const W_A3 = params->W_A3;
         const float *restrict const v = cache->v;
         const float *restrict const b_A3 = params->b_A3;
-        lenet_product_2(32u, v, W_A3, Z_A3);
+        lenet_product_3(32u, v, W_A3, Z_A3);
         for (size_t j = 0u; j < 32u; ++j) {
             for (size_t i = 0u; i < 32u; ++i) {
                 Z_A3[32u * j + i] = Z_A3[32u * j + i] + b_A3[i];
@@ -1246,7 +1267,7 @@ float lenet_forward(const lenet_params *params, const lenet_inputs *inputs, lene
         const float *restrict const b_Z4 = params->b_Z4;
         const float *restrict const Y = inputs->Y;
         const float *restrict const W_Z4_packed = lenet_memory;
-        lenet_product_3(32u, A3, W_Z4_packed, Z4);
+        lenet_product_4(32u, A3, W_Z4_packed, Z4);
         loss = 0.0f;
         for (size_t j = 0u; j < 32u; ++j) {
             float Z4_max;
@@ -1309,7 +1330,7 @@ void lenet_backward(const lenet_params *params, const lenet_inputs *inputs, cons
         float *restrict const W_Z4_bar = gradients->W_Z4;
         const float *restrict const Z4_bar = lenet_memory;
         const float *restrict const A3 = cache->A3;
-        lenet_product_4(10u, Z4_bar, A3, W_Z4_bar);
+        lenet_product_5(10u, Z4_bar, A3, W_Z4_bar);
     }
     /* (4) Zbar_A3 = (W_Z4^T Z4bar) o [A3 > 0]
        (6) bbar_A3 = Zbar_A3 1 */
@@ -1319,7 +1340,7 @@ void lenet_backward(const lenet_params *params, const lenet_inputs *inputs, cons
         const float *restrict const W_Z4 = params->W_Z4;
         const float *restrict const Z4_bar = lenet_memory;
         const float *restrict const A3 = cache->A3;
-        lenet_product_5(32u, Z4_bar, W_Z4, Z_A3_bar);
+        lenet_product_6(32u, Z4_bar, W_Z4, Z_A3_bar);
         for (size_t i = 0u; i < 32u; ++i) { b_A3_bar[i] = 0.0f; }
         for (size_t j = 0u; j < 32u; ++j) {
             for (size_t i = 0u; i < 32u; ++i) {
@@ -1333,7 +1354,7 @@ void lenet_backward(const lenet_params *params, const lenet_inputs *inputs, cons
         float *restrict const W_A3_bar = gradients->W_A3;
         const float *restrict const Z_A3_bar = &lenet_memory[4096];
         const float *restrict const v = cache->v;
-        lenet_product_6(64u, v, Z_A3_bar, W_A3_bar);
+        lenet_product_7(64u, v, Z_A3_bar, W_A3_bar);
     }
     /* W_A3_packed: W_A3 in panels */
     {
@@ -1346,17 +1367,17 @@ void lenet_backward(const lenet_params *params, const lenet_inputs *inputs, cons
         float *restrict const v_bar = &lenet_memory[2048];
         const float *restrict const Z_A3_bar = &lenet_memory[4096];
         const float *restrict const W_A3_packed = lenet_memory;
-        lenet_product_7(32u, Z_A3_bar, W_A3_packed, v_bar);
+        lenet_product_8(32u, Z_A3_bar, W_A3_packed, v_bar);
     }
     /* (8) Zbar_A2 = maps(vbar; 2 x 2) o [A2 > 0] */
     {
         float *restrict const Z_A2_bar = &lenet_memory[6912];
         const float *restrict const v_bar = &lenet_memory[2048];
-        for (size_t at_1 = 0u; at_1 < 32u; ++at_1) {
-            for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
-                for (size_t at_3 = 0u; at_3 < 2u; ++at_3) {
-                    for (size_t at_0 = 0u; at_0 < 16u; ++at_0) {
-                        Z_A2_bar[64u * at_1 + 32u * at_2 + 16u * at_3 + at_0] = v_bar[64u * at_1 + 4u * at_0 + 2u * at_2 + at_3];
+        for (size_t at_0 = 0u; at_0 < 16u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 32u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 2u; ++at_3) {
+                        Z_A2_bar[128u * at_0 + 4u * at_1 + 2u * at_2 + at_3] = v_bar[64u * at_1 + 4u * at_0 + 2u * at_2 + at_3];
                     }
                 }
             }
@@ -1368,49 +1389,49 @@ void lenet_backward(const lenet_params *params, const lenet_inputs *inputs, cons
         float *restrict const Z_A2_bar = &lenet_memory[6912];
         float *restrict const b_A2_bar = gradients->b_A2;
         const float *restrict const A2 = cache->A2;
-        for (size_t i = 0u; i < 16u; ++i) { b_A2_bar[i] = 0.0f; }
-        for (size_t j = 0u; j < 128u; ++j) {
-            LENET_SHORT
-            for (size_t i = 0u; i < 16u; ++i) {
-                Z_A2_bar[16u * j + i] = Z_A2_bar[16u * j + i] * lenet_step(A2[16u * j + i]);
-                b_A2_bar[i] += Z_A2_bar[16u * j + i];
+        for (size_t i = 0u; i < 16u; ++i) {
+            for (size_t j = 0u; j < 128u; ++j) {
+                Z_A2_bar[128u * i + j] = Z_A2_bar[128u * i + j] * lenet_step(A2[128u * i + j]);
             }
+            float sum_3 = 0.0f;
+            for (size_t j = 0u; j < 128u; ++j) { sum_3 += Z_A2_bar[128u * i + j]; }
+            b_A2_bar[i] = sum_3;
         }
+    }
+    /* Z_A2_bar_packed: Z_A2_bar in panels */
+    {
+        float *restrict const Z_A2_bar_packed = lenet_memory;
+        const float *restrict const Z_A2_bar = &lenet_memory[6912];
+        lenet_pack_3(Z_A2_bar, Z_A2_bar_packed);
     }
     /* (9) Kbar_A2 = Zbar_A2 P_A2^T */
     {
         float *restrict const K_A2_bar = gradients->K_A2;
-        const float *restrict const Z_A2_bar = &lenet_memory[6912];
         const float *restrict const P_A2 = cache->P_A2;
-        lenet_product_8(54u, P_A2, Z_A2_bar, K_A2_bar);
-    }
-    /* K_A2_packed: K_A2 in panels */
-    {
-        float *restrict const K_A2_packed = &lenet_memory[8960];
-        const float *restrict const K_A2 = params->K_A2;
-        lenet_pack_3(K_A2, K_A2_packed);
+        const float *restrict const Z_A2_bar_packed = lenet_memory;
+        lenet_product_9(54u, P_A2, Z_A2_bar_packed, K_A2_bar);
     }
     /* (11) Pbar_A2 = K_A2^T Zbar_A2 */
     {
         float *restrict const P_A2_bar = lenet_memory;
+        const float *restrict const K_A2 = params->K_A2;
         const float *restrict const Z_A2_bar = &lenet_memory[6912];
-        const float *restrict const K_A2_packed = &lenet_memory[8960];
-        lenet_product_9(128u, Z_A2_bar, K_A2_packed, P_A2_bar);
+        lenet_product_10(54u, K_A2, Z_A2_bar, P_A2_bar);
     }
     /* (12) S1bar = col2im(Pbar_A2; 3 x 3) */
     {
         float *restrict const S1_bar = &lenet_memory[6912];
         const float *restrict const P_A2_bar = lenet_memory;
-        for (size_t j = 0u; j < 512u; ++j) {
-            for (size_t i = 0u; i < 6u; ++i) { S1_bar[6u * j + i] = 0.0f; }
+        for (size_t i = 0u; i < 6u; ++i) {
+            for (size_t j = 0u; j < 512u; ++j) { S1_bar[512u * i + j] = 0.0f; }
         }
-        for (size_t at_3 = 0u; at_3 < 32u; ++at_3) {
-            for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
-                for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
-                    for (size_t at_0 = 0u; at_0 < 6u; ++at_0) {
-                        for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
-                            for (size_t at_2 = 0u; at_2 < 3u; ++at_2) {
-                                S1_bar[96u * at_3 + 24u * at_1 + 24u * at_4 + 6u * at_2 + 6u * at_5 + at_0] += P_A2_bar[216u * at_3 + 108u * at_4 + 54u * at_5 + 9u * at_0 + 3u * at_1 + at_2];
+        for (size_t at_0 = 0u; at_0 < 6u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 3u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 32u; ++at_3) {
+                        for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
+                            for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
+                                S1_bar[512u * at_0 + 16u * at_3 + 4u * at_1 + 4u * at_4 + at_2 + at_5] += P_A2_bar[1152u * at_0 + 384u * at_1 + 128u * at_2 + 4u * at_3 + 2u * at_4 + at_5];
                             }
                         }
                     }
@@ -1423,7 +1444,7 @@ void lenet_backward(const lenet_params *params, const lenet_inputs *inputs, cons
         float *restrict const V_S1_bar = &lenet_memory[12288];
         const float *restrict const S1_bar = &lenet_memory[6912];
         for (size_t j = 0u; j < 3072u; ++j) {
-            V_S1_bar[j] = S1_bar[(((j) * 1u + (0u)) % 6u) * 1u + (((j) * 1u + (0u)) / 6u) * 6u];
+            V_S1_bar[j] = S1_bar[(((j) * 1u + (0u)) % 6u) * 512u + (((j) * 1u + (0u)) / 6u) * 1u];
         }
     }
     /* (14) Pbar_S1 = (1 Vbar_S1) o argmax(P_S1) */
@@ -1431,12 +1452,12 @@ void lenet_backward(const lenet_params *params, const lenet_inputs *inputs, cons
         float *restrict const P_S1_argmax = &lenet_memory[15360];
         const float *restrict const P_S1 = cache->P_S1;
         for (size_t j = 0u; j < 3072u; ++j) {
-            float top_3 = -HUGE_VALF;
-            size_t place_3 = 0u;
+            float top_4 = -HUGE_VALF;
+            size_t place_4 = 0u;
             for (size_t i = 0u; i < 4u; ++i) {
-                if (P_S1[3072u * i + j] > top_3) { top_3 = P_S1[3072u * i + j]; place_3 = i; }
+                if (P_S1[3072u * i + j] > top_4) { top_4 = P_S1[3072u * i + j]; place_4 = i; }
             }
-            P_S1_argmax[j] = (float)place_3;
+            P_S1_argmax[j] = (float)place_4;
         }
     }
     /* (14) Pbar_S1 = (1 Vbar_S1) o argmax(P_S1) */
@@ -1452,10 +1473,10 @@ void lenet_backward(const lenet_params *params, const lenet_inputs *inputs, cons
     }
     /* (15) Zbar_A1 = col2im(Pbar_S1; 2 x 2, stride 2) o [A1 > 0] */
     {
-        float *restrict const Z_A1_bar = &lenet_memory[12288];
+        float *restrict const Z_A1_bar = &lenet_memory[65536];
         const float *restrict const P_S1_bar = lenet_memory;
-        for (size_t j = 0u; j < 2048u; ++j) {
-            for (size_t i = 0u; i < 6u; ++i) { Z_A1_bar[6u * j + i] = 0.0f; }
+        for (size_t i = 0u; i < 6u; ++i) {
+            for (size_t j = 0u; j < 2048u; ++j) { Z_A1_bar[2048u * i + j] = 0.0f; }
         }
         for (size_t at_0 = 0u; at_0 < 2u; ++at_0) {
             for (size_t at_1 = 0u; at_1 < 2u; ++at_1) {
@@ -1463,7 +1484,7 @@ void lenet_backward(const lenet_params *params, const lenet_inputs *inputs, cons
                     for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
                         for (size_t at_4 = 0u; at_4 < 4u; ++at_4) {
                             for (size_t at_5 = 0u; at_5 < 6u; ++at_5) {
-                                Z_A1_bar[384u * at_2 + 96u * at_3 + 48u * at_0 + 12u * at_4 + 6u * at_1 + at_5] += P_S1_bar[6144u * at_0 + 3072u * at_1 + 96u * at_2 + 24u * at_3 + 6u * at_4 + at_5];
+                                Z_A1_bar[2048u * at_5 + 64u * at_2 + 16u * at_3 + 8u * at_0 + 2u * at_4 + at_1] += P_S1_bar[6144u * at_0 + 3072u * at_1 + 96u * at_2 + 24u * at_3 + 6u * at_4 + at_5];
                             }
                         }
                     }
@@ -1474,24 +1495,30 @@ void lenet_backward(const lenet_params *params, const lenet_inputs *inputs, cons
     /* (15) Zbar_A1 = col2im(Pbar_S1; 2 x 2, stride 2) o [A1 > 0]
        (17) bbar_A1 = Zbar_A1 1 */
     {
-        float *restrict const Z_A1_bar = &lenet_memory[12288];
+        float *restrict const Z_A1_bar = &lenet_memory[65536];
         float *restrict const b_A1_bar = gradients->b_A1;
         const float *restrict const A1 = cache->A1;
-        for (size_t i = 0u; i < 6u; ++i) { b_A1_bar[i] = 0.0f; }
-        for (size_t j = 0u; j < 2048u; ++j) {
-            LENET_SHORT
-            for (size_t i = 0u; i < 6u; ++i) {
-                Z_A1_bar[6u * j + i] = Z_A1_bar[6u * j + i] * lenet_step(A1[6u * j + i]);
-                b_A1_bar[i] += Z_A1_bar[6u * j + i];
+        for (size_t i = 0u; i < 6u; ++i) {
+            for (size_t j = 0u; j < 2048u; ++j) {
+                Z_A1_bar[2048u * i + j] = Z_A1_bar[2048u * i + j] * lenet_step(A1[2048u * i + j]);
             }
+            float sum_5 = 0.0f;
+            for (size_t j = 0u; j < 2048u; ++j) { sum_5 += Z_A1_bar[2048u * i + j]; }
+            b_A1_bar[i] = sum_5;
         }
+    }
+    /* P_A1_packed: P_A1 in panels */
+    {
+        float *restrict const P_A1_packed = lenet_memory;
+        const float *restrict const P_A1 = cache->P_A1;
+        lenet_pack_4(P_A1, P_A1_packed);
     }
     /* (16) Kbar_A1 = Zbar_A1 P_A1^T */
     {
         float *restrict const K_A1_bar = gradients->K_A1;
-        const float *restrict const Z_A1_bar = &lenet_memory[12288];
-        const float *restrict const P_A1 = cache->P_A1;
-        lenet_product_10(6u, Z_A1_bar, P_A1, K_A1_bar);
+        const float *restrict const Z_A1_bar = &lenet_memory[65536];
+        const float *restrict const P_A1_packed = lenet_memory;
+        lenet_product_11(6u, Z_A1_bar, P_A1_packed, K_A1_bar);
     }
 }
 
@@ -1500,7 +1527,7 @@ float lenet_loss_and_gradients(const lenet_params *params, const lenet_inputs *i
     float loss = 0.0f;
     /* (F1) A0 = maps(X; 8 x 8) */
     {
-        float *restrict const A0 = &lenet_memory[18432];
+        float *restrict const A0 = lenet_memory;
         const float *restrict const X = inputs->X;
         for (size_t at_0 = 0u; at_0 < 32u; ++at_0) {
             for (size_t at_1 = 0u; at_1 < 8u; ++at_1) {
@@ -1512,21 +1539,21 @@ float lenet_loss_and_gradients(const lenet_params *params, const lenet_inputs *i
     }
     /* (F2) P_A1 = im2col(A0; 3 x 3, padding 1) */
     {
-        float *restrict const P_A1 = lenet_memory;
-        const float *restrict const A0 = &lenet_memory[18432];
-        for (size_t j = 0u; j < 2048u; ++j) {
-            for (size_t i = 0u; i < 9u; ++i) { P_A1[9u * j + i] = 0.0f; }
+        float *restrict const P_A1 = &lenet_memory[65536];
+        const float *restrict const A0 = lenet_memory;
+        for (size_t i = 0u; i < 9u; ++i) {
+            for (size_t j = 0u; j < 2048u; ++j) { P_A1[2048u * i + j] = 0.0f; }
         }
-        for (size_t at_2 = 0u; at_2 < 32u; ++at_2) {
-            for (size_t at_3 = 0u; at_3 < 8u; ++at_3) {
-                for (size_t at_4 = 0u; at_4 < 8u; ++at_4) {
-                    for (size_t at_0 = 0u; at_0 < 3u; ++at_0) {
+        for (size_t at_0 = 0u; at_0 < 3u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 32u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 8u; ++at_3) {
                         if (at_0 + at_3 - 1u >= 8u) { continue; }
-                        const size_t first_in = at_4 < 1u ? 1u - (at_4) : 0u;
-                        const size_t left_in = at_4 < 9u ? 9u - (at_4) : 0u;
-                        const size_t stop_in = left_in < 3u ? left_in : 3u;
-                        for (size_t at_1 = first_in; at_1 < stop_in; ++at_1) {
-                            P_A1[576u * at_2 + 72u * at_3 + 9u * at_4 + 3u * at_0 + at_1] = A0[64u * at_2 + 8u * at_0 + 8u * at_3 + at_1 + at_4 - 9u];
+                        const size_t first_in = at_1 < 1u ? 1u - (at_1) : 0u;
+                        const size_t left_in = at_1 < 9u ? 9u - (at_1) : 0u;
+                        const size_t stop_in = left_in < 8u ? left_in : 8u;
+                        for (size_t at_4 = first_in; at_4 < stop_in; ++at_4) {
+                            P_A1[6144u * at_0 + 2048u * at_1 + 64u * at_2 + 8u * at_3 + at_4] = A0[64u * at_2 + 8u * at_0 + 8u * at_3 + at_1 + at_4 - 9u];
                         }
                     }
                 }
@@ -1536,34 +1563,30 @@ float lenet_loss_and_gradients(const lenet_params *params, const lenet_inputs *i
     /* (F3) Z_A1 = K_A1 P_A1 + b_A1 1^T
        (F4) A1 = relu(Z_A1) */
     {
-        float *restrict const A1 = &lenet_memory[18432];
+        float *restrict const Z_A1 = &lenet_memory[12288];
+        float *restrict const A1 = lenet_memory;
         const float *restrict const K_A1 = params->K_A1;
-        const float *restrict const P_A1 = lenet_memory;
+        const float *restrict const P_A1 = &lenet_memory[65536];
         const float *restrict const b_A1 = params->b_A1;
-        for (size_t first = 0u; first < 2048u; first += 96u) {
-            float *restrict const Z_A1 = &lenet_memory[30720];
-            const size_t count = 2048u - first < 96u ? 2048u - first : 96u;
-            lenet_small_1(count, &P_A1[9u * first], K_A1, Z_A1);
-            for (size_t j = first; j < first + count; ++j) {
-                LENET_SHORT
-                for (size_t i = 0u; i < 6u; ++i) {
-                    Z_A1[6u * j + i - 6u * first] = Z_A1[6u * j + i - 6u * first] + b_A1[i];
-                    A1[6u * j + i] = lenet_relu(Z_A1[6u * j + i - 6u * first]);
-                }
+        lenet_product_1(6u, K_A1, P_A1, Z_A1);
+        for (size_t i = 0u; i < 6u; ++i) {
+            for (size_t j = 0u; j < 2048u; ++j) {
+                Z_A1[2048u * i + j] = Z_A1[2048u * i + j] + b_A1[i];
+                A1[2048u * i + j] = lenet_relu(Z_A1[2048u * i + j]);
             }
         }
     }
     /* (F5) P_S1 = im2col(A1; 2 x 2, stride 2) */
     {
-        float *restrict const P_S1 = &lenet_memory[30720];
-        const float *restrict const A1 = &lenet_memory[18432];
+        float *restrict const P_S1 = &lenet_memory[12288];
+        const float *restrict const A1 = lenet_memory;
         for (size_t at_0 = 0u; at_0 < 2u; ++at_0) {
             for (size_t at_1 = 0u; at_1 < 2u; ++at_1) {
                 for (size_t at_2 = 0u; at_2 < 32u; ++at_2) {
                     for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
                         for (size_t at_4 = 0u; at_4 < 4u; ++at_4) {
                             for (size_t at_5 = 0u; at_5 < 6u; ++at_5) {
-                                P_S1[6144u * at_0 + 3072u * at_1 + 96u * at_2 + 24u * at_3 + 6u * at_4 + at_5] = A1[384u * at_2 + 96u * at_3 + 48u * at_0 + 12u * at_4 + 6u * at_1 + at_5];
+                                P_S1[6144u * at_0 + 3072u * at_1 + 96u * at_2 + 24u * at_3 + 6u * at_4 + at_5] = A1[2048u * at_5 + 64u * at_2 + 16u * at_3 + 8u * at_0 + 2u * at_4 + at_1];
                             }
                         }
                     }
@@ -1573,8 +1596,8 @@ float lenet_loss_and_gradients(const lenet_params *params, const lenet_inputs *i
     }
     /* (F6) V_S1 = max(P_S1) */
     {
-        float *restrict const P_S1_max = &lenet_memory[43008];
-        const float *restrict const P_S1 = &lenet_memory[30720];
+        float *restrict const P_S1_max = &lenet_memory[24576];
+        const float *restrict const P_S1 = &lenet_memory[12288];
         for (size_t j = 0u; j < 3072u; ++j) { P_S1_max[j] = -HUGE_VALF; }
         for (size_t i = 0u; i < 4u; ++i) {
             for (size_t j = 0u; j < 3072u; ++j) {
@@ -1584,24 +1607,23 @@ float lenet_loss_and_gradients(const lenet_params *params, const lenet_inputs *i
     }
     /* (F7) S1 = reshape(V_S1) */
     {
-        float *restrict const S1 = &lenet_memory[49920];
-        const float *restrict const P_S1_max = &lenet_memory[43008];
-        for (size_t j = 0u; j < 512u; ++j) {
-            LENET_SHORT
-            for (size_t i = 0u; i < 6u; ++i) { S1[6u * j + i] = P_S1_max[(((j) * 6u + (i)) / 1u) * 1u]; }
+        float *restrict const S1 = &lenet_memory[31488];
+        const float *restrict const P_S1_max = &lenet_memory[24576];
+        for (size_t i = 0u; i < 6u; ++i) {
+            for (size_t j = 0u; j < 512u; ++j) { S1[512u * i + j] = P_S1_max[(((j) * 6u + (i)) / 1u) * 1u]; }
         }
     }
     /* (F8) P_A2 = im2col(S1; 3 x 3) */
     {
-        float *restrict const P_A2 = &lenet_memory[43008];
-        const float *restrict const S1 = &lenet_memory[49920];
-        for (size_t at_3 = 0u; at_3 < 32u; ++at_3) {
-            for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
-                for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
-                    for (size_t at_0 = 0u; at_0 < 6u; ++at_0) {
-                        for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
-                            for (size_t at_2 = 0u; at_2 < 3u; ++at_2) {
-                                P_A2[216u * at_3 + 108u * at_4 + 54u * at_5 + 9u * at_0 + 3u * at_1 + at_2] = S1[96u * at_3 + 24u * at_1 + 24u * at_4 + 6u * at_2 + 6u * at_5 + at_0];
+        float *restrict const P_A2 = &lenet_memory[24576];
+        const float *restrict const S1 = &lenet_memory[31488];
+        for (size_t at_0 = 0u; at_0 < 6u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 3u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 32u; ++at_3) {
+                        for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
+                            for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
+                                P_A2[1152u * at_0 + 384u * at_1 + 128u * at_2 + 4u * at_3 + 2u * at_4 + at_5] = S1[512u * at_0 + 16u * at_3 + 4u * at_1 + 4u * at_4 + at_2 + at_5];
                             }
                         }
                     }
@@ -1612,35 +1634,31 @@ float lenet_loss_and_gradients(const lenet_params *params, const lenet_inputs *i
     /* (F9) Z_A2 = K_A2 P_A2 + b_A2 1^T
        (F10) A2 = relu(Z_A2) */
     {
-        float *restrict const A2 = &lenet_memory[49920];
+        float *restrict const Z_A2 = &lenet_memory[33536];
+        float *restrict const A2 = &lenet_memory[31488];
         const float *restrict const K_A2 = params->K_A2;
-        const float *restrict const P_A2 = &lenet_memory[43008];
+        const float *restrict const P_A2 = &lenet_memory[24576];
         const float *restrict const b_A2 = params->b_A2;
-        for (size_t first = 0u; first < 128u; first += 96u) {
-            float *restrict const Z_A2 = &lenet_memory[51968];
-            const size_t count = 128u - first < 96u ? 128u - first : 96u;
-            lenet_product_1(count, &P_A2[54u * first], K_A2, Z_A2);
-            for (size_t j = first; j < first + count; ++j) {
-                LENET_SHORT
-                for (size_t i = 0u; i < 16u; ++i) {
-                    Z_A2[16u * j + i - 16u * first] = Z_A2[16u * j + i - 16u * first] + b_A2[i];
-                    A2[16u * j + i] = lenet_relu(Z_A2[16u * j + i - 16u * first]);
-                }
+        lenet_product_2(16u, K_A2, P_A2, Z_A2);
+        for (size_t i = 0u; i < 16u; ++i) {
+            for (size_t j = 0u; j < 128u; ++j) {
+                Z_A2[128u * i + j] = Z_A2[128u * i + j] + b_A2[i];
+                A2[128u * i + j] = lenet_relu(Z_A2[128u * i + j]);
             }
         }
     }
     /* (F11) v = flat(A2; 2 x 2) */
     {
-        float *restrict const v = &lenet_memory[51968];
-        const float *restrict const A2 = &lenet_memory[49920];
+        float *restrict const v = &lenet_memory[33536];
+        const float *restrict const A2 = &lenet_memory[31488];
         for (size_t j = 0u; j < 32u; ++j) {
             for (size_t i = 0u; i < 64u; ++i) { v[64u * j + i] = 0.0f; }
         }
-        for (size_t at_1 = 0u; at_1 < 32u; ++at_1) {
-            for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
-                for (size_t at_3 = 0u; at_3 < 2u; ++at_3) {
-                    for (size_t at_0 = 0u; at_0 < 16u; ++at_0) {
-                        v[64u * at_1 + 4u * at_0 + 2u * at_2 + at_3] += A2[64u * at_1 + 32u * at_2 + 16u * at_3 + at_0];
+        for (size_t at_0 = 0u; at_0 < 16u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 32u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 2u; ++at_3) {
+                        v[64u * at_1 + 4u * at_0 + 2u * at_2 + at_3] += A2[128u * at_0 + 4u * at_1 + 2u * at_2 + at_3];
                     }
                 }
             }
@@ -1649,12 +1667,12 @@ float lenet_loss_and_gradients(const lenet_params *params, const lenet_inputs *i
     /* (F12) Z_A3 = W_A3 v + b_A3 1^T
        (F13) A3 = relu(Z_A3) */
     {
-        float *restrict const Z_A3 = &lenet_memory[55040];
-        float *restrict const A3 = &lenet_memory[54016];
+        float *restrict const Z_A3 = &lenet_memory[36608];
+        float *restrict const A3 = &lenet_memory[35584];
         const float *restrict const W_A3 = params->W_A3;
-        const float *restrict const v = &lenet_memory[51968];
+        const float *restrict const v = &lenet_memory[33536];
         const float *restrict const b_A3 = params->b_A3;
-        lenet_product_2(32u, v, W_A3, Z_A3);
+        lenet_product_3(32u, v, W_A3, Z_A3);
         for (size_t j = 0u; j < 32u; ++j) {
             for (size_t i = 0u; i < 32u; ++i) {
                 Z_A3[32u * j + i] = Z_A3[32u * j + i] + b_A3[i];
@@ -1664,7 +1682,7 @@ float lenet_loss_and_gradients(const lenet_params *params, const lenet_inputs *i
     }
     /* W_Z4_packed: W_Z4 in panels */
     {
-        float *restrict const W_Z4_packed = &lenet_memory[55040];
+        float *restrict const W_Z4_packed = &lenet_memory[36608];
         const float *restrict const W_Z4 = params->W_Z4;
         lenet_pack_1(W_Z4, W_Z4_packed);
     }
@@ -1673,15 +1691,15 @@ float lenet_loss_and_gradients(const lenet_params *params, const lenet_inputs *i
        (1) Z4bar = (softmax(Z4) - Y)/m
        (3) bbar_Z4 = Z4bar 1 */
     {
-        float *restrict const Z4 = &lenet_memory[56064];
-        float *restrict const Z4_exp = &lenet_memory[56384];
-        float *restrict const Z4_bar = &lenet_memory[57088];
+        float *restrict const Z4 = &lenet_memory[37632];
+        float *restrict const Z4_exp = &lenet_memory[37952];
+        float *restrict const Z4_bar = &lenet_memory[38656];
         float *restrict const b_Z4_bar = gradients->b_Z4;
-        const float *restrict const A3 = &lenet_memory[54016];
+        const float *restrict const A3 = &lenet_memory[35584];
         const float *restrict const b_Z4 = params->b_Z4;
         const float *restrict const Y = inputs->Y;
-        const float *restrict const W_Z4_packed = &lenet_memory[55040];
-        lenet_product_3(32u, A3, W_Z4_packed, Z4);
+        const float *restrict const W_Z4_packed = &lenet_memory[36608];
+        lenet_product_4(32u, A3, W_Z4_packed, Z4);
         loss = 0.0f;
         for (size_t i = 0u; i < 10u; ++i) { b_Z4_bar[i] = 0.0f; }
         for (size_t j = 0u; j < 32u; ++j) {
@@ -1716,19 +1734,19 @@ float lenet_loss_and_gradients(const lenet_params *params, const lenet_inputs *i
     /* (2) Wbar_Z4 = Z4bar A3^T */
     {
         float *restrict const W_Z4_bar = gradients->W_Z4;
-        const float *restrict const Z4_bar = &lenet_memory[57088];
-        const float *restrict const A3 = &lenet_memory[54016];
-        lenet_product_4(10u, Z4_bar, A3, W_Z4_bar);
+        const float *restrict const Z4_bar = &lenet_memory[38656];
+        const float *restrict const A3 = &lenet_memory[35584];
+        lenet_product_5(10u, Z4_bar, A3, W_Z4_bar);
     }
     /* (4) Zbar_A3 = (W_Z4^T Z4bar) o [A3 > 0]
        (6) bbar_A3 = Zbar_A3 1 */
     {
-        float *restrict const Z_A3_bar = &lenet_memory[56064];
+        float *restrict const Z_A3_bar = &lenet_memory[37632];
         float *restrict const b_A3_bar = gradients->b_A3;
         const float *restrict const W_Z4 = params->W_Z4;
-        const float *restrict const Z4_bar = &lenet_memory[57088];
-        const float *restrict const A3 = &lenet_memory[54016];
-        lenet_product_5(32u, Z4_bar, W_Z4, Z_A3_bar);
+        const float *restrict const Z4_bar = &lenet_memory[38656];
+        const float *restrict const A3 = &lenet_memory[35584];
+        lenet_product_6(32u, Z4_bar, W_Z4, Z_A3_bar);
         for (size_t i = 0u; i < 32u; ++i) { b_A3_bar[i] = 0.0f; }
         for (size_t j = 0u; j < 32u; ++j) {
             for (size_t i = 0u; i < 32u; ++i) {
@@ -1740,32 +1758,32 @@ float lenet_loss_and_gradients(const lenet_params *params, const lenet_inputs *i
     /* (5) Wbar_A3 = Zbar_A3 v^T */
     {
         float *restrict const W_A3_bar = gradients->W_A3;
-        const float *restrict const Z_A3_bar = &lenet_memory[56064];
-        const float *restrict const v = &lenet_memory[51968];
-        lenet_product_6(64u, v, Z_A3_bar, W_A3_bar);
+        const float *restrict const Z_A3_bar = &lenet_memory[37632];
+        const float *restrict const v = &lenet_memory[33536];
+        lenet_product_7(64u, v, Z_A3_bar, W_A3_bar);
     }
     /* W_A3_packed: W_A3 in panels */
     {
-        float *restrict const W_A3_packed = &lenet_memory[51968];
+        float *restrict const W_A3_packed = &lenet_memory[33536];
         const float *restrict const W_A3 = params->W_A3;
         lenet_pack_2(W_A3, W_A3_packed);
     }
     /* (7) vbar = W_A3^T Zbar_A3 */
     {
-        float *restrict const v_bar = &lenet_memory[54016];
-        const float *restrict const Z_A3_bar = &lenet_memory[56064];
-        const float *restrict const W_A3_packed = &lenet_memory[51968];
-        lenet_product_7(32u, Z_A3_bar, W_A3_packed, v_bar);
+        float *restrict const v_bar = &lenet_memory[35584];
+        const float *restrict const Z_A3_bar = &lenet_memory[37632];
+        const float *restrict const W_A3_packed = &lenet_memory[33536];
+        lenet_product_8(32u, Z_A3_bar, W_A3_packed, v_bar);
     }
     /* (8) Zbar_A2 = maps(vbar; 2 x 2) o [A2 > 0] */
     {
-        float *restrict const Z_A2_bar = &lenet_memory[51968];
-        const float *restrict const v_bar = &lenet_memory[54016];
-        for (size_t at_1 = 0u; at_1 < 32u; ++at_1) {
-            for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
-                for (size_t at_3 = 0u; at_3 < 2u; ++at_3) {
-                    for (size_t at_0 = 0u; at_0 < 16u; ++at_0) {
-                        Z_A2_bar[64u * at_1 + 32u * at_2 + 16u * at_3 + at_0] = v_bar[64u * at_1 + 4u * at_0 + 2u * at_2 + at_3];
+        float *restrict const Z_A2_bar = &lenet_memory[37632];
+        const float *restrict const v_bar = &lenet_memory[35584];
+        for (size_t at_0 = 0u; at_0 < 16u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 32u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 2u; ++at_3) {
+                        Z_A2_bar[128u * at_0 + 4u * at_1 + 2u * at_2 + at_3] = v_bar[64u * at_1 + 4u * at_0 + 2u * at_2 + at_3];
                     }
                 }
             }
@@ -1774,52 +1792,52 @@ float lenet_loss_and_gradients(const lenet_params *params, const lenet_inputs *i
     /* (8) Zbar_A2 = maps(vbar; 2 x 2) o [A2 > 0]
        (10) bbar_A2 = Zbar_A2 1 */
     {
-        float *restrict const Z_A2_bar = &lenet_memory[51968];
+        float *restrict const Z_A2_bar = &lenet_memory[37632];
         float *restrict const b_A2_bar = gradients->b_A2;
-        const float *restrict const A2 = &lenet_memory[49920];
-        for (size_t i = 0u; i < 16u; ++i) { b_A2_bar[i] = 0.0f; }
-        for (size_t j = 0u; j < 128u; ++j) {
-            LENET_SHORT
-            for (size_t i = 0u; i < 16u; ++i) {
-                Z_A2_bar[16u * j + i] = Z_A2_bar[16u * j + i] * lenet_step(A2[16u * j + i]);
-                b_A2_bar[i] += Z_A2_bar[16u * j + i];
+        const float *restrict const A2 = &lenet_memory[31488];
+        for (size_t i = 0u; i < 16u; ++i) {
+            for (size_t j = 0u; j < 128u; ++j) {
+                Z_A2_bar[128u * i + j] = Z_A2_bar[128u * i + j] * lenet_step(A2[128u * i + j]);
             }
+            float sum_4 = 0.0f;
+            for (size_t j = 0u; j < 128u; ++j) { sum_4 += Z_A2_bar[128u * i + j]; }
+            b_A2_bar[i] = sum_4;
         }
+    }
+    /* Z_A2_bar_packed: Z_A2_bar in panels */
+    {
+        float *restrict const Z_A2_bar_packed = &lenet_memory[31488];
+        const float *restrict const Z_A2_bar = &lenet_memory[37632];
+        lenet_pack_3(Z_A2_bar, Z_A2_bar_packed);
     }
     /* (9) Kbar_A2 = Zbar_A2 P_A2^T */
     {
         float *restrict const K_A2_bar = gradients->K_A2;
-        const float *restrict const Z_A2_bar = &lenet_memory[51968];
-        const float *restrict const P_A2 = &lenet_memory[43008];
-        lenet_product_8(54u, P_A2, Z_A2_bar, K_A2_bar);
-    }
-    /* K_A2_packed: K_A2 in panels */
-    {
-        float *restrict const K_A2_packed = &lenet_memory[49920];
-        const float *restrict const K_A2 = params->K_A2;
-        lenet_pack_3(K_A2, K_A2_packed);
+        const float *restrict const P_A2 = &lenet_memory[24576];
+        const float *restrict const Z_A2_bar_packed = &lenet_memory[31488];
+        lenet_product_9(54u, P_A2, Z_A2_bar_packed, K_A2_bar);
     }
     /* (11) Pbar_A2 = K_A2^T Zbar_A2 */
     {
-        float *restrict const P_A2_bar = &lenet_memory[43008];
-        const float *restrict const Z_A2_bar = &lenet_memory[51968];
-        const float *restrict const K_A2_packed = &lenet_memory[49920];
-        lenet_product_9(128u, Z_A2_bar, K_A2_packed, P_A2_bar);
+        float *restrict const P_A2_bar = &lenet_memory[24576];
+        const float *restrict const K_A2 = params->K_A2;
+        const float *restrict const Z_A2_bar = &lenet_memory[37632];
+        lenet_product_10(54u, K_A2, Z_A2_bar, P_A2_bar);
     }
     /* (12) S1bar = col2im(Pbar_A2; 3 x 3) */
     {
-        float *restrict const S1_bar = &lenet_memory[49920];
-        const float *restrict const P_A2_bar = &lenet_memory[43008];
-        for (size_t j = 0u; j < 512u; ++j) {
-            for (size_t i = 0u; i < 6u; ++i) { S1_bar[6u * j + i] = 0.0f; }
+        float *restrict const S1_bar = &lenet_memory[31488];
+        const float *restrict const P_A2_bar = &lenet_memory[24576];
+        for (size_t i = 0u; i < 6u; ++i) {
+            for (size_t j = 0u; j < 512u; ++j) { S1_bar[512u * i + j] = 0.0f; }
         }
-        for (size_t at_3 = 0u; at_3 < 32u; ++at_3) {
-            for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
-                for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
-                    for (size_t at_0 = 0u; at_0 < 6u; ++at_0) {
-                        for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
-                            for (size_t at_2 = 0u; at_2 < 3u; ++at_2) {
-                                S1_bar[96u * at_3 + 24u * at_1 + 24u * at_4 + 6u * at_2 + 6u * at_5 + at_0] += P_A2_bar[216u * at_3 + 108u * at_4 + 54u * at_5 + 9u * at_0 + 3u * at_1 + at_2];
+        for (size_t at_0 = 0u; at_0 < 6u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 3u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 32u; ++at_3) {
+                        for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
+                            for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
+                                S1_bar[512u * at_0 + 16u * at_3 + 4u * at_1 + 4u * at_4 + at_2 + at_5] += P_A2_bar[1152u * at_0 + 384u * at_1 + 128u * at_2 + 4u * at_3 + 2u * at_4 + at_5];
                             }
                         }
                     }
@@ -1829,30 +1847,30 @@ float lenet_loss_and_gradients(const lenet_params *params, const lenet_inputs *i
     }
     /* (13) Vbar_S1 = reshape(S1bar) */
     {
-        float *restrict const V_S1_bar = &lenet_memory[43008];
-        const float *restrict const S1_bar = &lenet_memory[49920];
+        float *restrict const V_S1_bar = &lenet_memory[24576];
+        const float *restrict const S1_bar = &lenet_memory[31488];
         for (size_t j = 0u; j < 3072u; ++j) {
-            V_S1_bar[j] = S1_bar[(((j) * 1u + (0u)) % 6u) * 1u + (((j) * 1u + (0u)) / 6u) * 6u];
+            V_S1_bar[j] = S1_bar[(((j) * 1u + (0u)) % 6u) * 512u + (((j) * 1u + (0u)) / 6u) * 1u];
         }
     }
     /* (14) Pbar_S1 = (1 Vbar_S1) o argmax(P_S1) */
     {
-        float *restrict const P_S1_argmax = &lenet_memory[46080];
-        const float *restrict const P_S1 = &lenet_memory[30720];
+        float *restrict const P_S1_argmax = &lenet_memory[27648];
+        const float *restrict const P_S1 = &lenet_memory[12288];
         for (size_t j = 0u; j < 3072u; ++j) {
-            float top_4 = -HUGE_VALF;
-            size_t place_4 = 0u;
+            float top_5 = -HUGE_VALF;
+            size_t place_5 = 0u;
             for (size_t i = 0u; i < 4u; ++i) {
-                if (P_S1[3072u * i + j] > top_4) { top_4 = P_S1[3072u * i + j]; place_4 = i; }
+                if (P_S1[3072u * i + j] > top_5) { top_5 = P_S1[3072u * i + j]; place_5 = i; }
             }
-            P_S1_argmax[j] = (float)place_4;
+            P_S1_argmax[j] = (float)place_5;
         }
     }
     /* (14) Pbar_S1 = (1 Vbar_S1) o argmax(P_S1) */
     {
-        float *restrict const P_S1_bar = &lenet_memory[30720];
-        const float *restrict const V_S1_bar = &lenet_memory[43008];
-        const float *restrict const P_S1_argmax = &lenet_memory[46080];
+        float *restrict const P_S1_bar = &lenet_memory[12288];
+        const float *restrict const V_S1_bar = &lenet_memory[24576];
+        const float *restrict const P_S1_argmax = &lenet_memory[27648];
         for (size_t i = 0u; i < 4u; ++i) {
             for (size_t j = 0u; j < 3072u; ++j) {
                 P_S1_bar[3072u * i + j] = V_S1_bar[j] * ((float)(i) == P_S1_argmax[j] ? 1.0f : 0.0f);
@@ -1861,10 +1879,10 @@ float lenet_loss_and_gradients(const lenet_params *params, const lenet_inputs *i
     }
     /* (15) Zbar_A1 = col2im(Pbar_S1; 2 x 2, stride 2) o [A1 > 0] */
     {
-        float *restrict const Z_A1_bar = &lenet_memory[43008];
-        const float *restrict const P_S1_bar = &lenet_memory[30720];
-        for (size_t j = 0u; j < 2048u; ++j) {
-            for (size_t i = 0u; i < 6u; ++i) { Z_A1_bar[6u * j + i] = 0.0f; }
+        float *restrict const Z_A1_bar = &lenet_memory[83968];
+        const float *restrict const P_S1_bar = &lenet_memory[12288];
+        for (size_t i = 0u; i < 6u; ++i) {
+            for (size_t j = 0u; j < 2048u; ++j) { Z_A1_bar[2048u * i + j] = 0.0f; }
         }
         for (size_t at_0 = 0u; at_0 < 2u; ++at_0) {
             for (size_t at_1 = 0u; at_1 < 2u; ++at_1) {
@@ -1872,7 +1890,7 @@ float lenet_loss_and_gradients(const lenet_params *params, const lenet_inputs *i
                     for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
                         for (size_t at_4 = 0u; at_4 < 4u; ++at_4) {
                             for (size_t at_5 = 0u; at_5 < 6u; ++at_5) {
-                                Z_A1_bar[384u * at_2 + 96u * at_3 + 48u * at_0 + 12u * at_4 + 6u * at_1 + at_5] += P_S1_bar[6144u * at_0 + 3072u * at_1 + 96u * at_2 + 24u * at_3 + 6u * at_4 + at_5];
+                                Z_A1_bar[2048u * at_5 + 64u * at_2 + 16u * at_3 + 8u * at_0 + 2u * at_4 + at_1] += P_S1_bar[6144u * at_0 + 3072u * at_1 + 96u * at_2 + 24u * at_3 + 6u * at_4 + at_5];
                             }
                         }
                     }
@@ -1883,24 +1901,30 @@ float lenet_loss_and_gradients(const lenet_params *params, const lenet_inputs *i
     /* (15) Zbar_A1 = col2im(Pbar_S1; 2 x 2, stride 2) o [A1 > 0]
        (17) bbar_A1 = Zbar_A1 1 */
     {
-        float *restrict const Z_A1_bar = &lenet_memory[43008];
+        float *restrict const Z_A1_bar = &lenet_memory[83968];
         float *restrict const b_A1_bar = gradients->b_A1;
-        const float *restrict const A1 = &lenet_memory[18432];
-        for (size_t i = 0u; i < 6u; ++i) { b_A1_bar[i] = 0.0f; }
-        for (size_t j = 0u; j < 2048u; ++j) {
-            LENET_SHORT
-            for (size_t i = 0u; i < 6u; ++i) {
-                Z_A1_bar[6u * j + i] = Z_A1_bar[6u * j + i] * lenet_step(A1[6u * j + i]);
-                b_A1_bar[i] += Z_A1_bar[6u * j + i];
+        const float *restrict const A1 = lenet_memory;
+        for (size_t i = 0u; i < 6u; ++i) {
+            for (size_t j = 0u; j < 2048u; ++j) {
+                Z_A1_bar[2048u * i + j] = Z_A1_bar[2048u * i + j] * lenet_step(A1[2048u * i + j]);
             }
+            float sum_6 = 0.0f;
+            for (size_t j = 0u; j < 2048u; ++j) { sum_6 += Z_A1_bar[2048u * i + j]; }
+            b_A1_bar[i] = sum_6;
         }
+    }
+    /* P_A1_packed: P_A1 in panels */
+    {
+        float *restrict const P_A1_packed = lenet_memory;
+        const float *restrict const P_A1 = &lenet_memory[65536];
+        lenet_pack_4(P_A1, P_A1_packed);
     }
     /* (16) Kbar_A1 = Zbar_A1 P_A1^T */
     {
         float *restrict const K_A1_bar = gradients->K_A1;
-        const float *restrict const Z_A1_bar = &lenet_memory[43008];
-        const float *restrict const P_A1 = lenet_memory;
-        lenet_product_10(6u, Z_A1_bar, P_A1, K_A1_bar);
+        const float *restrict const Z_A1_bar = &lenet_memory[83968];
+        const float *restrict const P_A1_packed = lenet_memory;
+        lenet_product_11(6u, Z_A1_bar, P_A1_packed, K_A1_bar);
     }
     return loss;
 }
@@ -1910,7 +1934,7 @@ float lenet_train_step(lenet_params *params, const lenet_inputs *inputs, float r
     float loss = 0.0f;
     /* (F1) A0 = maps(X; 8 x 8) */
     {
-        float *restrict const A0 = &lenet_memory[18432];
+        float *restrict const A0 = lenet_memory;
         const float *restrict const X = inputs->X;
         for (size_t at_0 = 0u; at_0 < 32u; ++at_0) {
             for (size_t at_1 = 0u; at_1 < 8u; ++at_1) {
@@ -1922,21 +1946,21 @@ float lenet_train_step(lenet_params *params, const lenet_inputs *inputs, float r
     }
     /* (F2) P_A1 = im2col(A0; 3 x 3, padding 1) */
     {
-        float *restrict const P_A1 = lenet_memory;
-        const float *restrict const A0 = &lenet_memory[18432];
-        for (size_t j = 0u; j < 2048u; ++j) {
-            for (size_t i = 0u; i < 9u; ++i) { P_A1[9u * j + i] = 0.0f; }
+        float *restrict const P_A1 = &lenet_memory[65536];
+        const float *restrict const A0 = lenet_memory;
+        for (size_t i = 0u; i < 9u; ++i) {
+            for (size_t j = 0u; j < 2048u; ++j) { P_A1[2048u * i + j] = 0.0f; }
         }
-        for (size_t at_2 = 0u; at_2 < 32u; ++at_2) {
-            for (size_t at_3 = 0u; at_3 < 8u; ++at_3) {
-                for (size_t at_4 = 0u; at_4 < 8u; ++at_4) {
-                    for (size_t at_0 = 0u; at_0 < 3u; ++at_0) {
+        for (size_t at_0 = 0u; at_0 < 3u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 32u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 8u; ++at_3) {
                         if (at_0 + at_3 - 1u >= 8u) { continue; }
-                        const size_t first_in = at_4 < 1u ? 1u - (at_4) : 0u;
-                        const size_t left_in = at_4 < 9u ? 9u - (at_4) : 0u;
-                        const size_t stop_in = left_in < 3u ? left_in : 3u;
-                        for (size_t at_1 = first_in; at_1 < stop_in; ++at_1) {
-                            P_A1[576u * at_2 + 72u * at_3 + 9u * at_4 + 3u * at_0 + at_1] = A0[64u * at_2 + 8u * at_0 + 8u * at_3 + at_1 + at_4 - 9u];
+                        const size_t first_in = at_1 < 1u ? 1u - (at_1) : 0u;
+                        const size_t left_in = at_1 < 9u ? 9u - (at_1) : 0u;
+                        const size_t stop_in = left_in < 8u ? left_in : 8u;
+                        for (size_t at_4 = first_in; at_4 < stop_in; ++at_4) {
+                            P_A1[6144u * at_0 + 2048u * at_1 + 64u * at_2 + 8u * at_3 + at_4] = A0[64u * at_2 + 8u * at_0 + 8u * at_3 + at_1 + at_4 - 9u];
                         }
                     }
                 }
@@ -1946,34 +1970,30 @@ float lenet_train_step(lenet_params *params, const lenet_inputs *inputs, float r
     /* (F3) Z_A1 = K_A1 P_A1 + b_A1 1^T
        (F4) A1 = relu(Z_A1) */
     {
-        float *restrict const A1 = &lenet_memory[18432];
+        float *restrict const Z_A1 = &lenet_memory[12288];
+        float *restrict const A1 = lenet_memory;
         const float *restrict const K_A1 = params->K_A1;
-        const float *restrict const P_A1 = lenet_memory;
+        const float *restrict const P_A1 = &lenet_memory[65536];
         const float *restrict const b_A1 = params->b_A1;
-        for (size_t first = 0u; first < 2048u; first += 96u) {
-            float *restrict const Z_A1 = &lenet_memory[30720];
-            const size_t count = 2048u - first < 96u ? 2048u - first : 96u;
-            lenet_small_1(count, &P_A1[9u * first], K_A1, Z_A1);
-            for (size_t j = first; j < first + count; ++j) {
-                LENET_SHORT
-                for (size_t i = 0u; i < 6u; ++i) {
-                    Z_A1[6u * j + i - 6u * first] = Z_A1[6u * j + i - 6u * first] + b_A1[i];
-                    A1[6u * j + i] = lenet_relu(Z_A1[6u * j + i - 6u * first]);
-                }
+        lenet_product_1(6u, K_A1, P_A1, Z_A1);
+        for (size_t i = 0u; i < 6u; ++i) {
+            for (size_t j = 0u; j < 2048u; ++j) {
+                Z_A1[2048u * i + j] = Z_A1[2048u * i + j] + b_A1[i];
+                A1[2048u * i + j] = lenet_relu(Z_A1[2048u * i + j]);
             }
         }
     }
     /* (F5) P_S1 = im2col(A1; 2 x 2, stride 2) */
     {
-        float *restrict const P_S1 = &lenet_memory[30720];
-        const float *restrict const A1 = &lenet_memory[18432];
+        float *restrict const P_S1 = &lenet_memory[12288];
+        const float *restrict const A1 = lenet_memory;
         for (size_t at_0 = 0u; at_0 < 2u; ++at_0) {
             for (size_t at_1 = 0u; at_1 < 2u; ++at_1) {
                 for (size_t at_2 = 0u; at_2 < 32u; ++at_2) {
                     for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
                         for (size_t at_4 = 0u; at_4 < 4u; ++at_4) {
                             for (size_t at_5 = 0u; at_5 < 6u; ++at_5) {
-                                P_S1[6144u * at_0 + 3072u * at_1 + 96u * at_2 + 24u * at_3 + 6u * at_4 + at_5] = A1[384u * at_2 + 96u * at_3 + 48u * at_0 + 12u * at_4 + 6u * at_1 + at_5];
+                                P_S1[6144u * at_0 + 3072u * at_1 + 96u * at_2 + 24u * at_3 + 6u * at_4 + at_5] = A1[2048u * at_5 + 64u * at_2 + 16u * at_3 + 8u * at_0 + 2u * at_4 + at_1];
                             }
                         }
                     }
@@ -1983,8 +2003,8 @@ float lenet_train_step(lenet_params *params, const lenet_inputs *inputs, float r
     }
     /* (F6) V_S1 = max(P_S1) */
     {
-        float *restrict const P_S1_max = &lenet_memory[43008];
-        const float *restrict const P_S1 = &lenet_memory[30720];
+        float *restrict const P_S1_max = &lenet_memory[24576];
+        const float *restrict const P_S1 = &lenet_memory[12288];
         for (size_t j = 0u; j < 3072u; ++j) { P_S1_max[j] = -HUGE_VALF; }
         for (size_t i = 0u; i < 4u; ++i) {
             for (size_t j = 0u; j < 3072u; ++j) {
@@ -1994,24 +2014,23 @@ float lenet_train_step(lenet_params *params, const lenet_inputs *inputs, float r
     }
     /* (F7) S1 = reshape(V_S1) */
     {
-        float *restrict const S1 = &lenet_memory[49920];
-        const float *restrict const P_S1_max = &lenet_memory[43008];
-        for (size_t j = 0u; j < 512u; ++j) {
-            LENET_SHORT
-            for (size_t i = 0u; i < 6u; ++i) { S1[6u * j + i] = P_S1_max[(((j) * 6u + (i)) / 1u) * 1u]; }
+        float *restrict const S1 = &lenet_memory[31488];
+        const float *restrict const P_S1_max = &lenet_memory[24576];
+        for (size_t i = 0u; i < 6u; ++i) {
+            for (size_t j = 0u; j < 512u; ++j) { S1[512u * i + j] = P_S1_max[(((j) * 6u + (i)) / 1u) * 1u]; }
         }
     }
     /* (F8) P_A2 = im2col(S1; 3 x 3) */
     {
-        float *restrict const P_A2 = &lenet_memory[43008];
-        const float *restrict const S1 = &lenet_memory[49920];
-        for (size_t at_3 = 0u; at_3 < 32u; ++at_3) {
-            for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
-                for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
-                    for (size_t at_0 = 0u; at_0 < 6u; ++at_0) {
-                        for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
-                            for (size_t at_2 = 0u; at_2 < 3u; ++at_2) {
-                                P_A2[216u * at_3 + 108u * at_4 + 54u * at_5 + 9u * at_0 + 3u * at_1 + at_2] = S1[96u * at_3 + 24u * at_1 + 24u * at_4 + 6u * at_2 + 6u * at_5 + at_0];
+        float *restrict const P_A2 = &lenet_memory[24576];
+        const float *restrict const S1 = &lenet_memory[31488];
+        for (size_t at_0 = 0u; at_0 < 6u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 3u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 32u; ++at_3) {
+                        for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
+                            for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
+                                P_A2[1152u * at_0 + 384u * at_1 + 128u * at_2 + 4u * at_3 + 2u * at_4 + at_5] = S1[512u * at_0 + 16u * at_3 + 4u * at_1 + 4u * at_4 + at_2 + at_5];
                             }
                         }
                     }
@@ -2022,35 +2041,31 @@ float lenet_train_step(lenet_params *params, const lenet_inputs *inputs, float r
     /* (F9) Z_A2 = K_A2 P_A2 + b_A2 1^T
        (F10) A2 = relu(Z_A2) */
     {
-        float *restrict const A2 = &lenet_memory[49920];
+        float *restrict const Z_A2 = &lenet_memory[33536];
+        float *restrict const A2 = &lenet_memory[31488];
         const float *restrict const K_A2 = params->K_A2;
-        const float *restrict const P_A2 = &lenet_memory[43008];
+        const float *restrict const P_A2 = &lenet_memory[24576];
         const float *restrict const b_A2 = params->b_A2;
-        for (size_t first = 0u; first < 128u; first += 96u) {
-            float *restrict const Z_A2 = &lenet_memory[51968];
-            const size_t count = 128u - first < 96u ? 128u - first : 96u;
-            lenet_product_1(count, &P_A2[54u * first], K_A2, Z_A2);
-            for (size_t j = first; j < first + count; ++j) {
-                LENET_SHORT
-                for (size_t i = 0u; i < 16u; ++i) {
-                    Z_A2[16u * j + i - 16u * first] = Z_A2[16u * j + i - 16u * first] + b_A2[i];
-                    A2[16u * j + i] = lenet_relu(Z_A2[16u * j + i - 16u * first]);
-                }
+        lenet_product_2(16u, K_A2, P_A2, Z_A2);
+        for (size_t i = 0u; i < 16u; ++i) {
+            for (size_t j = 0u; j < 128u; ++j) {
+                Z_A2[128u * i + j] = Z_A2[128u * i + j] + b_A2[i];
+                A2[128u * i + j] = lenet_relu(Z_A2[128u * i + j]);
             }
         }
     }
     /* (F11) v = flat(A2; 2 x 2) */
     {
-        float *restrict const v = &lenet_memory[51968];
-        const float *restrict const A2 = &lenet_memory[49920];
+        float *restrict const v = &lenet_memory[33536];
+        const float *restrict const A2 = &lenet_memory[31488];
         for (size_t j = 0u; j < 32u; ++j) {
             for (size_t i = 0u; i < 64u; ++i) { v[64u * j + i] = 0.0f; }
         }
-        for (size_t at_1 = 0u; at_1 < 32u; ++at_1) {
-            for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
-                for (size_t at_3 = 0u; at_3 < 2u; ++at_3) {
-                    for (size_t at_0 = 0u; at_0 < 16u; ++at_0) {
-                        v[64u * at_1 + 4u * at_0 + 2u * at_2 + at_3] += A2[64u * at_1 + 32u * at_2 + 16u * at_3 + at_0];
+        for (size_t at_0 = 0u; at_0 < 16u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 32u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 2u; ++at_3) {
+                        v[64u * at_1 + 4u * at_0 + 2u * at_2 + at_3] += A2[128u * at_0 + 4u * at_1 + 2u * at_2 + at_3];
                     }
                 }
             }
@@ -2059,12 +2074,12 @@ float lenet_train_step(lenet_params *params, const lenet_inputs *inputs, float r
     /* (F12) Z_A3 = W_A3 v + b_A3 1^T
        (F13) A3 = relu(Z_A3) */
     {
-        float *restrict const Z_A3 = &lenet_memory[55040];
-        float *restrict const A3 = &lenet_memory[54016];
+        float *restrict const Z_A3 = &lenet_memory[36608];
+        float *restrict const A3 = &lenet_memory[35584];
         const float *restrict const W_A3 = params->W_A3;
-        const float *restrict const v = &lenet_memory[51968];
+        const float *restrict const v = &lenet_memory[33536];
         const float *restrict const b_A3 = params->b_A3;
-        lenet_product_2(32u, v, W_A3, Z_A3);
+        lenet_product_3(32u, v, W_A3, Z_A3);
         for (size_t j = 0u; j < 32u; ++j) {
             for (size_t i = 0u; i < 32u; ++i) {
                 Z_A3[32u * j + i] = Z_A3[32u * j + i] + b_A3[i];
@@ -2074,7 +2089,7 @@ float lenet_train_step(lenet_params *params, const lenet_inputs *inputs, float r
     }
     /* W_Z4_packed: W_Z4 in panels */
     {
-        float *restrict const W_Z4_packed = &lenet_memory[55040];
+        float *restrict const W_Z4_packed = &lenet_memory[36608];
         const float *restrict const W_Z4 = params->W_Z4;
         lenet_pack_1(W_Z4, W_Z4_packed);
     }
@@ -2083,15 +2098,15 @@ float lenet_train_step(lenet_params *params, const lenet_inputs *inputs, float r
        (1) Z4bar = (softmax(Z4) - Y)/m
        (3) bbar_Z4 = Z4bar 1 */
     {
-        float *restrict const Z4 = &lenet_memory[56064];
-        float *restrict const Z4_exp = &lenet_memory[56704];
-        float *restrict const Z4_bar = &lenet_memory[56384];
-        float *restrict const b_Z4_bar = &lenet_memory[60192];
-        const float *restrict const A3 = &lenet_memory[54016];
+        float *restrict const Z4 = &lenet_memory[37632];
+        float *restrict const Z4_exp = &lenet_memory[38272];
+        float *restrict const Z4_bar = &lenet_memory[37952];
+        float *restrict const b_Z4_bar = &lenet_memory[96342];
+        const float *restrict const A3 = &lenet_memory[35584];
         const float *restrict const b_Z4 = params->b_Z4;
         const float *restrict const Y = inputs->Y;
-        const float *restrict const W_Z4_packed = &lenet_memory[55040];
-        lenet_product_3(32u, A3, W_Z4_packed, Z4);
+        const float *restrict const W_Z4_packed = &lenet_memory[36608];
+        lenet_product_4(32u, A3, W_Z4_packed, Z4);
         loss = 0.0f;
         for (size_t i = 0u; i < 10u; ++i) { b_Z4_bar[i] = 0.0f; }
         for (size_t j = 0u; j < 32u; ++j) {
@@ -2126,12 +2141,12 @@ float lenet_train_step(lenet_params *params, const lenet_inputs *inputs, float r
     /* (4) Zbar_A3 = (W_Z4^T Z4bar) o [A3 > 0]
        (6) bbar_A3 = Zbar_A3 1 */
     {
-        float *restrict const Z_A3_bar = &lenet_memory[58112];
-        float *restrict const b_A3_bar = &lenet_memory[60160];
+        float *restrict const Z_A3_bar = &lenet_memory[39680];
+        float *restrict const b_A3_bar = &lenet_memory[96310];
         const float *restrict const W_Z4 = params->W_Z4;
-        const float *restrict const Z4_bar = &lenet_memory[56384];
-        const float *restrict const A3 = &lenet_memory[54016];
-        lenet_product_5(32u, Z4_bar, W_Z4, Z_A3_bar);
+        const float *restrict const Z4_bar = &lenet_memory[37952];
+        const float *restrict const A3 = &lenet_memory[35584];
+        lenet_product_6(32u, Z4_bar, W_Z4, Z_A3_bar);
         for (size_t i = 0u; i < 32u; ++i) { b_A3_bar[i] = 0.0f; }
         for (size_t j = 0u; j < 32u; ++j) {
             for (size_t i = 0u; i < 32u; ++i) {
@@ -2142,11 +2157,11 @@ float lenet_train_step(lenet_params *params, const lenet_inputs *inputs, float r
     }
     /* (2) Wbar_Z4 = Z4bar A3^T */
     {
-        float *restrict const W_Z4_bar = &lenet_memory[55040];
+        float *restrict const W_Z4_bar = &lenet_memory[36608];
         float *restrict const W_Z4 = params->W_Z4;
-        const float *restrict const Z4_bar = &lenet_memory[56384];
-        const float *restrict const A3 = &lenet_memory[54016];
-        lenet_product_4(10u, Z4_bar, A3, W_Z4_bar);
+        const float *restrict const Z4_bar = &lenet_memory[37952];
+        const float *restrict const A3 = &lenet_memory[35584];
+        lenet_product_5(10u, Z4_bar, A3, W_Z4_bar);
         for (size_t i = 0u; i < 10u; ++i) {
             for (size_t j = 0u; j < 32u; ++j) {
                 W_Z4[32u * i + j] = W_Z4[32u * i + j] - rate * W_Z4_bar[32u * i + j];
@@ -2155,24 +2170,24 @@ float lenet_train_step(lenet_params *params, const lenet_inputs *inputs, float r
     }
     /* W_A3_packed: W_A3 in panels */
     {
-        float *restrict const W_A3_packed = &lenet_memory[54016];
+        float *restrict const W_A3_packed = &lenet_memory[35584];
         const float *restrict const W_A3 = params->W_A3;
         lenet_pack_2(W_A3, W_A3_packed);
     }
     /* (7) vbar = W_A3^T Zbar_A3 */
     {
-        float *restrict const v_bar = &lenet_memory[56064];
-        const float *restrict const Z_A3_bar = &lenet_memory[58112];
-        const float *restrict const W_A3_packed = &lenet_memory[54016];
-        lenet_product_7(32u, Z_A3_bar, W_A3_packed, v_bar);
+        float *restrict const v_bar = &lenet_memory[37632];
+        const float *restrict const Z_A3_bar = &lenet_memory[39680];
+        const float *restrict const W_A3_packed = &lenet_memory[35584];
+        lenet_product_8(32u, Z_A3_bar, W_A3_packed, v_bar);
     }
     /* (5) Wbar_A3 = Zbar_A3 v^T */
     {
-        float *restrict const W_A3_bar = &lenet_memory[54016];
+        float *restrict const W_A3_bar = &lenet_memory[35584];
         float *restrict const W_A3 = params->W_A3;
-        const float *restrict const Z_A3_bar = &lenet_memory[58112];
-        const float *restrict const v = &lenet_memory[51968];
-        lenet_product_6(64u, v, Z_A3_bar, W_A3_bar);
+        const float *restrict const Z_A3_bar = &lenet_memory[39680];
+        const float *restrict const v = &lenet_memory[33536];
+        lenet_product_7(64u, v, Z_A3_bar, W_A3_bar);
         for (size_t j = 0u; j < 64u; ++j) {
             for (size_t i = 0u; i < 32u; ++i) {
                 W_A3[32u * j + i] = W_A3[32u * j + i] - rate * W_A3_bar[32u * j + i];
@@ -2181,13 +2196,13 @@ float lenet_train_step(lenet_params *params, const lenet_inputs *inputs, float r
     }
     /* (8) Zbar_A2 = maps(vbar; 2 x 2) o [A2 > 0] */
     {
-        float *restrict const Z_A2_bar = &lenet_memory[58112];
-        const float *restrict const v_bar = &lenet_memory[56064];
-        for (size_t at_1 = 0u; at_1 < 32u; ++at_1) {
-            for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
-                for (size_t at_3 = 0u; at_3 < 2u; ++at_3) {
-                    for (size_t at_0 = 0u; at_0 < 16u; ++at_0) {
-                        Z_A2_bar[64u * at_1 + 32u * at_2 + 16u * at_3 + at_0] = v_bar[64u * at_1 + 4u * at_0 + 2u * at_2 + at_3];
+        float *restrict const Z_A2_bar = &lenet_memory[42496];
+        const float *restrict const v_bar = &lenet_memory[37632];
+        for (size_t at_0 = 0u; at_0 < 16u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 32u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 2u; ++at_3) {
+                        Z_A2_bar[128u * at_0 + 4u * at_1 + 2u * at_2 + at_3] = v_bar[64u * at_1 + 4u * at_0 + 2u * at_2 + at_3];
                     }
                 }
             }
@@ -2196,38 +2211,40 @@ float lenet_train_step(lenet_params *params, const lenet_inputs *inputs, float r
     /* (8) Zbar_A2 = maps(vbar; 2 x 2) o [A2 > 0]
        (10) bbar_A2 = Zbar_A2 1 */
     {
-        float *restrict const Z_A2_bar = &lenet_memory[58112];
-        float *restrict const b_A2_bar = &lenet_memory[57856];
-        const float *restrict const A2 = &lenet_memory[49920];
-        for (size_t i = 0u; i < 16u; ++i) { b_A2_bar[i] = 0.0f; }
-        for (size_t j = 0u; j < 128u; ++j) {
-            LENET_SHORT
-            for (size_t i = 0u; i < 16u; ++i) {
-                Z_A2_bar[16u * j + i] = Z_A2_bar[16u * j + i] * lenet_step(A2[16u * j + i]);
-                b_A2_bar[i] += Z_A2_bar[16u * j + i];
+        float *restrict const Z_A2_bar = &lenet_memory[42496];
+        float *restrict const b_A2 = params->b_A2;
+        const float *restrict const A2 = &lenet_memory[31488];
+        for (size_t i = 0u; i < 16u; ++i) {
+            float b_A2_bar;
+            for (size_t j = 0u; j < 128u; ++j) {
+                Z_A2_bar[128u * i + j] = Z_A2_bar[128u * i + j] * lenet_step(A2[128u * i + j]);
             }
+            float sum_4 = 0.0f;
+            for (size_t j = 0u; j < 128u; ++j) { sum_4 += Z_A2_bar[128u * i + j]; }
+            b_A2_bar = sum_4;
+            b_A2[i] = b_A2[i] - rate * b_A2_bar;
         }
-    }
-    /* K_A2_packed: K_A2 in panels */
-    {
-        float *restrict const K_A2_packed = &lenet_memory[56832];
-        const float *restrict const K_A2 = params->K_A2;
-        lenet_pack_3(K_A2, K_A2_packed);
     }
     /* (11) Pbar_A2 = K_A2^T Zbar_A2 */
     {
-        float *restrict const P_A2_bar = &lenet_memory[49920];
-        const float *restrict const Z_A2_bar = &lenet_memory[58112];
-        const float *restrict const K_A2_packed = &lenet_memory[56832];
-        lenet_product_9(128u, Z_A2_bar, K_A2_packed, P_A2_bar);
+        float *restrict const P_A2_bar = &lenet_memory[31488];
+        const float *restrict const K_A2 = params->K_A2;
+        const float *restrict const Z_A2_bar = &lenet_memory[42496];
+        lenet_product_10(54u, K_A2, Z_A2_bar, P_A2_bar);
+    }
+    /* Z_A2_bar_packed: Z_A2_bar in panels */
+    {
+        float *restrict const Z_A2_bar_packed = &lenet_memory[38400];
+        const float *restrict const Z_A2_bar = &lenet_memory[42496];
+        lenet_pack_3(Z_A2_bar, Z_A2_bar_packed);
     }
     /* (9) Kbar_A2 = Zbar_A2 P_A2^T */
     {
-        float *restrict const K_A2_bar = &lenet_memory[56832];
+        float *restrict const K_A2_bar = &lenet_memory[44544];
         float *restrict const K_A2 = params->K_A2;
-        const float *restrict const Z_A2_bar = &lenet_memory[58112];
-        const float *restrict const P_A2 = &lenet_memory[43008];
-        lenet_product_8(54u, P_A2, Z_A2_bar, K_A2_bar);
+        const float *restrict const P_A2 = &lenet_memory[24576];
+        const float *restrict const Z_A2_bar_packed = &lenet_memory[38400];
+        lenet_product_9(54u, P_A2, Z_A2_bar_packed, K_A2_bar);
         for (size_t j = 0u; j < 54u; ++j) {
             LENET_SHORT
             for (size_t i = 0u; i < 16u; ++i) {
@@ -2237,18 +2254,18 @@ float lenet_train_step(lenet_params *params, const lenet_inputs *inputs, float r
     }
     /* (12) S1bar = col2im(Pbar_A2; 3 x 3) */
     {
-        float *restrict const S1_bar = &lenet_memory[43008];
-        const float *restrict const P_A2_bar = &lenet_memory[49920];
-        for (size_t j = 0u; j < 512u; ++j) {
-            for (size_t i = 0u; i < 6u; ++i) { S1_bar[6u * j + i] = 0.0f; }
+        float *restrict const S1_bar = &lenet_memory[24576];
+        const float *restrict const P_A2_bar = &lenet_memory[31488];
+        for (size_t i = 0u; i < 6u; ++i) {
+            for (size_t j = 0u; j < 512u; ++j) { S1_bar[512u * i + j] = 0.0f; }
         }
-        for (size_t at_3 = 0u; at_3 < 32u; ++at_3) {
-            for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
-                for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
-                    for (size_t at_0 = 0u; at_0 < 6u; ++at_0) {
-                        for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
-                            for (size_t at_2 = 0u; at_2 < 3u; ++at_2) {
-                                S1_bar[96u * at_3 + 24u * at_1 + 24u * at_4 + 6u * at_2 + 6u * at_5 + at_0] += P_A2_bar[216u * at_3 + 108u * at_4 + 54u * at_5 + 9u * at_0 + 3u * at_1 + at_2];
+        for (size_t at_0 = 0u; at_0 < 6u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 3u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 32u; ++at_3) {
+                        for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
+                            for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
+                                S1_bar[512u * at_0 + 16u * at_3 + 4u * at_1 + 4u * at_4 + at_2 + at_5] += P_A2_bar[1152u * at_0 + 384u * at_1 + 128u * at_2 + 4u * at_3 + 2u * at_4 + at_5];
                             }
                         }
                     }
@@ -2258,30 +2275,30 @@ float lenet_train_step(lenet_params *params, const lenet_inputs *inputs, float r
     }
     /* (13) Vbar_S1 = reshape(S1bar) */
     {
-        float *restrict const V_S1_bar = &lenet_memory[46080];
-        const float *restrict const S1_bar = &lenet_memory[43008];
+        float *restrict const V_S1_bar = &lenet_memory[27648];
+        const float *restrict const S1_bar = &lenet_memory[24576];
         for (size_t j = 0u; j < 3072u; ++j) {
-            V_S1_bar[j] = S1_bar[(((j) * 1u + (0u)) % 6u) * 1u + (((j) * 1u + (0u)) / 6u) * 6u];
+            V_S1_bar[j] = S1_bar[(((j) * 1u + (0u)) % 6u) * 512u + (((j) * 1u + (0u)) / 6u) * 1u];
         }
     }
     /* (14) Pbar_S1 = (1 Vbar_S1) o argmax(P_S1) */
     {
-        float *restrict const P_S1_argmax = &lenet_memory[43008];
-        const float *restrict const P_S1 = &lenet_memory[30720];
+        float *restrict const P_S1_argmax = &lenet_memory[24576];
+        const float *restrict const P_S1 = &lenet_memory[12288];
         for (size_t j = 0u; j < 3072u; ++j) {
-            float top_4 = -HUGE_VALF;
-            size_t place_4 = 0u;
+            float top_5 = -HUGE_VALF;
+            size_t place_5 = 0u;
             for (size_t i = 0u; i < 4u; ++i) {
-                if (P_S1[3072u * i + j] > top_4) { top_4 = P_S1[3072u * i + j]; place_4 = i; }
+                if (P_S1[3072u * i + j] > top_5) { top_5 = P_S1[3072u * i + j]; place_5 = i; }
             }
-            P_S1_argmax[j] = (float)place_4;
+            P_S1_argmax[j] = (float)place_5;
         }
     }
     /* (14) Pbar_S1 = (1 Vbar_S1) o argmax(P_S1) */
     {
-        float *restrict const P_S1_bar = &lenet_memory[30720];
-        const float *restrict const V_S1_bar = &lenet_memory[46080];
-        const float *restrict const P_S1_argmax = &lenet_memory[43008];
+        float *restrict const P_S1_bar = &lenet_memory[12288];
+        const float *restrict const V_S1_bar = &lenet_memory[27648];
+        const float *restrict const P_S1_argmax = &lenet_memory[24576];
         for (size_t i = 0u; i < 4u; ++i) {
             for (size_t j = 0u; j < 3072u; ++j) {
                 P_S1_bar[3072u * i + j] = V_S1_bar[j] * ((float)(i) == P_S1_argmax[j] ? 1.0f : 0.0f);
@@ -2290,10 +2307,10 @@ float lenet_train_step(lenet_params *params, const lenet_inputs *inputs, float r
     }
     /* (15) Zbar_A1 = col2im(Pbar_S1; 2 x 2, stride 2) o [A1 > 0] */
     {
-        float *restrict const Z_A1_bar = &lenet_memory[43008];
-        const float *restrict const P_S1_bar = &lenet_memory[30720];
-        for (size_t j = 0u; j < 2048u; ++j) {
-            for (size_t i = 0u; i < 6u; ++i) { Z_A1_bar[6u * j + i] = 0.0f; }
+        float *restrict const Z_A1_bar = &lenet_memory[83968];
+        const float *restrict const P_S1_bar = &lenet_memory[12288];
+        for (size_t i = 0u; i < 6u; ++i) {
+            for (size_t j = 0u; j < 2048u; ++j) { Z_A1_bar[2048u * i + j] = 0.0f; }
         }
         for (size_t at_0 = 0u; at_0 < 2u; ++at_0) {
             for (size_t at_1 = 0u; at_1 < 2u; ++at_1) {
@@ -2301,7 +2318,7 @@ float lenet_train_step(lenet_params *params, const lenet_inputs *inputs, float r
                     for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
                         for (size_t at_4 = 0u; at_4 < 4u; ++at_4) {
                             for (size_t at_5 = 0u; at_5 < 6u; ++at_5) {
-                                Z_A1_bar[384u * at_2 + 96u * at_3 + 48u * at_0 + 12u * at_4 + 6u * at_1 + at_5] += P_S1_bar[6144u * at_0 + 3072u * at_1 + 96u * at_2 + 24u * at_3 + 6u * at_4 + at_5];
+                                Z_A1_bar[2048u * at_5 + 64u * at_2 + 16u * at_3 + 8u * at_0 + 2u * at_4 + at_1] += P_S1_bar[6144u * at_0 + 3072u * at_1 + 96u * at_2 + 24u * at_3 + 6u * at_4 + at_5];
                             }
                         }
                     }
@@ -2312,25 +2329,33 @@ float lenet_train_step(lenet_params *params, const lenet_inputs *inputs, float r
     /* (15) Zbar_A1 = col2im(Pbar_S1; 2 x 2, stride 2) o [A1 > 0]
        (17) bbar_A1 = Zbar_A1 1 */
     {
-        float *restrict const Z_A1_bar = &lenet_memory[43008];
-        float *restrict const b_A1_bar = &lenet_memory[30720];
-        const float *restrict const A1 = &lenet_memory[18432];
-        for (size_t i = 0u; i < 6u; ++i) { b_A1_bar[i] = 0.0f; }
-        for (size_t j = 0u; j < 2048u; ++j) {
-            LENET_SHORT
-            for (size_t i = 0u; i < 6u; ++i) {
-                Z_A1_bar[6u * j + i] = Z_A1_bar[6u * j + i] * lenet_step(A1[6u * j + i]);
-                b_A1_bar[i] += Z_A1_bar[6u * j + i];
+        float *restrict const Z_A1_bar = &lenet_memory[83968];
+        float *restrict const b_A1 = params->b_A1;
+        const float *restrict const A1 = lenet_memory;
+        for (size_t i = 0u; i < 6u; ++i) {
+            float b_A1_bar;
+            for (size_t j = 0u; j < 2048u; ++j) {
+                Z_A1_bar[2048u * i + j] = Z_A1_bar[2048u * i + j] * lenet_step(A1[2048u * i + j]);
             }
+            float sum_6 = 0.0f;
+            for (size_t j = 0u; j < 2048u; ++j) { sum_6 += Z_A1_bar[2048u * i + j]; }
+            b_A1_bar = sum_6;
+            b_A1[i] = b_A1[i] - rate * b_A1_bar;
         }
+    }
+    /* P_A1_packed: P_A1 in panels */
+    {
+        float *restrict const P_A1_packed = lenet_memory;
+        const float *restrict const P_A1 = &lenet_memory[65536];
+        lenet_pack_4(P_A1, P_A1_packed);
     }
     /* (16) Kbar_A1 = Zbar_A1 P_A1^T */
     {
-        float *restrict const K_A1_bar = &lenet_memory[18432];
+        float *restrict const K_A1_bar = &lenet_memory[96256];
         float *restrict const K_A1 = params->K_A1;
-        const float *restrict const Z_A1_bar = &lenet_memory[43008];
-        const float *restrict const P_A1 = lenet_memory;
-        lenet_product_10(6u, Z_A1_bar, P_A1, K_A1_bar);
+        const float *restrict const Z_A1_bar = &lenet_memory[83968];
+        const float *restrict const P_A1_packed = lenet_memory;
+        lenet_product_11(6u, Z_A1_bar, P_A1_packed, K_A1_bar);
         for (size_t i = 0u; i < 6u; ++i) {
             LENET_SHORT
             for (size_t j = 0u; j < 9u; ++j) {
@@ -2338,26 +2363,10 @@ float lenet_train_step(lenet_params *params, const lenet_inputs *inputs, float r
             }
         }
     }
-    /* b_A1 */
-    {
-        float *restrict const b_A1 = params->b_A1;
-        const float *restrict const b_A1_bar = &lenet_memory[30720];
-        for (size_t i = 0u; i < 6u; ++i) {
-            b_A1[i] = b_A1[i] - rate * b_A1_bar[i];
-        }
-    }
-    /* b_A2 */
-    {
-        float *restrict const b_A2 = params->b_A2;
-        const float *restrict const b_A2_bar = &lenet_memory[57856];
-        for (size_t i = 0u; i < 16u; ++i) {
-            b_A2[i] = b_A2[i] - rate * b_A2_bar[i];
-        }
-    }
     /* b_A3 */
     {
         float *restrict const b_A3 = params->b_A3;
-        const float *restrict const b_A3_bar = &lenet_memory[60160];
+        const float *restrict const b_A3_bar = &lenet_memory[96310];
         for (size_t i = 0u; i < 32u; ++i) {
             b_A3[i] = b_A3[i] - rate * b_A3_bar[i];
         }
@@ -2365,7 +2374,7 @@ float lenet_train_step(lenet_params *params, const lenet_inputs *inputs, float r
     /* b_Z4 */
     {
         float *restrict const b_Z4 = params->b_Z4;
-        const float *restrict const b_Z4_bar = &lenet_memory[60192];
+        const float *restrict const b_Z4_bar = &lenet_memory[96342];
         for (size_t i = 0u; i < 10u; ++i) {
             b_Z4[i] = b_Z4[i] - rate * b_Z4_bar[i];
         }
@@ -2391,19 +2400,19 @@ void lenet_predict(const lenet_params *params, const lenet_inputs *inputs, lenet
     {
         float *restrict const P_A1 = lenet_memory;
         const float *restrict const A0 = &lenet_memory[18432];
-        for (size_t j = 0u; j < 2048u; ++j) {
-            for (size_t i = 0u; i < 9u; ++i) { P_A1[9u * j + i] = 0.0f; }
+        for (size_t i = 0u; i < 9u; ++i) {
+            for (size_t j = 0u; j < 2048u; ++j) { P_A1[2048u * i + j] = 0.0f; }
         }
-        for (size_t at_2 = 0u; at_2 < 32u; ++at_2) {
-            for (size_t at_3 = 0u; at_3 < 8u; ++at_3) {
-                for (size_t at_4 = 0u; at_4 < 8u; ++at_4) {
-                    for (size_t at_0 = 0u; at_0 < 3u; ++at_0) {
+        for (size_t at_0 = 0u; at_0 < 3u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 32u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 8u; ++at_3) {
                         if (at_0 + at_3 - 1u >= 8u) { continue; }
-                        const size_t first_in = at_4 < 1u ? 1u - (at_4) : 0u;
-                        const size_t left_in = at_4 < 9u ? 9u - (at_4) : 0u;
-                        const size_t stop_in = left_in < 3u ? left_in : 3u;
-                        for (size_t at_1 = first_in; at_1 < stop_in; ++at_1) {
-                            P_A1[576u * at_2 + 72u * at_3 + 9u * at_4 + 3u * at_0 + at_1] = A0[64u * at_2 + 8u * at_0 + 8u * at_3 + at_1 + at_4 - 9u];
+                        const size_t first_in = at_1 < 1u ? 1u - (at_1) : 0u;
+                        const size_t left_in = at_1 < 9u ? 9u - (at_1) : 0u;
+                        const size_t stop_in = left_in < 8u ? left_in : 8u;
+                        for (size_t at_4 = first_in; at_4 < stop_in; ++at_4) {
+                            P_A1[6144u * at_0 + 2048u * at_1 + 64u * at_2 + 8u * at_3 + at_4] = A0[64u * at_2 + 8u * at_0 + 8u * at_3 + at_1 + at_4 - 9u];
                         }
                     }
                 }
@@ -2413,20 +2422,16 @@ void lenet_predict(const lenet_params *params, const lenet_inputs *inputs, lenet
     /* (F3) Z_A1 = K_A1 P_A1 + b_A1 1^T
        (F4) A1 = relu(Z_A1) */
     {
+        float *restrict const Z_A1 = &lenet_memory[30720];
         float *restrict const A1 = &lenet_memory[18432];
         const float *restrict const K_A1 = params->K_A1;
         const float *restrict const P_A1 = lenet_memory;
         const float *restrict const b_A1 = params->b_A1;
-        for (size_t first = 0u; first < 2048u; first += 96u) {
-            float *restrict const Z_A1 = &lenet_memory[30720];
-            const size_t count = 2048u - first < 96u ? 2048u - first : 96u;
-            lenet_small_1(count, &P_A1[9u * first], K_A1, Z_A1);
-            for (size_t j = first; j < first + count; ++j) {
-                LENET_SHORT
-                for (size_t i = 0u; i < 6u; ++i) {
-                    Z_A1[6u * j + i - 6u * first] = Z_A1[6u * j + i - 6u * first] + b_A1[i];
-                    A1[6u * j + i] = lenet_relu(Z_A1[6u * j + i - 6u * first]);
-                }
+        lenet_product_1(6u, K_A1, P_A1, Z_A1);
+        for (size_t i = 0u; i < 6u; ++i) {
+            for (size_t j = 0u; j < 2048u; ++j) {
+                Z_A1[2048u * i + j] = Z_A1[2048u * i + j] + b_A1[i];
+                A1[2048u * i + j] = lenet_relu(Z_A1[2048u * i + j]);
             }
         }
     }
@@ -2440,7 +2445,7 @@ void lenet_predict(const lenet_params *params, const lenet_inputs *inputs, lenet
                     for (size_t at_3 = 0u; at_3 < 4u; ++at_3) {
                         for (size_t at_4 = 0u; at_4 < 4u; ++at_4) {
                             for (size_t at_5 = 0u; at_5 < 6u; ++at_5) {
-                                P_S1[6144u * at_0 + 3072u * at_1 + 96u * at_2 + 24u * at_3 + 6u * at_4 + at_5] = A1[384u * at_2 + 96u * at_3 + 48u * at_0 + 12u * at_4 + 6u * at_1 + at_5];
+                                P_S1[6144u * at_0 + 3072u * at_1 + 96u * at_2 + 24u * at_3 + 6u * at_4 + at_5] = A1[2048u * at_5 + 64u * at_2 + 16u * at_3 + 8u * at_0 + 2u * at_4 + at_1];
                             }
                         }
                     }
@@ -2463,22 +2468,21 @@ void lenet_predict(const lenet_params *params, const lenet_inputs *inputs, lenet
     {
         float *restrict const S1 = &lenet_memory[6912];
         const float *restrict const P_S1_max = &lenet_memory[12288];
-        for (size_t j = 0u; j < 512u; ++j) {
-            LENET_SHORT
-            for (size_t i = 0u; i < 6u; ++i) { S1[6u * j + i] = P_S1_max[(((j) * 6u + (i)) / 1u) * 1u]; }
+        for (size_t i = 0u; i < 6u; ++i) {
+            for (size_t j = 0u; j < 512u; ++j) { S1[512u * i + j] = P_S1_max[(((j) * 6u + (i)) / 1u) * 1u]; }
         }
     }
     /* (F8) P_A2 = im2col(S1; 3 x 3) */
     {
         float *restrict const P_A2 = lenet_memory;
         const float *restrict const S1 = &lenet_memory[6912];
-        for (size_t at_3 = 0u; at_3 < 32u; ++at_3) {
-            for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
-                for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
-                    for (size_t at_0 = 0u; at_0 < 6u; ++at_0) {
-                        for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
-                            for (size_t at_2 = 0u; at_2 < 3u; ++at_2) {
-                                P_A2[216u * at_3 + 108u * at_4 + 54u * at_5 + 9u * at_0 + 3u * at_1 + at_2] = S1[96u * at_3 + 24u * at_1 + 24u * at_4 + 6u * at_2 + 6u * at_5 + at_0];
+        for (size_t at_0 = 0u; at_0 < 6u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 3u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 3u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 32u; ++at_3) {
+                        for (size_t at_4 = 0u; at_4 < 2u; ++at_4) {
+                            for (size_t at_5 = 0u; at_5 < 2u; ++at_5) {
+                                P_A2[1152u * at_0 + 384u * at_1 + 128u * at_2 + 4u * at_3 + 2u * at_4 + at_5] = S1[512u * at_0 + 16u * at_3 + 4u * at_1 + 4u * at_4 + at_2 + at_5];
                             }
                         }
                     }
@@ -2489,20 +2493,16 @@ void lenet_predict(const lenet_params *params, const lenet_inputs *inputs, lenet
     /* (F9) Z_A2 = K_A2 P_A2 + b_A2 1^T
        (F10) A2 = relu(Z_A2) */
     {
+        float *restrict const Z_A2 = &lenet_memory[8960];
         float *restrict const A2 = &lenet_memory[6912];
         const float *restrict const K_A2 = params->K_A2;
         const float *restrict const P_A2 = lenet_memory;
         const float *restrict const b_A2 = params->b_A2;
-        for (size_t first = 0u; first < 128u; first += 96u) {
-            float *restrict const Z_A2 = &lenet_memory[8960];
-            const size_t count = 128u - first < 96u ? 128u - first : 96u;
-            lenet_product_1(count, &P_A2[54u * first], K_A2, Z_A2);
-            for (size_t j = first; j < first + count; ++j) {
-                LENET_SHORT
-                for (size_t i = 0u; i < 16u; ++i) {
-                    Z_A2[16u * j + i - 16u * first] = Z_A2[16u * j + i - 16u * first] + b_A2[i];
-                    A2[16u * j + i] = lenet_relu(Z_A2[16u * j + i - 16u * first]);
-                }
+        lenet_product_2(16u, K_A2, P_A2, Z_A2);
+        for (size_t i = 0u; i < 16u; ++i) {
+            for (size_t j = 0u; j < 128u; ++j) {
+                Z_A2[128u * i + j] = Z_A2[128u * i + j] + b_A2[i];
+                A2[128u * i + j] = lenet_relu(Z_A2[128u * i + j]);
             }
         }
     }
@@ -2513,11 +2513,11 @@ void lenet_predict(const lenet_params *params, const lenet_inputs *inputs, lenet
         for (size_t j = 0u; j < 32u; ++j) {
             for (size_t i = 0u; i < 64u; ++i) { v[64u * j + i] = 0.0f; }
         }
-        for (size_t at_1 = 0u; at_1 < 32u; ++at_1) {
-            for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
-                for (size_t at_3 = 0u; at_3 < 2u; ++at_3) {
-                    for (size_t at_0 = 0u; at_0 < 16u; ++at_0) {
-                        v[64u * at_1 + 4u * at_0 + 2u * at_2 + at_3] += A2[64u * at_1 + 32u * at_2 + 16u * at_3 + at_0];
+        for (size_t at_0 = 0u; at_0 < 16u; ++at_0) {
+            for (size_t at_1 = 0u; at_1 < 32u; ++at_1) {
+                for (size_t at_2 = 0u; at_2 < 2u; ++at_2) {
+                    for (size_t at_3 = 0u; at_3 < 2u; ++at_3) {
+                        v[64u * at_1 + 4u * at_0 + 2u * at_2 + at_3] += A2[128u * at_0 + 4u * at_1 + 2u * at_2 + at_3];
                     }
                 }
             }
@@ -2531,7 +2531,7 @@ void lenet_predict(const lenet_params *params, const lenet_inputs *inputs, lenet
         const float *restrict const W_A3 = params->W_A3;
         const float *restrict const v = lenet_memory;
         const float *restrict const b_A3 = params->b_A3;
-        lenet_product_2(32u, v, W_A3, Z_A3);
+        lenet_product_3(32u, v, W_A3, Z_A3);
         for (size_t j = 0u; j < 32u; ++j) {
             for (size_t i = 0u; i < 32u; ++i) {
                 Z_A3[32u * j + i] = Z_A3[32u * j + i] + b_A3[i];
@@ -2551,7 +2551,7 @@ void lenet_predict(const lenet_params *params, const lenet_inputs *inputs, lenet
         const float *restrict const A3 = &lenet_memory[2048];
         const float *restrict const b_Z4 = params->b_Z4;
         const float *restrict const W_Z4_packed = lenet_memory;
-        lenet_product_3(32u, A3, W_Z4_packed, Z4);
+        lenet_product_4(32u, A3, W_Z4_packed, Z4);
         for (size_t j = 0u; j < 32u; ++j) {
             LENET_SHORT
             for (size_t i = 0u; i < 10u; ++i) { Z4[10u * j + i] = Z4[10u * j + i] + b_Z4[i]; }

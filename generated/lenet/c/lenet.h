@@ -9,7 +9,7 @@
    Not re-entrant: the functions share static memory for temporaries.
 
    Memory: 13400 bytes of parameters, 13400 of gradients (only where they are asked for),
-   240808 of temporaries (240808 in a training step); 9472 bytes of inputs. No heap, no recursion.
+   385408 of temporaries (385408 in a training step); 9472 bytes of inputs. No heap, no recursion.
    A training step takes 1718329 floating-point operations. */
 #ifndef LENET_H
 #define LENET_H
@@ -27,8 +27,8 @@ extern "C" {
 #define LENET_INPUT_BYTES 9472u
 #define LENET_GRADIENT_BYTES 13400u
 #define LENET_CACHE_BYTES 221440u
-#define LENET_SCRATCH_BYTES 240808u
-#define LENET_STEP_BYTES 240808u
+#define LENET_SCRATCH_BYTES 385408u
+#define LENET_STEP_BYTES 385408u
 #define LENET_FLASH_BYTES 0u   /* constants; the code comes on top */
 #define LENET_STEP_FLOP 1718329u
 
@@ -52,11 +52,11 @@ typedef struct lenet_inputs {
 
 /* What the forward pass keeps for the backward pass. */
 typedef struct lenet_cache {
-    float P_A1[18432];   /* 9 x 2048; entry (i, j) at [i + j * 9] */
-    float A1[12288];   /* 6 x 2048; entry (i, j) at [i + j * 6] */
+    float P_A1[18432];   /* 9 x 2048; entry (i, j) at [i * 2048 + j] */
+    float A1[12288];   /* 6 x 2048; entry (i, j) at [i * 2048 + j] */
     float P_S1[12288];   /* 4 x 3072; entry (i, j) at [i * 3072 + j] */
-    float P_A2[6912];   /* 54 x 128; entry (i, j) at [i + j * 54] */
-    float A2[2048];   /* 16 x 128; entry (i, j) at [i + j * 16] */
+    float P_A2[6912];   /* 54 x 128; entry (i, j) at [i * 128 + j] */
+    float A2[2048];   /* 16 x 128; entry (i, j) at [i * 128 + j] */
     float v[2048];   /* 64 x 32; entry (i, j) at [i + j * 64] */
     float A3[1024];   /* 32 x 32; entry (i, j) at [i + j * 32] */
     float Z4[320];   /* 10 x 32; entry (i, j) at [i + j * 10] */
