@@ -77,6 +77,7 @@ from symbp.expr.sizes import (
     same_size,
     size,
     size_atoms,
+    whole_fraction,
 )
 
 __all__ = [name for name in dir() if not name.startswith("_")]

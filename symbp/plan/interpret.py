@@ -209,6 +209,8 @@ class Interpreter:
         if kernel.map is not None:
             self._moved(kernel, kernel.map, at)
             return
+        if kernel.routine != "pack":
+            raise PlanError(f"there is no routine {kernel.routine}")
         # The order of the entries in panels is the target's affair; here they stand as they are.
         for source, target in zip(kernel.reads, kernel.writes, strict=True):
             array = self.view(source, at)

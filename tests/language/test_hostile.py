@@ -331,7 +331,7 @@ CASES: list[tuple[str, str]] = [
     ("S021", IMAGE + "Z = conv2d(A, 0, 3)"),
     ("O005", IMAGE + "Z = conv2d(A, 2, 3, groups=0)"),
     ("O005", IMAGE + "Z = conv2d(A, 2, 3, groups=2)"),
-    ("O005", IMAGE + "Z = conv2d(A, 2, 3, groups=n)"),
+    ("O005", IMAGE + "Z = conv2d(A, 2, 3, groups=m)"),
     ("O005", IMAGE + "Z = conv2d(A, 2, 3, bias='folded')"),
     ("O005", IMAGE + "Z = conv1d(A, 2, 3)"),
     ("O005", IMAGE + "Z = max_pool(A, 8)"),

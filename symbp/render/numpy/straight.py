@@ -361,7 +361,7 @@ class Straight:
             yield f"{left}.dot({right}, {self.view(kernel.out)})"
             return
         if isinstance(kernel, Call):
-            yield self.moved(kernel)
+            yield from self.moved(kernel)
             return
         assert isinstance(kernel, Nest)
         for put in kernel.puts:
@@ -374,12 +374,18 @@ class Straight:
             else:
                 yield from self.operation(self.view(put.target), put)
 
-    def moved(self, kernel: Call) -> str:
-        """Return the line that gathers or scatters entries by a static map."""
+    def moved(self, kernel: Call) -> Iterator[str]:
+        """Yield the lines that gather or scatter entries by a static map."""
         assert kernel.map is not None
         write = gathered if kernel.routine == "gather" else scattered
         text = write(kernel.map, self.view(kernel.reads[0]), self.size, self.scope.kernel)
-        return f"{self.function('copyto')}({self.view(kernel.writes[0])}, {text})"
+        copy, out = self.function("copyto"), self.view(kernel.writes[0])
+        if len(f"{copy}({out}, {text})") < MARGIN - 8 - 4 * len(self.loops):
+            yield f"{copy}({out}, {text})"
+        else:
+            moved = self.names("moved")
+            yield f"{moved} = {text}"
+            yield f"{copy}({out}, {moved})"
 
     def gain(self, put: Put) -> str:
         out, value = self.view(put.target), put.value
