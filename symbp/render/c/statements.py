@@ -316,7 +316,8 @@ class Writer:
         rest = [g for g in guards if g not in known]
         lines: list[str] = []
         first, stop = "0u", self.size(size)
-        if len(known) == 1 and known[0][1].get(name) == 1 and not inner:
+        rising = all(c > 0 for _, v in known for n, c in v.items() if n)
+        if len(known) == 1 and known[0][1].get(name) == 1 and not inner and rising:
             # The innermost loop runs over those entries only that are inside: nothing is tested in it.
             digit, value = known[0]
             begin = added(value, {name: -1})
