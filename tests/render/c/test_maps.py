@@ -7,8 +7,10 @@ import pytest
 import sympy as sp
 
 from symbp.calculus import derive
+from symbp.calculus.batch import Samples, convert
 from symbp.expr import Gather, Node, Scatter, T, add, had, size, total
 from symbp.language import read_text
+from symbp.plan import strips
 from symbp.program import Equation, Program, Var, check
 from symbp.verify.compiled import Variant, check_compiled, compiler
 from symbp.verify.rules import MAPS
@@ -49,6 +51,20 @@ def test_a_single_row_from_other_places_is_spread() -> None:
     text = "X: input[4, m]\nW: param[3, 4*m]\nv: param[m, 4]\nloss = sum(W * (W + reshape(v * X.T, (1, 4*m))))\n"
     found = check_compiled(
         derive(read_text(text)), np.random.default_rng(6), sizes=[{"m": 5}], dtypes=("float64",),
+        variants=[Variant()],
+    )
+    assert all(f.outcome == "holds" for f in found["float64"]), found
+
+
+@pytest.mark.parametrize("samples", ["columns", "rows"])
+def test_windows_by_sample(samples: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strips, "CACHE", 1)
+    text = (
+        "samples: m\nX: input[2*36, m]\nY: target[3, m]\nA = conv2d(image(X, 2, 6, 6), 4, 3, padding=1, activation=tanh)\n"
+        "B = conv2d(A, 3, 3, stride=2, activation=tanh)\nZ = dense(flatten_maps(B), 3)\nloss = sum_of_squares(Z, Y)\n"
+    )
+    found = check_compiled(
+        derive(convert(read_text(text), samples)), np.random.default_rng(7), sizes=[{"m": 5}], dtypes=("float64",),
         variants=[Variant()],
     )
     assert all(f.outcome == "holds" for f in found["float64"]), found
