@@ -70,7 +70,7 @@ def expanded(value: Size) -> Size:
 
 def whole_fraction(value: Size) -> tuple[Size, Size]:
     """Return a polynomial with rational coefficients as one with integers, and what it is divided by."""
-    bottom = sp.ilcm(1, *(c.q for c in expanded(value).as_coefficients_dict().values()))
+    bottom = sp.Integer(sp.ilcm(1, *(c.q for c in expanded(value).as_coefficients_dict().values())))
     return expanded(value * bottom), bottom
 
 

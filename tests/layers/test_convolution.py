@@ -15,6 +15,11 @@ from symbp.language import DeclarationError, read_text
 from symbp.language.builder import Model
 from symbp.layers.convolution import rotated, toeplitz
 from symbp.program import Equation, Program, Var
+from symbp.render.data import derivation_data
+from symbp.render.document import latex_document
+from symbp.render.markdown import markdown
+from symbp.render.sizes import SizeError, fixed_sizes
+from symbp.render.terminal import derive_summary
 from symbp.verify.evaluate import evaluate
 from symbp.verify.normal_form import prove
 from symbp.verify.programs import check_derivation
@@ -171,6 +176,33 @@ def test_a_size_that_is_no_polynomial_has_a_name_and_a_definition() -> None:
     found = evaluate(program, values, sizes)["B"]
     expected = correlated(images, values["K_B"].reshape(2, 1, 3, 3), 2, 0, 1, 1) + 1
     np.testing.assert_allclose(found, as_maps(expected), rtol=1e-11)
+
+
+STRIDED = """X: input[c*h*h, m]
+assert h >= 3
+G: input[k, m]
+A = conv2d(image(X, c, h, h), f, 3, stride=2, padding=1)
+Z = dense(flatten_maps(A), k)
+loss = sum(G * Z)
+"""
+
+
+def test_definitions_of_sizes_and_maps_are_printed() -> None:
+    derivation = derive(read_text(STRIDED))
+    terminal, tex = derive_summary(derivation), latex_document(derivation, text=STRIDED)
+    assert "size  h_A = floor((h - 1)/2) + 1" in " ".join(terminal.split(" " * 3))
+    assert "P_A = im2col(maps(X; h×h); 3×3, stride 2, padding 1)" in terminal
+    assert "h_{A} = \\lfloor \\frac{h - 1}{2} \\rfloor + 1" in tex
+    assert "\\operatorname{im2col}" in tex and "3{\\times}3,\\, \\text{stride }2,\\, \\text{padding }1" in tex
+    assert "lfloor" in markdown(derivation, text=STRIDED)
+    assert derivation_data(derivation)["definitions"] == {"h_A": "floor((h - 1)/2) + 1"}
+
+
+def test_a_module_for_sizes_at_which_nothing_is_left_is_refused() -> None:
+    text = "X: input[h*h, m]\nY: target[1, m]\nA = max_pool(max_pool(image(X, 1, h, h), 2), 2)\n"
+    derivation = derive(read_text(text + "W: param[1, 1]\nloss = sum(W * global_avg_pool(A) - Y)\n"), ["W"])
+    with pytest.raises(SizeError, match="h_A_2 = floor"):
+        fixed_sizes(derivation.source, {"h": 3, "m": 2}, {})
 
 
 def test_layers_in_python() -> None:

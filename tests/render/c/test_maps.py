@@ -60,8 +60,10 @@ def test_a_single_row_from_other_places_is_spread() -> None:
 def test_windows_by_sample(samples: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strips, "CACHE", 1)
     text = (
-        "samples: m\nX: input[2*36, m]\nY: target[3, m]\nA = conv2d(image(X, 2, 6, 6), 4, 3, padding=1, activation=tanh)\n"
-        "B = conv2d(A, 3, 3, stride=2, activation=tanh)\nZ = dense(flatten_maps(B), 3)\nloss = sum_of_squares(Z, Y)\n"
+        "samples: m\nX: input[2*36, m]\nY: target[3, m]\n"
+        "A = conv2d(image(X, 2, 6, 6), 4, 3, padding=1, activation=tanh)\n"
+        "B = conv2d(A, 3, 3, stride=2, activation=tanh)\n"
+        "Z = dense(flatten_maps(B), 3)\nloss = sum_of_squares(Z, Y)\n"
     )
     found = check_compiled(
         derive(convert(read_text(text), samples)), np.random.default_rng(7), sizes=[{"m": 5}], dtypes=("float64",),
