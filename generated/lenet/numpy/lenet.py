@@ -131,7 +131,8 @@ def _overlap(y: Array, axis: int, length: int, step: int = 1, gap: int = 1, padd
     before, first = max(padding, 0), max(-padding, 0)
     shape = list(y.shape[:-1])
     shape[axis] = max(before + length, first + step * (count - 1) + gap * (width - 1) + 1)
-    whole = np.zeros(shape, y.dtype)
+    # In memory it lies as y does, so that additions run along it.
+    whole = np.zeros_like(y[..., 0], shape=shape)
     part = [slice(None)] * whole.ndim
     for u in range(width):
         part[axis] = slice(first + gap * u, first + gap * u + step * (count - 1) + 1, step)
