@@ -20,6 +20,11 @@ from symbp import demo, showroom
 from symbp.render.files import write_files
 from symbp.verify.module import load_module
 
+LENET = demo.Course(
+    "lenet", "the digits by two convolutions",
+    {"epochs": 60, "batch_size": 25, "learning_rate": 0.002, "optimizer": "adam"},
+)
+
 XOR_SEEDS, XOR_STEPS, XOR_RATE = 40, 5000, 1.0
 
 
@@ -64,6 +69,12 @@ def main() -> int:
             else:
                 share = demo.accuracy(network, params, samples.X, samples.Y)
                 report(f"{course.name}: training accuracy, start of seed 0", share, bound, start)
+        start = time.perf_counter()
+        samples = demo.data("digits", seed=0)
+        network = module("lenet", Path(folder))
+        params, _ = demo.train(network, LENET, samples, seed=0)
+        share = demo.accuracy(network, params, samples.X_test, samples.Y_test)
+        report("lenet: test accuracy on the digits, same split and start", share, 0.97, start)
         start = time.perf_counter()
         network = module("xor", Path(folder))
         learned = sum(xor_learns(network, seed) for seed in range(XOR_SEEDS))

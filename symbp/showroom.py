@@ -69,6 +69,8 @@ EXHIBITS: tuple[Exhibit, ...] = (
     Exhibit("heads", InC({"k": 2, "p": 3, "q": 4, "m": 16})),
     Exhibit("rnn", InC(STEPS_IN_TIME)),
     Exhibit("delayed", InC(STEPS_IN_TIME, memory="block")),
+    Exhibit("conv", InC({"m": 4, "c": 3, "f": 2, "k": 3})),
+    Exhibit("lenet", InC({"m": 32}, dtype="float32")),
     Exhibit("bidirectional", InC(STEPS_IN_TIME, name="bidir")),
     Exhibit("batch_norm", InC({"n0": 4, "n1": 8, "n2": 3, "m": 16})),
     Exhibit("transformer", InC({"m": 4, "T": 8, "d": 12, "heads": 3, "k": 4, "h": 24}, dtype="float32"), brief=True),

@@ -14,7 +14,7 @@ from symbp.expr import (
     Add,
     AxisNode,
     Constant,
-    Einsum,
+    Einsum, Gather,
     Hadamard,
     Kron,
     MatMul,
@@ -22,7 +22,9 @@ from symbp.expr import (
     Ref,
     Reshape,
     Scale,
+    Scatter,
     SMul,
+    StaticMap,
     SumOver,
     add,
     has_size,
@@ -157,6 +159,8 @@ def _step(part: Node, memo: dict[Node, Way], known: Dependence, inside: frozense
         if len(counted) > 1:
             return "mixed"
         return "sum" if set(counted) & set(part.spec.summed) else "each"
+    if isinstance(part, Kron) and inner[0] == "free":
+        return "mixed"  # the samples are not slowest
     if isinstance(part, (SMul, Hadamard, Kron)):
         if worst == "sum":
             return "sum" if sum(w != "free" for w in inner) == 1 else "mixed"
@@ -169,8 +173,32 @@ def _step(part: Node, memo: dict[Node, Way], known: Dependence, inside: frozense
         along = part.operands[0].rows if part.axis == 0 else part.operands[0].cols
         return "mixed" if has_size(along, m) else "each"
     if isinstance(part, Reshape):
-        return "mixed"
+        return worst if _keeps_samples(part, m) else "mixed"
+    if isinstance(part, Gather | Scatter):
+        return worst if _sample_by_sample(part.map, m) else "mixed"
     return "each"
+
+
+def _keeps_samples(node: Reshape, m: sp.Symbol) -> bool:
+    """Tell whether a reshape goes through the samples one after the other: they are slowest before and after."""
+    along = 1 if node.order == "F" else 0
+    return all(
+        not has_size(A.shape[1 - along], m) and sp.denom(sp.cancel(A.shape[along] / m)) == 1
+        for A in (node, node.operands[0])
+    )
+
+
+def _sample_by_sample(rule: StaticMap, m: sp.Symbol) -> bool:
+    """Tell whether a map keeps samples apart: one digit counts them, the slowest one in the result and the source."""
+    here = [k for k, size in enumerate(rule.sizes) if has_size(size, m)]
+    there = [d for d in rule.digits if has_size(d.size, m)]
+    if len(here) != 1 or len(there) != 1:
+        return False
+    (k,), (digit,) = here, there
+    slowest = k in (0, len(rule.rows)) and digit in (*rule.source_rows[:1], *rule.source_cols[:1])
+    return slowest and digit.moving == (k,) and digit.coefficients[k] == 1 and digit.offset == 0 and (
+        digit.size == rule.sizes[k] == m
+    )
 
 
 def split_loss(program: Program, output: str = "loss") -> Split:

@@ -3,6 +3,7 @@
 from symbp.expr.boxes import Bounds, Box, Interval, affine, at_most, least, uncovered
 from symbp.expr.display import Displayed
 from symbp.expr.einsum import Contraction, Einsum, Sides, contract
+from symbp.expr.maps import Digit, StaticMap, digits, kron_blocks, permutation, radix, static_map, windows
 from symbp.expr.nodes import (
     MASK_KINDS,
     RECIPROCAL,
@@ -36,7 +37,6 @@ from symbp.expr.nodes import (
     Slice,
     SMul,
     Softmax,
-    StaticMap,
     SumOver,
     Take,
     T,
@@ -80,6 +80,7 @@ from symbp.expr.sizes import (
     same_size,
     size,
     size_atoms,
+    whole_fraction,
 )
 
 __all__ = [name for name in dir() if not name.startswith("_")]

@@ -21,6 +21,7 @@ from sympy.core.symbol import Str
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
 from symbp.expr.display import Displayed
+from symbp.expr.maps import StaticMap
 from symbp.expr.sizes import Size, expanded, is_one, same_size
 
 Shape: TypeAlias = tuple[Size, Size]
@@ -494,43 +495,49 @@ class Kron(Node):
         return expanded(a.rows * b.rows), expanded(a.cols * b.cols)
 
 
-class StaticMap(sp.Basic):
-    """A rule that says from where each entry of a gathered matrix comes: ``StaticMap(kind, *parameters)``.
-
-    ``kron_blocks(m, n, p, q)``: entry (i + m*j, k + p*l) of the result is entry (i*p + k, j*q + l) of the source,
-    for a source of shape (m p) x (n q): each row is one p x q block, column-stacked.
-    """
-
-    def __new__(cls, kind: str | Str, *parameters: Any) -> StaticMap:
-        label = kind if isinstance(kind, Str) else Str(kind)
-        return sp.Basic.__new__(cls, label, *(sp.sympify(p, strict=True) for p in parameters))
-
-    @property
-    def kind(self) -> str:
-        """The rule's name."""
-        return str(self.args[0])
-
-
 class Gather(Node):
-    """Entries picked by a static map: ``Gather(A, rows, cols, map)``."""
+    """Entries picked by a static map, zeros where it leaves the matrix: ``Gather(A, map)``."""
 
     op = "gather"
     arity = 1
 
     @classmethod
     def _infer(cls, *args: Any) -> Shape:
-        return args[1], args[2]
+        a, rule = args
+        _fits(rule.name, a, rule.source_shape)
+        return rule.shape
+
+    @property
+    def map(self) -> StaticMap:
+        """From where each entry comes."""
+        return self.args[1]
 
 
 class Scatter(Node):
-    """Entries added where a static map says they came from: the transpose of ``Gather``."""
+    """Entries added up where a static map says they came from, the transpose of ``Gather``: ``Scatter(A, map)``."""
 
     op = "scatter_add"
     arity = 1
 
     @classmethod
     def _infer(cls, *args: Any) -> Shape:
-        return args[1], args[2]
+        a, rule = args
+        _fits(rule.back, a, rule.shape)
+        return rule.source_shape
+
+    @property
+    def map(self) -> StaticMap:
+        """The map of the ``Gather`` whose transpose it is."""
+        return self.args[1]
+
+
+def _fits(name: str, a: Node, shape: Shape) -> None:
+    _need(
+        same_size(a.rows, shape[0]) and same_size(a.cols, shape[1]),
+        "S002",
+        f"{name} wants a matrix of shape {shape_text(shape)}, not {shape_text(a.shape)}",
+        a,
+    )
 
 
 class Take(Node):

@@ -68,6 +68,12 @@ def expanded(value: Size) -> Size:
     return sp.expand(value)
 
 
+def whole_fraction(value: Size) -> tuple[Size, Size]:
+    """Return a polynomial with rational coefficients as one with integers, and what it is divided by."""
+    bottom = sp.Integer(sp.ilcm(1, *(c.q for c in expanded(value).as_coefficients_dict().values())))
+    return expanded(value * bottom), bottom
+
+
 def same_size(a: Size, b: Size) -> bool:
     """Tell whether two sizes are the same polynomial."""
     return a is b or a == b or _same(a, b)

@@ -28,8 +28,9 @@ from symbp.language.cells import cell_part, handed_on
 from symbp.language.families import PieceShape, pattern
 from symbp.language.functions import bind_values, exact
 from symbp.language.reader import LAYER_TABLE, outputs_of, read_text
-from symbp.language.scope import find_positions, find_samples
+from symbp.language.scope import derived_size, find_positions, find_samples
 from symbp.language.writing import unpacking
+from symbp.layers.registry import Maps, maps_of
 from symbp.program import (
     Equation, Kind, LayerUse, Loop, Place, Program, Running, Statement, Var, check, fresh_name, index_box,
 )
@@ -163,6 +164,9 @@ class Model:
         self._body: list[list[Statement]] = [[]]
         self._running: list[Running] = []
         self._layers: list[LayerUse] = []
+        self._definitions: list[tuple[sp.Expr, sp.Expr]] = []
+        self._maps: dict[Node, Maps] = {}
+        self._named_maps: dict[str, Maps] = {}
 
     # -- declarations ------------------------------------------------------------------------------------
     def declare(
@@ -294,6 +298,9 @@ class Model:
             shape = self._family(name) if where else node.shape
             self.variables[name] = Var(name, *shape, self._formals(name) if where else ())
         self._body[-1].append(Equation(self.variables[name](*where), node))
+        maps = self.maps(node)
+        if maps is not None and not any(symbol in s.free_symbols for symbol, _, _ in self._loops for s in maps.sizes):
+            self._named_maps[name] = maps
 
     def _piece(self, name: str, where: tuple[sp.Expr, ...], shape: tuple[sp.Expr, sp.Expr]) -> None:
         self._pieces.setdefault(name, []).append((PieceShape(where, shape), [s for s, _, _ in self._loops]))
@@ -340,6 +347,8 @@ class Model:
                 arguments[parameter.name] = found
             elif parameter.kind in ("scalar", "value") and isinstance(value, str):
                 arguments[parameter.name] = sp.Rational(value)
+            elif parameter.kind in ("scalar", "size") and isinstance(value, int):
+                arguments[parameter.name] = sp.Integer(value)
         writer = _Parts(self, names, entry.plain)
         try:
             value = entry.build(writer, **arguments)
@@ -374,8 +383,15 @@ class Model:
         sizes = {str(s) for v in self.variables.values() for end in v.shape for s in end.free_symbols}
         return sizes | self.variables.keys()
 
+    def maps(self, A: Node) -> Maps | None:
+        """Return the feature maps that a matrix holds."""
+        return maps_of(A, self._maps, self._named_maps)
+
     def sample_axis(self, A: Node) -> int:
         """Return 1 where the samples are columns, 0 where they are rows."""
+        maps = self.maps(A)
+        if maps is not None:
+            return maps.axis
         samples = self.samples
         if samples is None:
             samples = find_samples(self.variables.values())
@@ -405,7 +421,7 @@ class Model:
                 outputs_of({**declared, **computed}, body),
                 samples,
                 tuple(self.bounds.items()),
-                (),
+                tuple(self._definitions),
                 dict(self.functions),
                 self.name,
                 tuple(self._running),
@@ -468,6 +484,21 @@ class _Parts:
         taken = {*map(str, self.net.around), *self.net.taken()}
         names = (*letters, *(f"{letters[0]}{k}" for k in range(1, 99)))
         return self.net.loop(next(x for x in names if x not in taken), 1, count)
+
+    def size(self, word: str, value: sp.Expr) -> sp.Expr:
+        """Return a size that the layer makes; one that is no polynomial gets a name and a definition."""
+        net = self.net
+        taken = {*net.taken(), *(s.name for s, _ in net._definitions)}
+        return derived_size(f"{word}_{self.left[0]}", value, net.bounds, net._definitions, taken)
+
+    def maps(self, A: Node) -> Maps | None:
+        """Return the feature maps that a matrix holds."""
+        return self.net.maps(A)
+
+    def keep(self, A: Node, maps: Maps) -> Node:
+        """Say that a matrix holds feature maps."""
+        self.net._maps[A] = maps
+        return A
 
     def sample_axis(self, A: Node) -> int:
         """Return 1 where the samples are columns, 0 where they are rows."""

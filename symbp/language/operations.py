@@ -63,6 +63,16 @@ KINDS_OF_PARAMETERS = {
     "heads": "size",
     "hidden": "size",
     "key": "size",
+    "c": "size",
+    "h": "size",
+    "w": "size",
+    "filters": "size",
+    "kernel": "size",
+    "size": "size",
+    "stride": "size",
+    "dilation": "size",
+    "padding": "scalar",
+    "scan": "order",
     "arrays": "matrices",
     "activation": "activation",
     "bias": "order",
@@ -194,8 +204,7 @@ LATER: dict[str, str] = {
         "the tensor operations of a later version": "tensordot matvec vecmat stack block tile repeat roll flip "
         "pad swapaxes moveaxis expand_dims squeeze broadcast_to split array_split",
         "the gathers of a later version": "gather scatter scatter_add take_along_axis choose compress select",
-        "the layers of a later version": """conv conv1d conv2d conv3d convolve correlate conv_transpose max_pool
-            max_pool2d avg_pool average_pool average_pool2d maxpool avgpool im2col""",
+        "the layers of a later version": "conv3d",
         "a later version": """prod cumprod sort argsort argmax argmin median percentile quantile floor ceil round rint
             mod fmod gamma gammaln lgamma digamma beta betainc erfinv erfc fft ifft rfft logcumsumexp cross searchsorted
             unique nonzero any all isnan isfinite arcsin arccos arctan2 arcsinh arccosh arctanh sinc hypot ldexp""",

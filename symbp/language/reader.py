@@ -245,6 +245,7 @@ class Reader:
             )
         if is_mask(value, scope.is_mask):
             scope.masks.add(target.name)
+        scope.note_maps(target.name, value)
         return self.keep(p, target, value, True)
 
     def keep(self, p: Assign, target: Ref, value: Node, real: bool) -> Equation:
@@ -362,7 +363,7 @@ class Reader:
             outputs_of({**declared, **computed}, body),
             samples,
             tuple(scope.bounds.items()),
-            tuple(self.declarations.definitions),
+            (*self.declarations.definitions, *scope.definitions),
             dict(scope.functions),
             self.name,
             tuple(scope.running),

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import sympy as sp
 
-from symbp.expr import Bounds, Function, Node, Ref, affine, least
+from symbp.expr import Bounds, Function, Node, Ref, affine, least, size
 from symbp.language.diagnostics import Mistake, Report, Span, did_you_mean
-from symbp.program import LayerUse, Running, Var
+from symbp.program import LayerUse, Running, Var, fresh_name
+from symbp.layers.registry import Maps, maps_of
 
 
 MASK_FACTS = frozenset({"mask", "binary", "one_hot_columns", "one_hot_rows"})
@@ -55,6 +56,9 @@ class Scope:
     sums: tuple[Head, ...] = ()
     bounds: dict[sp.Expr, int] = field(default_factory=dict)
     samples: sp.Expr | None = None
+    definitions: list[tuple[sp.Expr, sp.Expr]] = field(default_factory=list)
+    maps: dict[Node, Maps] = field(default_factory=dict)
+    named_maps: dict[str, Maps] = field(default_factory=dict)
     positions: dict[tuple[int, Ref], Span] = field(default_factory=dict)
     running: list[Running] = field(default_factory=list)
     layers: list[LayerUse] = field(default_factory=list)
@@ -135,16 +139,48 @@ class Scope:
 
     def proves_at_least(self, value: sp.Expr, bound: int) -> bool:
         """Tell whether a size is at least ``bound`` for all sizes."""
-        value = sp.expand(value)
-        found = least(value, self.bounds)
-        if found is None:
-            found = _least_of_polynomial(value, self.bounds)
-        return found is not None and found >= bound
+        return at_least(value, bound, self.bounds)
+
+    def note_maps(self, name: str, value: Node) -> None:
+        """Remember which feature maps an assigned name holds: those of its value, if no index changes them."""
+        maps = maps_of(value, self.maps, self.named_maps)
+        if maps is not None and not any(h.symbol in s.free_symbols for h in self.loops for s in maps.sizes):
+            self.named_maps[name] = maps
 
     def note(self, line: int, node: Node, span: Span) -> None:
         """Remember where a variable is read, for messages about it."""
         if isinstance(node, Ref):
             self.positions.setdefault((line, node), span)
+
+
+def at_least(value: sp.Expr, bound: int, bounds: Bounds) -> bool:
+    """Tell whether a size is at least ``bound`` for all sizes within their bounds."""
+    value = sp.expand(value)
+    found = least(value, bounds)
+    if found is None:
+        found = _least_of_polynomial(value, bounds)
+    return found is not None and found >= bound
+
+
+def derived_size(
+    word: str, value: sp.Expr, bounds: Bounds, definitions: list[tuple[sp.Expr, sp.Expr]], taken: Iterable[str]
+) -> sp.Expr:
+    """Return a size that a layer makes: a polynomial as it is, anything else as a new symbol with a definition.
+
+    Raises ``ValueError`` for a polynomial of one size that is not shown to be at least 1: a bound is to be stated.
+    """
+    symbols = sorted(value.free_symbols, key=str)
+    if not value.has(sp.floor):
+        if at_least(value, 1, bounds):
+            return value
+        if len(symbols) < 2:
+            name = symbols[0] if symbols else "n"
+            raise ValueError(f"the size {value} is not shown to be at least 1: state a bound, `assert {name} >= 3`")
+    known = next((s for s, v in definitions if v == value), None)
+    if known is None:
+        known = size(fresh_name(word, taken))
+        definitions.append((known, value))
+    return known
 
 
 def _least_of_polynomial(value: sp.Expr, bounds: Bounds) -> int | None:

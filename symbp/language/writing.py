@@ -17,7 +17,8 @@ from symbp.language.cells import cell_part, handed_on
 from symbp.language.diagnostics import Mistake
 from symbp.language.operations import Parameter
 from symbp.language.forms import Assign
-from symbp.language.scope import Head, Private, Scope, find_positions, find_samples
+from symbp.language.scope import Head, Private, Scope, derived_size, find_positions, find_samples
+from symbp.layers.registry import Maps, maps_of
 from symbp.program import Equation, Kind, LayerUse, Loop, Place, Running, Statement, Var, fresh_name
 
 Range = tuple[sp.Symbol, sp.Expr, sp.Expr]
@@ -87,7 +88,7 @@ class EquationWriter:
             raise unpacking(entry, [q.p.name for q in self.left])
         for parameter in entry.parameters:
             value = arguments.get(parameter.name)
-            if parameter.kind in ("scalar", "value") and isinstance(value, (str, int)):
+            if parameter.kind in ("scalar", "value", "size") and isinstance(value, (str, int)):
                 arguments[parameter.name] = sp.Rational(value)
             elif parameter.kind == "activation" and isinstance(value, str):
                 arguments[parameter.name] = activation_function(value)
@@ -159,6 +160,7 @@ class EquationWriter:
         name = self.name(prefix)
         symbols = tuple(symbol for symbol, _, _ in self.ranges)
         self.scope.define(Var(name, value.rows, value.cols, symbols))
+        self.scope.note_maps(name, value)
         self.parts[prefix] = name, symbols
         if self.loops and not self.inner:
             self.scope.private.setdefault(name, []).append(Private(name, self.loops))
@@ -201,8 +203,29 @@ class EquationWriter:
             inside, self.equations = self.equations, outside
         self.equations.append(Loop(symbol, sp.S.One, count, tuple(inside), line=self.line))
 
+    def size(self, word: str, value: sp.Expr) -> sp.Expr:
+        """Return a size that the layer makes; one that is no polynomial gets a name and a definition."""
+        scope = self.scope
+        taken = self.known() | scope.size_families.keys()
+        found = derived_size(f"{word}_{self.left[0].p.name}", value, scope.bounds, scope.definitions, taken)
+        if found.is_Symbol:
+            scope.sizes.setdefault(found.name, found)
+        return found
+
+    def maps(self, A: Node) -> Maps | None:
+        """Return the feature maps that a matrix holds."""
+        return maps_of(A, self.scope.maps, self.scope.named_maps)
+
+    def keep(self, A: Node, maps: Maps) -> Node:
+        """Say that a matrix holds feature maps."""
+        self.scope.maps[A] = maps
+        return A
+
     def sample_axis(self, A: Node) -> int:
         """Return 1 where the samples are columns, 0 where they are rows; columns if nobody knows."""
+        maps = self.maps(A)
+        if maps is not None:
+            return maps.axis
         samples, declared = self.scope.samples, [v for v in self.scope.variables.values() if v.declared]
         if samples is None:
             samples = find_samples(declared)

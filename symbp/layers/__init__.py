@@ -6,6 +6,6 @@ Its parameters are named after the left side of the equation in which it stands:
 """
 
 from symbp.layers.registry import LAYERS, Layer, Writer
-from symbp.layers import attention, dense, gates, losses, normalisation, recurrent
+from symbp.layers import attention, convolution, dense, gates, losses, normalisation, recurrent
 
 __all__ = ["LAYERS", "Layer", "Writer"]

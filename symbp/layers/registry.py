@@ -2,15 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import sympy as sp
 
-from symbp.expr import Node
+from symbp.expr import Add, AxisNode, Hadamard, Map, Node, Ref, Scale, SMul, Where, same_size
 from symbp.ops.claims import Claim
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Feature maps in a matrix, channels x (samples, height, width); transposed if the samples are rows (axis 0)."""
+
+    channels: sp.Expr
+    samples: sp.Expr
+    height: sp.Expr
+    width: sp.Expr
+    axis: int
+
+    @property
+    def image(self) -> tuple[sp.Expr, sp.Expr]:
+        """Rows and columns of each image."""
+        return self.height, self.width
+
+    @property
+    def sizes(self) -> tuple[sp.Expr, ...]:
+        """All its sizes."""
+        return self.channels, self.samples, self.height, self.width
+
+    def of(self, channels: sp.Expr, height: sp.Expr | None = None, width: sp.Expr | None = None) -> Maps:
+        """Return maps of the same samples with other channels, and images of another size."""
+        return Maps(
+            channels, self.samples, self.height if height is None else height, self.width if width is None else width,
+            self.axis,
+        )
+
+    def same_images(self, other: Maps) -> bool:
+        """Tell whether the images have one size, and are those of the same samples."""
+        sizes = ((self.samples, other.samples), (self.height, other.height), (self.width, other.width))
+        return self.axis == other.axis and all(same_size(a, b) for a, b in sizes)
+
+
+def maps_of(A: Node, known: Mapping[Node, Maps], names: Mapping[str, Maps]) -> Maps | None:
+    """Return the feature maps that a matrix holds, by what is known of expressions and of names.
+
+    An elementwise operation holds the maps of its operands, if they agree.
+    """
+    if A in known:
+        return known[A]
+    if isinstance(A, Ref):
+        return names.get(A.name)
+    if not (isinstance(A, ELEMENTWISE) or (isinstance(A, AxisNode) and A.keeps_shape)):
+        return None
+    alike = (o for o in A.operands if same_size(o.rows, A.rows) and same_size(o.cols, A.cols))
+    found = [maps for maps in (maps_of(o, known, names) for o in alike) if maps is not None]
+    return found[0] if found and all(maps.same_images(found[0]) for maps in found) else None
+
+
+ELEMENTWISE = (Add, Hadamard, Map, Scale, SMul, Where)
+"""Operations whose entries belong to the places of their operands' entries."""
 
 
 class Writer(Protocol):
@@ -37,6 +90,18 @@ class Writer(Protocol):
 
     def result(self, k: int, value: Node) -> Node:
         """Write the equation of the k-th left side of a layer with several results and return its name."""
+
+    def size(self, word: str, value: sp.Expr) -> sp.Expr:
+        """Return a size that a layer makes: ``value`` if it is a polynomial shown to be at least 1, else a new symbol.
+
+        The symbol is called after ``word`` and the left side; that it equals ``value`` becomes a definition.
+        """
+
+    def maps(self, A: Node) -> Maps | None:
+        """Return which feature maps a matrix holds: elementwise operations keep them; None if nobody said so."""
+
+    def keep(self, A: Node, maps: Maps) -> Node:
+        """Say that a matrix holds feature maps, and return it."""
 
     def sample_axis(self, A: Node) -> int:
         """Return the axis along which the samples of ``A`` lie: 1 if they are columns, 0 if they are rows."""

@@ -26,7 +26,6 @@ from symbp.expr import (
     Scatter,
     Slice,
     SMul,
-    StaticMap,
     T,
     Take,
     Transpose,
@@ -34,7 +33,7 @@ from symbp.expr import (
     Zero,
     contract, expanded,
     had,
-    is_one,
+    is_one, kron_blocks,
     matmul,
     same_size,
     scaled,
@@ -166,7 +165,7 @@ def _pull_kron(G: Node, node: Node, k: int) -> Node:
     # Van Loan & Pitsianis: the blocks of G as rows; then kron is an outer product vec(A) vec(B)^T.
     A, B = node.operands
     m, n, p, q = A.rows, A.cols, B.rows, B.cols
-    blocks = Gather(G, m * n, p * q, StaticMap("kron_blocks", m, n, p, q))
+    blocks = Gather(G, kron_blocks(m, n, p, q))
     if k == 0:
         return Reshape(matmul(blocks, _column(B)), m, n, "F")
     return Reshape(matmul(T(blocks), _column(A)), p, q, "F")
@@ -331,8 +330,9 @@ gather = linear(
     Gather,
     "\\operatorname{{gather}}({A})",
     "(m,n)->(r,c)",
-    pull=lambda G, node, k: Scatter(G, *node.operands[0].shape, node.parameters[2]),
-    batch="opaque",
+    pull=lambda G, node, k: Scatter(G, node.parameters[0]),
+    batch="own",
+    turned=lambda node: Gather(T(node.operands[0]), node.parameters[0].T),
     reason="gather",
 )
 scatter_add = linear(
@@ -340,8 +340,9 @@ scatter_add = linear(
     Scatter,
     "\\operatorname{{scatter}}({A})",
     "(r,c)->(m,n)",
-    pull=lambda G, node, k: Gather(G, *node.operands[0].shape, node.parameters[2]),
-    batch="opaque",
+    pull=lambda G, node, k: Gather(G, node.parameters[0]),
+    batch="own",
+    turned=lambda node: Scatter(T(node.operands[0]), node.parameters[0].T),
     reason="scatter",
 )
 

@@ -189,6 +189,10 @@ class _Lowering:
                 self.out.append(replace(kernel, body=self.body(kernel.body)))
             elif isinstance(kernel, Gemm):
                 self.gemm(kernel)
+            elif isinstance(kernel, Call):
+                for view in kernel.writes:
+                    self.forget(view.buffer)
+                self.out.append(kernel)
             elif isinstance(kernel, Nest) and kernel.axis is None:
                 for put in kernel.puts:
                     self.put(put)

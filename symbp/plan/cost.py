@@ -72,6 +72,8 @@ def _costs(body: Sequence[Kernel], around: tuple[Range, ...]) -> Iterator[Cost]:
             others = [v for v in (*reads(kernel), *writes(kernel)) if v not in (kernel.left, kernel.right)]
             moved = summed(factors, kernel.stacked) + sum((_entries(v) for v in others), sp.S.Zero)
         else:
+            if isinstance(kernel, Call) and kernel.routine == "scatter":
+                flop += sum((_entries(v) for v in kernel.reads), sp.S.Zero)
             moved = sum((_entries(v) for v in (*reads(kernel), *writes(kernel))), sp.S.Zero)
         yield Cost(tuple(sources(kernel)), summed(flop, around), summed(moved, around))
 

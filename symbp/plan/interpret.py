@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from symbp.expr import Contraction, Function
+from symbp.expr import Contraction, Function, StaticMap, radix
 from symbp.plan.fields import PlanError
 from symbp.plan.fusion import slow_axis
 from symbp.plan.letters import Digit, digits
@@ -207,7 +207,9 @@ class Interpreter:
             target[place] = value
 
     def _call(self, kernel: Call, at: dict[sp.Symbol, int]) -> None:
-        if kernel.routine in ("take", "add_at"):
+        if kernel.map is not None:
+            self._moved(kernel, kernel.map, at)
+        elif kernel.routine in ("take", "add_at"):
             found, (out,) = [self.view(v, at) for v in kernel.reads], [self.view(v, at) for v in kernel.writes]
             places = found[1][0].astype(int)
             if kernel.routine == "take":
@@ -223,6 +225,31 @@ class Interpreter:
             panels = self.view(target, at)
             panels[...] = 0
             panels[: array.shape[0], : array.shape[1]] = array
+
+    def _moved(self, kernel: Call, rule: StaticMap, at: dict[sp.Symbol, int]) -> None:
+        """Gather or scatter entries by a static map: the places of all entries, then one move of them."""
+        (inside,), (target,) = ([self.view(v, at) for v in views] for views in (kernel.reads, kernel.writes))
+        sizes = [self._int(s, at) for s in rule.sizes]
+        values = np.indices(sizes).reshape(len(sizes), -1)
+        held = np.ones(values.shape[1], bool)
+        there, here = [], []
+        for side in (rule.source_rows, rule.source_cols):
+            place = np.zeros(values.shape[1], int)
+            for digit in side:
+                size, offset, *coefficients = (self._int(a, at) for a in digit.args)
+                value = offset + np.array(coefficients) @ values
+                held &= (value >= 0) & (value < size)
+                place = place * size + value
+            there.append(place)
+        first = len(rule.rows)
+        for part, extents in ((values[:first], sizes[:first]), (values[first:], sizes[first:])):
+            here.append(radix(list(part), extents) + np.zeros(values.shape[1], int))
+        source, result = (tuple(p[held] for p in side) for side in (there, here))
+        target[...] = 0
+        if kernel.routine == "gather":
+            target[result] = inside[source]
+        else:
+            np.add.at(target, source, inside[result])
 
     # -- expressions ------------------------------------------------------------------------------------------------
     def number(self, value: sp.Expr, at: Mapping[sp.Symbol, int]) -> float:
@@ -276,10 +303,6 @@ class Interpreter:
             "letters": lambda: self._lettered(e, i, j, at),
             "kron_left": lambda: (i // sizes[0], j // sizes[1]),
             "kron_right": lambda: (i % sizes[0], j % sizes[1]),
-            "kron_blocks": lambda: (i % sizes[0] * sizes[2] + j % sizes[2], i // sizes[0] * sizes[3] + j // sizes[2]),
-            "kron_blocks_back": lambda: (
-                i // sizes[2] + j // sizes[3] * sizes[0], i % sizes[2] + j % sizes[3] * sizes[2]
-            ),
         }
         out = source[places[kind]()]
         return out.T if back else out

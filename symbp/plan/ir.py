@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 import sympy as sp
 
-from symbp.expr import Function, Size, is_one, same_size
+from symbp.expr import Function, Size, StaticMap, is_one, same_size
 from symbp.program import Equation
 
 Role = Literal["param", "state", "input", "const", "value", "gradient", "moment", "scratch"]
@@ -162,9 +162,8 @@ class Read:
 class Pick:
     """Entries of a view taken from other places: entry (i, j) is entry ``place(i, j)`` of the view.
 
-    kind: ``reshape`` (C or F order in ``parameters``), ``diagonal``, ``kron_left``, ``kron_right``, ``kron_blocks``,
-          ``kron_blocks_back``; with the sizes that it needs as parameters; ``letters``, with the contraction that
-          says which letters count which sides.
+    kind: ``reshape`` (C or F order in ``parameters``), ``diagonal``, ``kron_left``, ``kron_right``; with the sizes
+          that it needs as parameters; ``letters``, with the contraction that says which letters count which sides.
     """
 
     view: View
@@ -404,15 +403,19 @@ class Loop:
 class Call:
     """A named routine: what it reads, what it writes.
 
-    ``pack``:   the right factor of a product in panels.
-    ``take``:   column j of what is written is column ``ids[0, j]`` of A; reads A and ids, a row of whole numbers.
-    ``add_at``: column ``ids[0, j]`` of what is written gets column j of G added; reads G, ids and what is written.
+    routine: ``gather``: entries picked by a static map; ``scatter``: entries added up where the map says that they
+             came from, what is written is set to zero before; ``take``: column j of what is written is column
+             ``ids[0, j]`` of A, reads A and ids, a row of whole numbers; ``add_at``: column ``ids[0, j]`` of what is
+             written gets column j of G added, reads G, ids and what is written; ``pack``: the right factor of a
+             product in panels.
+    map:     the static map of ``gather`` and ``scatter``.
     """
 
-    routine: str
+    routine: Literal["gather", "scatter", "take", "add_at", "pack"]
     reads: tuple[View, ...]
     writes: tuple[View, ...]
     source: Source | None = None
+    map: StaticMap | None = None
 
 
 Kernel: TypeAlias = Gemm | Nest | Loop | Call

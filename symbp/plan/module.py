@@ -12,6 +12,7 @@ from symbp.derivation import Derivation
 from symbp.plan.entries import Entries, Optimizer, entries
 from symbp.plan.ir import Order, Plan
 from symbp.plan.passes import NEED_NUMBERS, PASSES, step
+from symbp.expr import Size
 from symbp.plan.storage import FEW, number, ordered, sample_axes, storage
 
 @dataclass(frozen=True)
@@ -85,12 +86,25 @@ def _orders(derivation: Derivation, found: Entries, plans: Sequence[Plan]) -> di
     program = derivation.program
     shapes = {v.name: v.shape for v in program.variables.values()}
     samples = [sample_axes(p.buffers.values(), shapes, program.samples) for p in plans]
+    samples = [_single(p, axes, shapes, program.samples) for p, axes in zip(plans, samples, strict=True)]
     samples = [_short_sides(p, axes) for p, axes in zip(plans, samples, strict=True)]
     alike = {bar: name for name, bar in found.gradients.items()}
     for plan in plans:
         # What an optimizer remembers of a parameter lies as the parameter does.
         alike |= {b.name: b.of for b in plan.buffers.values() if b.role == "moment"}
     return storage(plans, samples, alike=alike)
+
+
+def _single(
+    plan: Plan, axes: Mapping[str, int], shapes: Mapping[str, tuple[Size, Size]], samples: Size | None
+) -> dict[str, int]:
+    """Return the axes without those on which a sample has many places, as in feature maps: there the cost decides."""
+    def free(name: str, axis: int) -> bool:
+        buffer = plan.buffers[name]
+        fixed = buffer.role in ("scratch", "value") and not buffer.shape[axis].free_symbols
+        return fixed and shapes[buffer.of][axis] != samples
+
+    return {name: axis for name, axis in axes.items() if not free(name, axis)}
 
 
 def _short_sides(plan: Plan, axes: Mapping[str, int]) -> dict[str, int]:

@@ -13,6 +13,7 @@ from symbp.plan.liveness import share
 from symbp.plan.products import choose_forms, keep_blocks, split_coefficients
 from symbp.plan.recompute import recompute
 from symbp.plan.simplify import common_subexpressions, copy_propagation, dead_equations
+from symbp.plan.strips import windows_by_sample
 from symbp.plan.sweeps import registers
 from symbp.plan.update import delay_gradients
 
@@ -34,6 +35,7 @@ PASSES: dict[str, Pass] = {
     "fuse loops": fuse_loops,
     "carry": carry,
     "delay gradients": delay_gradients,
+    "windows by sample": windows_by_sample,
     "split coefficients": split_coefficients,
     "fuse": fuse,
     "contract": contract,

@@ -8,9 +8,8 @@ from dataclasses import replace
 from symbp.expr import same_size
 from symbp.plan.dependence import writers
 from symbp.plan.ir import (
-    Apply, Expr, Gemm, Kernel, Loop, Nest, Pick, Plan, Position, Put, Read, Shape, View, map_leaves, puts, turned,
-    views, walk,
-    writes,
+    Apply, Expr, Gemm, Kernel, Loop, Nest, Pick, Plan, Position, Put, Read, Shape, View, map_leaves, puts, reads,
+    turned, views, walk, writes,
 )
 
 LIMIT = 4
@@ -49,7 +48,7 @@ class _Inlining:
             if isinstance(kernel, Gemm):
                 self.kept |= {kernel.left.buffer, kernel.right.buffer, kernel.out.buffer}
             if not isinstance(kernel, (Gemm, Nest)):
-                self.kept |= {v.buffer for v in writes(kernel)}
+                self.kept |= {v.buffer for v in (*reads(kernel), *writes(kernel))}
             for put in puts(kernel):
                 for name in _read_plainly(put.value, self.kept):
                     self.readers[name] = self.readers.get(name, 0) + 1

@@ -9,14 +9,14 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import sympy as sp
 
 from symbp.expr import (
     Add, AddAt, ArgmaxMask, AxisNode, Compare, Contraction, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather,
     Hadamard, Kron, LogSumExp, Map, Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, SMul, Scale, Scatter, Sides,
-    SizeMember, Slice, Softmax, StaticMap, SumOver, Take, Transpose, Where, Zero, is_one, refs, same_size, walk,
+    SizeMember, Slice, Softmax, SumOver, Take, Transpose, Where, Zero, is_one, refs, same_size, walk,
 )
 from symbp.ops import ELEMENTWISE, slope
 from symbp.plan.fields import Field, Fields, PlanError, Sizes
@@ -589,12 +589,16 @@ class _Selection:
         return product(Pick(a, "kron_left", b.shape, shape), Pick(b, "kron_right", b.shape, shape))
 
     def _gather(self, node: Gather | Scatter) -> Expr:
-        rule = node.parameters[2]
-        assert isinstance(rule, StaticMap)
-        if rule.kind != "kron_blocks":
-            raise PlanError(f"the map {rule.kind} has no kernel")
-        kind = "kron_blocks" if isinstance(node, Gather) else "kron_blocks_back"
-        return Pick(self.place(node.operands[0]), kind, tuple(self.size(p) for p in rule.args[1:]), self.shape(node))
+        source = self.place(node.operands[0])
+        rule = node.map.with_sizes(self.size)
+        routine: Literal["gather", "scatter"] = "gather" if isinstance(node, Gather) else "scatter"
+        key = (routine, source, rule)
+        known = self._recall(key)
+        if known is None:
+            known = self._result(node)
+            self.emit(Call(routine, (source,), (known,), self.source, rule))
+            self._remember(key, known)
+        return Read(known)
 
     def _einsum(self, node: Einsum) -> Expr:
         """Return a contraction: a product of matrices where it is one by letters, else a nest over all letters.

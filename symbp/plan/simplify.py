@@ -121,6 +121,8 @@ def _key(kernel: Kernel) -> tuple[object, View | None]:
         if put.accumulate or put.value == ZERO:
             return None, None
         return (put.value, put.over, put.op, put.target.shape), put.target
+    if isinstance(kernel, Call):
+        return (kernel.routine, kernel.map, *kernel.reads), kernel.writes[0]
     if isinstance(kernel, Gemm) and not kernel.accumulate and kernel.epilogue is None:
         return (kernel.left, kernel.right, kernel.alpha, kernel.stacked), kernel.out
     return None, None

@@ -87,7 +87,9 @@ def _put(put: Put) -> str:
 
 
 def _call(kernel: Call) -> str:
-    return f"call {kernel.routine}: {', '.join(map(_view, kernel.writes))} from {', '.join(map(_view, kernel.reads))}"
+    routine = {"gather": "name", "scatter": "back"}.get(kernel.routine)
+    name = getattr(kernel.map, routine) if routine else kernel.routine
+    return f"call {name}: {', '.join(map(_view, kernel.writes))} from {', '.join(map(_view, kernel.reads))}"
 
 
 def _view(view: View) -> str:

@@ -85,8 +85,9 @@ class _Writer:
 def derivation_data(derivation: Derivation, notation: Notation | None = None, *, title: str = "") -> dict[str, Any]:
     """Return a derivation as dictionaries and lists of text, numbers and truth values.
 
-    The keys are ``format``, ``name``, ``notation``, ``samples``, ``output``, ``sizes``, ``variables``, ``forward``,
-    ``results``, ``gradients`` (variable to adjoint and equation number), ``steps`` and, if there are any, ``readings``.
+    The keys are ``format``, ``name``, ``notation``, ``samples``, ``output``, ``sizes``, ``definitions`` (of sizes by
+    others), ``variables``, ``forward``, ``results``, ``gradients`` (variable to adjoint and equation number), ``steps``
+    and, if there are any, ``readings``.
     """
     chosen = notation or Notation()
     w = _Writer(derivation, chosen)
@@ -99,6 +100,7 @@ def derivation_data(derivation: Derivation, notation: Notation | None = None, *,
         "samples": {"size": str(samples), "axis": sample_axis(derivation.source)} if samples is not None else None,
         "output": derivation.output,
         "sizes": [w.text.size(s) for s in derivation.source.sizes],
+        "definitions": {str(s): w.text.size(value) for s, value in derivation.source.definitions},
         "variables": [w.variable(program, name) for name in program.variables],
         "forward": [
             {

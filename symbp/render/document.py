@@ -14,7 +14,7 @@ from pathlib import Path
 
 from symbp.derivation import Derivation, Step
 from symbp.program import Loop, Program, Statement
-from symbp.render.facts import in_words
+from symbp.render.facts import defined_sizes, in_words
 from symbp.render.latex import Latex
 from symbp.render.lines import broken, latex_width
 from symbp.render.names import Names
@@ -290,6 +290,9 @@ def conventions(derivation: Derivation, p: Latex) -> list[str]:
             f"The running statistic ${p(state(*state.indices))}$ follows ${p(statistic(*statistic.indices))}$ with "
             f"weight ${p.size(running.momentum)}$ in each step of training, and takes its place in inference."
         )
+    defined = defined_sizes(program, p)
+    if defined:
+        out.append(f"Sizes: ${', '.join(defined)}$.")
     for name, words in kinks(derivation):
         out.append(f"\\texttt{{{escape(name)}}}: {escape(words)}.")
     for var in program.variables.values():

@@ -1,8 +1,16 @@
-"""The facts of a variable in words."""
+"""What is assumed, for a reader: the facts of variables in words, sizes that others define."""
 
 from __future__ import annotations
 
-from symbp.program import Var
+from symbp.expr import size_atoms
+from symbp.program import Program, Var
+from symbp.render.printer import Printer
+
+
+def defined_sizes(program: Program, p: Printer) -> list[str]:
+    """Return the equations of the sizes that stand in shapes and are defined by others, such as those of windows."""
+    used = size_atoms(s for var in program.variables.values() for s in var.shape)
+    return [f"{p.size(s)} = {p.size(value)}" for s, value in program.definitions if s in used]
 
 
 def stated_facts(var: Var) -> list[str]:

@@ -5,6 +5,7 @@ Brackets are of a fixed size (``\\bigl(``), so that a line may be broken inside 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import ClassVar
@@ -102,6 +103,11 @@ class Latex(Printer):
         inside = (" \\\\ ", " & ")[axis].join(clean(p) for p in parts)
         return Piece(f"\\begin{{bmatrix}} {inside} \\end{{bmatrix}}", Level.ATOM)
 
+    def by_map(self, name: str, inside: str, detail: str) -> Piece:
+        shown = ",\\, ".join(map(_detail, detail.split(", ")))
+        inside += f";\\, {shown}" if detail else ""
+        return Piece(f"\\operatorname{{{name}}}{self.bracketed(inside)}", Level.ATOM)
+
     def mask(self, node: Mask) -> str:
         kind = node.kind.replace("_", "\\_")
         return f"M_{{\\mathrm{{{kind}}}}}"
@@ -147,6 +153,17 @@ class Latex(Printer):
 @lru_cache(maxsize=1)
 def _plain_names() -> Names:
     return Names()
+
+
+def _detail(part: str) -> str:
+    """Return a detail of a map such as ``stride 2 x 1`` or ``by columns``: words as text, sizes as mathematics."""
+    word, _, rest = part.partition(" ")
+    if rest.startswith("x "):
+        word, rest = "", part
+    if rest.isalpha():
+        return f"\\text{{{part}}}"
+    sizes = re.sub(r"_(\w+)", r"_{\1}", rest).replace(" x ", "{\\times}").replace("*", "\\, ")
+    return f"\\text{{{word} }}{sizes}" if word else sizes
 
 
 def latex(node: Node) -> str:

@@ -7,6 +7,7 @@ import re
 from symbp.derivation import Derivation
 from symbp.program import Loop
 from symbp.render.document import GROUPS
+from symbp.render.facts import defined_sizes
 from symbp.render.latex import Latex
 from symbp.render.lines import broken, latex_width
 from symbp.render.names import Names
@@ -55,6 +56,9 @@ def markdown(
     axis = samples_text(derivation.source)
     if axis:
         out.append(f"{axis[0].upper()}{axis[1:]}.")
+    defined = defined_sizes(derivation.source, p)
+    if defined:
+        out.append(f"Sizes: ${', '.join(defined)}$.")
     out.append("## Declaration")
     listing = (text or program_text(derivation.source, Notation(charset="ascii"))).rstrip()
     fence = "```" if "```" not in listing else "~" * 3 + "~" * max(map(len, re.findall("~+", listing)), default=0)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import sympy as sp
 
-from symbp.expr import MatMul, Node, Ref, SizeMember, Transpose, walk
+from symbp.expr import MatMul, Node, Ref, SizeMember, Transpose, walk, whole_fraction
 from symbp.program import Origin, Program
 from symbp.render.notation import Notation
 
@@ -340,6 +340,14 @@ def scalar(value: sp.Expr, spell: Callable[[sp.Basic], str], latex: bool) -> Pie
         return _product(value, spell, latex)
     if value.is_Pow:
         return _power(value, spell, latex)
+    if isinstance(value, sp.floor):
+        top, bottom = whole_fraction(value.args[0])
+        above, below = scalar(top, spell, latex), scalar(bottom, spell, latex).text
+        if latex:
+            inside = f"\\frac{{{above.text}}}{{{below}}}"
+        else:
+            inside = f"{above.text if above.level >= Level.PRODUCT else f'({above.text})'}/{below}"
+        return Piece(f"\\lfloor {inside} \\rfloor" if latex else f"floor({inside})", Level.ATOM)
     other: str = sp.latex(value) if latex else sp.sstr(value)
     return Piece(other, Level.ATOM if value.is_Function or value.is_NumberSymbol else Level.SUM)
 

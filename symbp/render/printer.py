@@ -17,8 +17,9 @@ from typing import Any, ClassVar
 import sympy as sp
 
 from symbp.expr import (
-    Add, AddAt, AxisNode, Compare, Constant, Einsum, Embed, Eye, Function, Hadamard, Map, Mask, MatMul, Node, Ones,
-    Ref, SMul, Scale, Sides, SizeMember, Slice, SumOver, Take, Transpose, Where, Zero, is_one, same_size,
+    Add, AddAt, AxisNode, Compare, Constant, Einsum, Embed, Eye, Function, Gather, Hadamard, Map, Mask, MatMul,
+    Node, Ones, Ref, SMul, Scale, Scatter, Sides, SizeMember, Slice, SumOver, Take, Transpose, Where, Zero, is_one,
+    same_size,
 )
 from symbp.ops import slope
 from symbp.render.names import Level, Names, Piece, scalar
@@ -430,6 +431,16 @@ class Printer:
             return ":"
         return f"{self.size(lo) if lo != 0 else ''}:{'' if same_size(hi, full) else self.size(hi)}"
 
+    def moved(self, node: Gather | Scatter) -> Piece:
+        """Return what a static map makes of a matrix: ``im2col(X; 3 x 3, stride 2)``."""
+        rule = node.map
+        name = rule.name if isinstance(node, Gather) else rule.back
+        return self.by_map(name, self.value(node.operands[0]), rule.detail)
+
+    def by_map(self, name: str, inside: str, detail: str) -> Piece:
+        """Return the name of a map with its argument and its detail."""
+        raise NotImplementedError
+
     def block(self, base: str, ranges: Sequence[str]) -> str:
         """Return a block of a matrix."""
         raise NotImplementedError
@@ -573,4 +584,5 @@ _METHODS: dict[type[Node], Callable[[Any, Any], Piece]] = {
     Slice: lambda p, n: p.slice(n), Where: lambda p, n: p.where(n), Compare: lambda p, n: p.compare(n),
     Map: lambda p, n: p.map(n), Einsum: lambda p, n: p.einsum(n), Embed: lambda p, n: p.embed(n),
     Take: lambda p, n: p.take(n), AddAt: lambda p, n: p.add_at(n),
+    Gather: lambda p, n: p.moved(n), Scatter: lambda p, n: p.moved(n),
 }  # fmt: skip

@@ -16,8 +16,8 @@ from sympy.core.symbol import Str
 from symbp.calculus import IDENTITIES, Context, Identity, tidy, transpose
 from symbp.expr import (
     Add, AddAt, ArgmaxMask, Compare, Contraction, Diag, DiagOf, Einsum, Embed, Function, Gather, Hadamard, Kron,
-    LogSumExp, Map, MatMul, MaxAxis, Node, Ref, Reshape, SMul, Scale, Scatter, Slice, Softmax, StaticMap, Take,
-    Transpose, Where, add,
+    LogSumExp, Map, MatMul, MaxAxis, Node, Ref, Reshape, SMul, Scale, Scatter, Slice, Softmax, Take,
+    Transpose, Where, add, kron_blocks,
 )
 from symbp.ops import ELEMENTWISE, RULES, Elementwise, Op, slope
 from symbp.render.latex import Latex
@@ -68,7 +68,7 @@ def specimens() -> Mapping[str, Node]:
     """Return one expression per primitive, with plain letters as operands."""
     m, n, p, q, r, c = (sp.Symbol(name, integer=True, positive=True) for name in "mnpqrc")
     A, B = Ref("A", r, c), Ref("B", r, c)
-    blocks = StaticMap("kron_blocks", m, n, p, q)
+    blocks = kron_blocks(m, n, p, q)
     return {
         "add": Add(A, B),
         "scale": Scale(A, sp.S.One / m),
@@ -83,8 +83,8 @@ def specimens() -> Mapping[str, Node]:
         "reshape": Reshape(A, 1, r * c, "F"),
         "kron": Kron(Ref("A", m, n), Ref("B", p, q)),
         "einsum": Einsum(Ref("A", m * n, p), Ref("B", m, p * q), Contraction("bk|i,b|ij->bk|j", m, n, p, q)),
-        "gather": Gather(Ref("A", m * p, n * q), m * n, p * q, blocks),
-        "scatter_add": Scatter(Ref("A", m * n, p * q), m * p, n * q, blocks),
+        "gather": Gather(Ref("A", m * p, n * q), blocks),
+        "scatter_add": Scatter(Ref("A", m * n, p * q), blocks),
         "take": Take(Ref("A", m, n), Ref("k", 1, p), 1),
         "add_at": AddAt(Ref("A", m, p), Ref("k", 1, p), n, 1),
         "map": Map(A, Function("f", (), (0,), Str("free"))),

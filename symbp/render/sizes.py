@@ -71,6 +71,8 @@ def fixed_sizes(program: Program, given: Given, largest: Mapping[str, int]) -> d
             known[str(symbol)] = evaluate_size(value, known)
         except ValueError:
             raise SizeError(f"{symbol} = {value} is no whole number at these sizes: {_shown(numbers)}") from None
+        if known[str(symbol)] < 1:
+            raise SizeError(f"{symbol} = {value} is {known[str(symbol)]} at these sizes: {_shown(numbers)}")
         if not {s.name for s in value.free_symbols} & set(largest):
             numbers[str(symbol)] = known[str(symbol)]
     for symbol, least in program.bounds.items():

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from symbp.derivation import Derivation
 from symbp.program import Loop, Program, Statement, Var
+from symbp.render.facts import defined_sizes
 from symbp.render.lines import broken, pad, text_width
 from symbp.render.names import Names
 from symbp.render.notation import Notation, mode_text, samples_text
@@ -61,6 +62,8 @@ def derive_summary(
     ]
     out = [header(derivation, p, title)]
     margin = " " * (widths[0] + 4)
+    for k, equation in enumerate(defined_sizes(derivation.source, p)):
+        out.append(f"  {'size' if k == 0 else '':<{widths[0]}}  {equation}")
     for site in introduced(derivation):
         lines = _equation(p, p.value(site.target), p.value(site.equation.value), EQUATION_WIDTH)
         out += [f"  {'with' if k == 0 else '':<{widths[0]}}  {line}" for k, line in enumerate(lines)]

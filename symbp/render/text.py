@@ -124,6 +124,10 @@ class Ascii(Printer):
     def embedded(self, block: Piece, ranges: Sequence[str], op: str = "embed") -> Piece:
         return Piece(f"{op}({block.text}, [{', '.join(ranges)}])", Level.ATOM)
 
+    def by_map(self, name: str, inside: str, detail: str) -> Piece:
+        shown = f"; {detail.replace(' x ', self.CROSS)}" if detail else ""
+        return Piece(f"{name}({inside}{shown})", Level.ATOM)
+
     def blocks(self, parts: Sequence[str], axis: int) -> Piece:
         return Piece(f"[{('; ', ', ')[axis].join(parts)}]", Level.ATOM)
 

@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import mpmath
@@ -389,15 +390,17 @@ class Evaluator(Runner):
         return contracted(node.spec.operands, node.spec.out, sizes, args)
 
     def on_Gather(self, node: Gather, args: list[Array], at: Mapping[str, int]) -> Array:
-        rows, cols = self.integer(node.rows, at), self.integer(node.cols, at)
-        i, j = static_source(node.args[3], rows, cols, args[0].shape, lambda p: self.integer(p, at))
-        return args[0][i, j]
+        places = static_places(node.map, lambda p: self.integer(p, at), args[0].shape)
+        out = self.zeros(*places.shape)
+        out[places.here] = args[0][places.there]
+        return out
 
     def on_Scatter(self, node: Scatter, args: list[Array], at: Mapping[str, int]) -> Array:
-        out = self.zeros(self.integer(node.rows, at), self.integer(node.cols, at))
-        i, j = static_source(node.args[3], args[0].shape[0], args[0].shape[1], out.shape, lambda p: self.integer(p, at))
-        for r, c in np.ndindex(*args[0].shape):
-            out[i[r, c], j[r, c]] += args[0][r, c]
+        places = static_places(node.map, lambda p: self.integer(p, at))
+        if places.shape != args[0].shape:
+            raise ShapeMismatch(f"{node.map.back} wants {places.shape}, not {args[0].shape}")
+        out = self.zeros(*places.source)
+        np.add.at(out, places.there, args[0][places.here])
         return out
 
     def on_Take(self, node: Take, args: list[Array], at: Mapping[str, int]) -> Array:
@@ -529,19 +532,66 @@ def whole_numbers(entries: Iterable[Any], below: int) -> list[int]:
     return found
 
 
-def static_source(
-    rule: StaticMap, rows: int, cols: int, source: tuple[int, ...], integer: Callable[[sp.Expr], int]
-) -> tuple[Array, Array]:
-    """Return for each entry of a gathered matrix the row and the column that it comes from."""
-    if rule.kind != "kron_blocks":
-        raise UnknownOperation(f"the evaluator does not know the static map {rule.kind}")
-    m, n, p, q = (integer(x) for x in rule.args[1:])
-    if (rows, cols) != (m * n, p * q) or source != (m * p, n * q):
-        raise ShapeMismatch(f"kron_blocks({m}, {n}, {p}, {q}) does not fit {source} -> {(rows, cols)}")
-    out_i, out_j = np.zeros((rows, cols), dtype=int), np.zeros((rows, cols), dtype=int)
-    for i, j, k, h in itertools.product(range(m), range(n), range(p), range(q)):
-        out_i[i + m * j, k + p * h], out_j[i + m * j, k + p * h] = i * p + k, j * q + h
-    return out_i, out_j
+@dataclass(frozen=True)
+class Places:
+    """A static map at given sizes: the shapes of the result and of the source, and where its entries are in both.
+
+    here, there: rows and columns in the result and, in the same order, in the source.
+    """
+
+    shape: tuple[int, int]
+    source: tuple[int, int]
+    here: tuple[Array, Array]
+    there: tuple[Array, Array]
+
+    @property
+    def pairs(self) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+        """The places one by one: in the result and in the source."""
+        here, there = (zip(*(a.tolist() for a in side), strict=True) for side in (self.here, self.there))
+        return list(zip(here, there, strict=True))
+
+
+def static_places(
+    rule: StaticMap, integer: Callable[[sp.Expr], int], source: tuple[int, ...] | None = None
+) -> Places:
+    """Return the pairs of places of a static map, as plainly as it is defined: by a loop over all digits."""
+    found = _places(
+        tuple(integer(s) for s in rule.rows), tuple(integer(s) for s in rule.cols),
+        tuple(tuple(integer(a) for a in d.args) for d in rule.source_rows),
+        tuple(tuple(integer(a) for a in d.args) for d in rule.source_cols),
+    )
+    if source is not None and source != found.source:
+        raise ShapeMismatch(f"{rule.name} wants {found.source}, not {source}")
+    return found
+
+
+@lru_cache(maxsize=256)
+def _places(
+    rows: tuple[int, ...], cols: tuple[int, ...], source_rows: tuple[tuple[int, ...], ...],
+    source_cols: tuple[tuple[int, ...], ...],
+) -> Places:
+    pairs: list[tuple[int, int, int, int]] = []
+    for at in itertools.product(*map(range, (*rows, *cols))):
+        here: list[int] = []
+        for values, sizes in ((at[: len(rows)], rows), (at[len(rows) :], cols)):
+            place = 0
+            for value, size in zip(values, sizes, strict=True):
+                place = place * size + value
+            here.append(place)
+        there: list[int] = []
+        inside = True
+        for digits in (source_rows, source_cols):
+            place = 0
+            for size, offset, *coefficients in digits:
+                value = offset + sum(c * d for c, d in zip(coefficients, at, strict=True))
+                inside = inside and 0 <= value < size
+                place = place * size + value
+            there.append(place)
+        if inside:
+            pairs.append((here[0], here[1], there[0], there[1]))
+    sides = [math.prod(x) for x in (rows, cols, [d[0] for d in source_rows], [d[0] for d in source_cols])]
+    r, c, i, j = np.array(pairs, dtype=int).reshape(-1, 4).T
+    return Places((sides[0], sides[1]), (sides[2], sides[3]), (r, c), (i, j))
 
 
 # ---------------------------------------------------------------------------------------------------------

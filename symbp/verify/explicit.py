@@ -20,7 +20,7 @@ from symbp.expr import (
     Mask, MatMul, MaxAxis, Node, Ones, Reshape, Scale, Scatter, Slice, SMul, Softmax, Take, Transpose, Where, Zero,
 )
 from symbp.program import Program
-from symbp.verify.evaluate import Runner, contracted, mask_pattern, static_source, whole_numbers
+from symbp.verify.evaluate import Runner, contracted, mask_pattern, static_places, whole_numbers
 from symbp.verify.scalars import UnknownOperation, arguments, is_held, scalar_law
 from symbp.verify.witnesses import Finding, measured
 
@@ -151,16 +151,17 @@ class Explicit(Runner):
         return Matrix(contracted(node.spec.operands, node.spec.out, sizes, arrays).tolist())
 
     def on_Gather(self, node: Gather, args: list[Any], at: Mapping[str, int]) -> Any:
-        rows, cols = self._size(node, at)
-        i, j = static_source(node.args[3], rows, cols, args[0].shape, lambda p: self.integer(p, at))
-        return Matrix(rows, cols, lambda r, c: args[0][int(i[int(r), int(c)]), int(j[int(r), int(c)])])
+        places = static_places(node.map, lambda p: self.integer(p, at))
+        found = dict(places.pairs)
+        return Matrix(
+            *places.shape, lambda r, c: args[0][found[int(r), int(c)]] if (int(r), int(c)) in found else sp.S.Zero
+        )
 
     def on_Scatter(self, node: Scatter, args: list[Any], at: Mapping[str, int]) -> Any:
-        rows, cols = self._size(node, at)
-        i, j = static_source(node.args[3], args[0].rows, args[0].cols, (rows, cols), lambda p: self.integer(p, at))
-        out = sp.zeros(rows, cols)
-        for r, c in itertools.product(range(args[0].rows), range(args[0].cols)):
-            out[int(i[r, c]), int(j[r, c])] += args[0][r, c]
+        places = static_places(node.map, lambda p: self.integer(p, at))
+        out = sp.zeros(*places.source)
+        for here, there in places.pairs:
+            out[there] += args[0][here]
         return Matrix(out)
 
     def on_Take(self, node: Take, args: list[Any], at: Mapping[str, int]) -> Any:

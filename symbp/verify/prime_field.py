@@ -29,7 +29,7 @@ from symbp.expr import (
 )
 from symbp.program import Program
 from symbp.verify.draws import DISCRETE, draw_matrix, each
-from symbp.verify.evaluate import Array, Runner, contracted, mask_pattern, static_source, whole_numbers
+from symbp.verify.evaluate import Array, Runner, contracted, mask_pattern, static_places, whole_numbers
 from symbp.verify.scalars import UnknownOperation, arguments, interpret, scalar_law
 
 P = 2**61 - 1
@@ -446,19 +446,21 @@ class FieldRun(Runner):
         return Dual(product(*values), sum(slopes[1:], slopes[0]) % P if slopes else None)
 
     def on_Gather(self, node: Gather, args: list[Dual], at: Mapping[str, int]) -> Dual:
-        rows, cols = self.integer(node.rows, at), self.integer(node.cols, at)
-        i, j = static_source(node.args[3], rows, cols, args[0].value.shape, lambda p: self.integer(p, at))
-        return args[0].map(lambda x: x[i, j])
+        places = static_places(node.map, lambda p: self.integer(p, at), args[0].value.shape)
+
+        def gather(x: Array) -> Array:
+            out = np.zeros(places.shape, dtype=object)
+            out[places.here] = x[places.there]
+            return out
+
+        return args[0].map(gather)
 
     def on_Scatter(self, node: Scatter, args: list[Dual], at: Mapping[str, int]) -> Dual:
-        shape = (self.integer(node.rows, at), self.integer(node.cols, at))
-        i, j = static_source(
-            node.args[3], args[0].value.shape[0], args[0].value.shape[1], shape, lambda p: self.integer(p, at)
-        )
+        places = static_places(node.map, lambda p: self.integer(p, at))
 
         def scatter(x: Array) -> Array:
-            out = np.zeros(shape, dtype=object)
-            np.add.at(out, (i, j), x)
+            out = np.zeros(places.source, dtype=object)
+            np.add.at(out, places.there, x[places.here])
             return out % P
 
         return args[0].map(scatter)

@@ -18,7 +18,7 @@ import sympy as sp
 from symbp.derivation import Derivation
 from symbp.expr import (
     AddAt, AxisNode, Compare, Contraction, Einsum, Embed, Function, Gather, Hadamard, Map, Node, Reshape, Scale,
-    Scatter, Slice, StaticMap, T, Take, add, size, total,
+    Scatter, Slice, StaticMap, T, Take, add, digits, kron_blocks, size, static_map, total, windows,
 )
 from symbp.program import Equation, Program, Var, check
 from symbp.verify.draws import NoDraw, choose_sizes, draw
@@ -30,6 +30,18 @@ from symbp.verify.witnesses import SLOPE, Finding, complex_step, measured
 Build = Callable[[Sequence[Node]], Node]
 
 r, c, m, n, p, q = (size(s) for s in "rcmnpq")
+
+_i, _j, _t = digits("i j t")
+
+MAPS: dict[str, StaticMap] = {
+    "blocks": kron_blocks(m, n, p, q),
+    "windows": windows(c, n, (7, 5), (3, 2), (4, 3), (2, 1), (1, 0), (1, 2)),
+    "windows of each channel": windows(c, n, (5, 4), (2, 2), (2, 2), (2, 2), (0, 0), (1, 1), each_channel=True),
+    "tied entries": static_map("toeplitz", "tied", {_i: 5}, {_j: 7}, [(1, 0)], [(3, _j - _i)]),
+    "a delay": static_map("delay", "advance", {_i: n}, {_t: p}, [(n, _i)], [(p, _t - 2)]),
+    "thinned out": static_map("every_second", "spread", {_i: 3}, {_t: n}, [(7, 2 * _i + 1)], [(n, _t)]),
+}
+"""Static maps of every kind, at which gather and scatter are tried."""
 
 BUILDERS: dict[type[Node], Sequence[tuple[str, Build]]] = {
     Scale: [("", lambda a: Scale(a[0], sp.Rational(-2, 3) / a[0].rows))],
@@ -43,8 +55,8 @@ BUILDERS: dict[type[Node], Sequence[tuple[str, Build]]] = {
         ("batched product", lambda a: Einsum(*a, Contraction("mr|n,m|np->mr|p", m, r, n, p))),
         ("letters summed alone", lambda a: Einsum(*a, Contraction("mr|n,m|np->r|n", m, r, n, p))),
     ],
-    Gather: [("", lambda a: Gather(a[0], m * n, p * q, StaticMap("kron_blocks", m, n, p, q)))],
-    Scatter: [("", lambda a: Scatter(a[0], m * p, n * q, StaticMap("kron_blocks", m, n, p, q)))],
+    Gather: [(name, lambda a, rule=rule: Gather(a[0], rule)) for name, rule in MAPS.items()],  # type: ignore[misc]
+    Scatter: [(name, lambda a, rule=rule: Scatter(a[0], rule)) for name, rule in MAPS.items()],  # type: ignore[misc]
     Take: [
         ("columns", lambda a: Take(a[0], a[1], 1)),
         ("rows", lambda a: Take(T(a[0]), T(a[1]), 0)),
@@ -60,8 +72,6 @@ BUILDERS: dict[type[Node], Sequence[tuple[str, Build]]] = {
 
 SHAPES: dict[type[Node], Sequence[tuple[sp.Expr, sp.Expr]]] = {
     Einsum: [(m * r, n), (m, n * p)],
-    Gather: [(m * p, n * q)],
-    Scatter: [(m * n, p * q)],
     Slice: [(r, c)],
     Embed: [(r, c)],
     Reshape: [(r, c)],
@@ -87,6 +97,14 @@ class Case:
     wrt: tuple[str, ...]
 
 
+def _shapes(op: Any, note: str) -> Sequence[tuple[sp.Expr, sp.Expr]]:
+    if op.node is Gather:
+        return [MAPS[note].source_shape]
+    if op.node is Scatter:
+        return [MAPS[note].shape]
+    return SHAPES.get(op.node, operand_shapes(op.signature))
+
+
 def operand_shapes(signature: str) -> list[tuple[sp.Expr, sp.Expr]]:
     """Return the shapes of the operands from a signature such as ``(m,n),(n,p)->(m,p)``."""
     left = signature.split("->")[0]
@@ -110,13 +128,13 @@ def primitive_cases(rules: Mapping[str, Any]) -> list[Case]:
     cases = []
     for name, op in rules.items():
         kind: type[Node] = op.node
-        shapes = SHAPES.get(kind, operand_shapes(op.signature))
-        operands = [Var("ABDEF"[k], *shape, kind="param") for k, shape in enumerate(shapes)]
-        if len(operands) == 3 and op.linear == (1, 2):
-            operands[0] = replace(operands[0], kind="input", facts=frozenset({"mask"}))
-        if kind in NUMBERED:
-            operands[1] = replace(operands[1], kind="input", facts=frozenset({"index"}), size=n)
         for note, build in _builds(kind):
+            shapes = _shapes(op, note)
+            operands = [Var("ABDEF"[k], *shape, kind="param") for k, shape in enumerate(shapes)]
+            if len(operands) == 3 and op.linear == (1, 2):
+                operands[0] = replace(operands[0], kind="input", facts=frozenset({"mask"}))
+            if kind in NUMBERED:
+                operands[1] = replace(operands[1], kind="input", facts=frozenset({"index"}), size=n)
             try:
                 value = build([v() for v in operands])
             except (TypeError, ValueError, IndexError) as error:

@@ -11,6 +11,7 @@ import pytest
 from symbp.language import CODES, DeclarationError, read_text
 
 V = "X: input[n, m]\nY: target[n, m]\nW: param[n, n]\nb: param[n, 1]\n"
+IMAGE = "X: input[3*7*7, m]\nA = image(X, 3, 7, 7)\n"
 R = "H[0]: input[h, m]\nW: param[h, h]\n"
 T = "for t in range(1, T+1):\n"
 
@@ -317,9 +318,31 @@ CASES: list[tuple[str, str]] = [
     ("O002", V + "Z = np.linalg.det(W)"),
     ("O002", V + "Z = solve(W, X)"),
     ("O002", V + "Z = tensordot(W, X)"),
-    ("O002", V + "Z = conv2d(X, W)"),
     ("O001", V + "Z = take(X, 0)"),
     ("O001", V + "Z = embedding(X, 3)"),
+    ("O002", V + "Z = conv3d(X, W)"),
+    # -- feature maps
+    ("O005", V + "Z = conv2d(X, 2, 3)"),
+    ("O003", V + "Z = conv2d(X, W)"),
+    ("O005", V + "Z = image(X, 2, 3, 4)"),
+    ("O005", IMAGE + "Z = conv2d(A, 2, 9)"),
+    ("O005", IMAGE + "Z = conv2d(A, 2, 3, padding=-1)"),
+    ("O005", IMAGE + "Z = conv2d(A, 2, 3, padding=1/2)"),
+    ("O005", IMAGE + "s: input\nZ = conv2d(A, 2, 3, padding=s)"),
+    ("S021", IMAGE + "Z = conv2d(A, 2, 3, stride=0)"),
+    ("S021", IMAGE + "Z = conv2d(A, 0, 3)"),
+    ("S021", IMAGE + "Z = conv2d(A, 2, 3, groups=0)"),
+    ("O005", IMAGE + "Z = conv2d(A, 2, 3, groups=2)"),
+    ("O005", IMAGE + "Z = conv2d(A, 2, 3, groups=m)"),
+    ("O005", IMAGE + "Z = conv2d(A, 2, 3, bias='folded')"),
+    ("O005", IMAGE + "Z = conv1d(A, 2, 3)"),
+    ("O005", IMAGE + "Z = max_pool(A, 8)"),
+    ("O005", IMAGE + "Z = max_pool(A.T, 2)"),
+    ("O005", IMAGE + "Z = flatten_maps(A, scan='spiral')"),
+    ("O005", IMAGE + "Z = concat_maps([A, X])"),
+    ("O005", IMAGE + "Z = concat_maps([A, conv2d(A, 2, 3)])"),
+    ("O003", IMAGE + "Z = concat_maps(A)"),
+    ("O005", "X: input[c*h*h, m]\nA = image(X, c, h, h)\nZ = conv2d(A, 2, 3)\nloss = sum(Z)"),
     ("O002", V + "Z = norm(W, 2)"),
     ("S032", "ids: input[1, m] & index[v]\nE: param[d, v]\nZ = E @ ids"),
     ("O003", V + "Z = exp(X, Y)"),

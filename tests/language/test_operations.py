@@ -300,7 +300,7 @@ def test_python_functions_do_what_the_text_does() -> None:
     with pytest.raises(TypeError, match="axis"):
         functions.softmax(A)
     with pytest.raises(AttributeError):
-        functions.conv2d
+        functions.conv3d
 
 
 def test_later_and_never_are_no_operations() -> None:

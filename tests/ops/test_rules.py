@@ -23,9 +23,8 @@ from symbp.expr import (
     Scale,
     Scatter,
     Slice,
-    StaticMap,
     T,
-    Take,
+    Take, kron_blocks,
     size,
     total,
 )
@@ -39,7 +38,7 @@ m, n, p, q = (size(s) for s in "mnpq")
 SIZES = {"m": 5, "n": 3, "p": 2, "q": 7}
 A, B, C, v = Ref("A", m, n), Ref("B", m, n), Ref("C", n, p), Ref("v", m, 1)
 S, s = Ref("S", m, m), Ref("s", 1, 1)
-BLOCKS = StaticMap("kron_blocks", m, n, p, q)
+BLOCKS = kron_blocks(m, n, p, q)
 
 EXAMPLES: dict[str, list[Node]] = {
     "add": [Add(A, B, A)],
@@ -60,8 +59,8 @@ EXAMPLES: dict[str, list[Node]] = {
     ],
     "take": [Take(Ref("K", m, n), Ref("ids", 1, p), 1), Take(Ref("K", m, n), Ref("jds", p, 1), 0)],
     "add_at": [AddAt(Ref("K", m, p), Ref("ids", 1, p), n, 1), AddAt(Ref("K", p, m), Ref("jds", p, 1), n, 0)],
-    "gather": [Gather(Ref("K", m * p, n * q), m * n, p * q, BLOCKS)],
-    "scatter_add": [Scatter(Ref("K", m * n, p * q), m * p, n * q, BLOCKS)],
+    "gather": [Gather(Ref("K", m * p, n * q), BLOCKS)],
+    "scatter_add": [Scatter(Ref("K", m * n, p * q), BLOCKS)],
     "where": [RULES["where"].node(Compare(A, B, ">"), A, B)],
     "map": [Map(A, Function("tanh")), Map(A * A + 1, B, Function("pow", (), (0, 0)))],
     "compare": [Compare(A, B, "<=")],

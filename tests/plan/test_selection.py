@@ -11,7 +11,7 @@ from random_programs import OPERATIONS, fan
 
 from symbp.calculus import derive
 from symbp.expr import (
-    Box, Diag, Embed, Eye, Gather, MatMul, Node, Ones, Ref, Slice, SumOver, T, Transpose, Zero, refs, size,
+    Box, Diag, Embed, Eye, MatMul, Node, Ones, Ref, Slice, SumOver, T, Transpose, Zero, refs, size,
 )
 from symbp.expr import walk as walk_nodes
 from symbp.plan.entries import entries
@@ -172,15 +172,6 @@ def read(text: str) -> Program:
     from symbp.language import read_text
 
     return read_text(text)
-
-
-def test_an_unknown_map_is_refused() -> None:
-    from symbp.expr import StaticMap
-
-    other = Gather(A, n * k, 1, StaticMap("unheard", n, k, 1, 1))
-    program = program_of(other)
-    with pytest.raises(PlanError, match="unheard has no kernel"):
-        select("out", program, program.body, ["out"], Fields(program, Sizes({"n": 3, "k": 2}), {"out": "value"}))
 
 
 def test_every_statement_says_where_it_comes_from() -> None:

@@ -14,6 +14,7 @@ from symbp.calculus import derive, inference, sensitivities
 from symbp.expr import Function, Node, Ref, refs, shift, transform
 from symbp.calculus.transition import Bound, transition
 from symbp.expr.nodes import plain
+from symbp.calculus.batch import convert
 from symbp.language import read_text
 from symbp.layers import LAYERS
 from symbp.pipeline import program_of
@@ -473,6 +474,59 @@ def test_batch_normalisation_in_inference() -> None:
     s = np.sqrt(variance + 1e-3)
     assert np.allclose(found["Y"], (values["X"] - mean) / s * values["gamma_Y"] + values["beta_Y"], rtol=1e-13)
     assert np.allclose(found[derivation.gradients["X"]], values["C"] @ np.diag((values["gamma_Y"] / s)[0]), rtol=1e-13)
+# 3 Convolutional networks
+
+
+def flattened(images: np.ndarray) -> np.ndarray:
+    """Return images (sample, channel, row, column) as columns of features."""
+    return images.reshape(len(images), -1).T
+
+
+KERNELS = np.array([[0.4 * T(3, 3, 1 + 0.3 * (3 * f + c)) for c in range(3)] for f in range(2)]).reshape(2, 27)
+
+CONVOLUTION = """X: input[3*6*5, 2]
+G: input[2, 2*4*3]
+Y = conv2d(image(X, 3, 6, 5), 2, 3)
+total = sum(Y)
+loss = sum(G * Y)
+"""
+
+
+def test_convolution_in_its_im2col_form() -> None:
+    images = np.array([[T(6, 5, 0.1 * (3 * b + c)) for c in range(3)] for b in range(2)])
+    G = np.sin(np.arange(48)).reshape(2, 2, 4, 3).transpose(1, 0, 2, 3).reshape(2, 24)
+    values = {"X": flattened(images), "G": G, "K_Y": KERNELS, "b_Y": column(0.1, -0.2)}
+    results = run(CONVOLUTION, values, {}, ["K_Y", "X"])
+    np.testing.assert_allclose(results["total"], -3.7201972309491493, **CLOSE)
+    np.testing.assert_allclose(norms(results, "K_Y", "X"), [19.850951894567356, 11.30492724416666], **CLOSE)
+
+
+CHAIN = """X: input[3*8*8, 2]
+Y: target[3, 2]
+A1 = conv2d(image(X, 3, 8, 8), 2, 3, activation=relu)
+A2 = conv2d(avg_pool(A1, 2), 2, 2, activation=relu)
+v = flatten_maps(A2, scan='columns')
+W: param[3, 8]
+loss = sum((W @ v - Y)**2) / 2
+"""
+
+
+@pytest.mark.parametrize("samples", ["columns", "rows"])
+def test_chain_of_convolutions(samples: str) -> None:
+    images = np.array([[T(8, 8, 0.2 * (c + 3 * b)) for c in range(3)] for b in range(2)])
+    second = np.array([[0.5 * T(2, 2, 2 + 0.2 * (2 * f + c)) for c in range(2)] for f in range(2)]).reshape(2, 8)
+    values = {
+        "X": flattened(images), "Y": T(3, 2, 0.2), "K_A1": KERNELS, "b_A1": column(0.1, -0.2), "K_A2": second,
+        "b_A2": column(0.05, 0.02), "W": 0.3 * T(3, 8, 0.7),
+    }
+    program = convert(read_text(f"samples: m\n{CHAIN.replace(', 2]', ', m]')}"), samples)
+    derivation = derive(program)
+    turned = samples == "rows"
+    given = {n: v.T if turned else v for n, v in values.items()}
+    results = evaluate(derivation.program, given, {"m": 2})
+    np.testing.assert_allclose(results["loss"], 1.5157699650501404, **CLOSE)
+    found = [np.linalg.norm(results[derivation.gradients[n]]) for n in ("K_A1", "K_A2", "W")]
+    np.testing.assert_allclose(found, [1.493606343340138, 2.2411883231986685, 4.346273701069236], **CLOSE)
 
 
 # ---------------------------------------------------------------------------------------------------------

@@ -67,7 +67,9 @@ def test_compiles_without_overfull_lines(name: str, notation: Notation, tmp_path
 @needs_latex
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["mlp", "iris", "deep", "delayed", "bidirectional", "stacked", "lstm", "dropout", "residual"]
+    "name", ["mlp", "iris", "deep", "delayed", "bidirectional", "stacked", "lstm", "dropout", "residual", "conv",
+        "lenet",
+    ]
 )
 @pytest.mark.parametrize("adjoints", ["bar", "partial", "delta", "dvar"])
 def test_all_compile_without_overfull_lines(name: str, adjoints: str, tmp_path: Path) -> None:

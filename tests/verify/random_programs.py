@@ -32,12 +32,12 @@ from symbp.expr import (
     Slice,
     SMul,
     Softmax,
-    StaticMap,
     SumOver,
     T,
     Where,
     had,
     index,
+    kron_blocks,
     plus,
     scaled,
     size,
@@ -54,7 +54,7 @@ PARAMETERS = {
     "k": Var("k", ONE, sp.Integer(2), kind="param"), "Q": Var("Q", 2 * c, c, kind="param"),
 }
 B, W, V, v, K, s, k, Q = (PARAMETERS[n]() for n in ("B", "W", "V", "v", "K", "s", "k", "Q"))
-BLOCKS = StaticMap("kron_blocks", r, c, 1, 1)
+BLOCKS = kron_blocks(r, c, 1, 1)
 
 
 def f(name: str, *parameters: sp.Expr) -> Callable[[Node], Node]:
@@ -81,8 +81,8 @@ OPERATIONS: dict[str, Callable[[Node], Node]] = {
     "products by letters": lambda A: scaled(
         1 / (r * c), Einsum(Einsum(A, B, Contraction("a|b,c|b->ca|", r, c, r)), A, Contraction("ca|,c|d->a|d", r, r, c))
     ),
-    "gather": lambda A: Reshape(Gather(A, r * c, 1, BLOCKS), r, c, "C"),
-    "scatter": lambda A: Scatter(Reshape(A, r * c, 1, "C"), r, c, BLOCKS),
+    "gather": lambda A: Reshape(Gather(A, BLOCKS), r, c, "C"),
+    "scatter": lambda A: Scatter(Reshape(A, r * c, 1, "C"), BLOCKS),
     "masked": lambda A: had(Mask("tril", r, c), A) + B,
     "where": lambda A: Where(Compare(A, B, ">"), A, scaled(sp.S.Half, B)),
     "comparison": lambda A: had(Compare(A, scaled(sp.Rational(1, 10), Ones(r, c)), ">="), A + B),

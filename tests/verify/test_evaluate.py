@@ -8,9 +8,9 @@ import pytest
 import sympy as sp
 
 from symbp.expr import (
-    Add, AddAt, ArgmaxMask, Compare, Diag, DiagOf, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map, Mask,
-    MatMul, MaxAxis, Node, Ones, Ref, Reshape, Scale, Scatter, Slice, SMul, Softmax, StaticMap, SumOver, T, Take, Where,
-    Zero, index, size,
+    Add, AddAt, ArgmaxMask, Compare, Diag, DiagOf, Embed, Eye, Function, Gather, Hadamard, Kron, LogSumExp, Map,
+    Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, SMul, Scale, Scatter, Slice, Softmax, SumOver, T,
+    Take, Where, Zero, index, kron_blocks, size,
 )
 from symbp.program import Equation, Loop, Program, Var
 from symbp.verify import evaluate as ev
@@ -85,15 +85,15 @@ def test_every_operation_against_numpy(node: Node, expected: np.ndarray) -> None
 
 
 def test_the_static_map_of_kron_turns_it_into_an_outer_product() -> None:
-    blocks = Gather(Kron(A, Q), r * c, r * r, StaticMap("kron_blocks", r, c, r, r))
+    blocks = Gather(Kron(A, Q), kron_blocks(r, c, r, r))
     assert np.allclose(compute(blocks), np.outer(a.T.ravel(), q.T.ravel()), atol=1e-15)
 
 
 def test_scatter_is_the_transpose_of_gather() -> None:
-    rule = StaticMap("kron_blocks", r, c, r, r)
+    rule = kron_blocks(r, c, r, r)
     product, image = Kron(A, Q), Kron(Reshape(A, r * c, 1), Reshape(T(Q), 1, r * r))
-    gathered = compute(Gather(product, r * c, r * r, rule))
-    scattered = compute(Scatter(image, r * r, c * r, rule))
+    gathered = compute(Gather(product, rule))
+    scattered = compute(Scatter(image, rule))
     assert np.isclose((gathered * compute(image)).sum(), (compute(product) * scattered).sum(), rtol=1e-13)
 
 

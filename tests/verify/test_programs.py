@@ -21,7 +21,11 @@ from symbp.verify.rules import check_closure
 NETWORKS = sorted(p.name for p in files("symbp.networks").iterdir() if p.name.endswith(".net"))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+DEAR = {"lenet.net"}
+"""What takes long to compile: its parts are those of conv.net."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in DEAR else n for n in NETWORKS])
 def test_every_bundled_network_is_verified(name: str) -> None:
     verdicts = verify_program(symbp.read(files("symbp.networks").joinpath(name).read_text()))
     assert all_ok(verdicts), [v for v in verdicts if not v.ok]

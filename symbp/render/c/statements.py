@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 
 import sympy as sp
 
-from symbp.expr import Contraction, Function, Size, is_one
+from symbp.expr import Contraction, Digit, Function, Size, StaticMap, is_one
+from symbp.plan import letters
 from symbp.plan.fusion import SHARED, multiplications, slow_axis
-from symbp.plan.letters import Digit, digits
 from symbp.plan.ir import (
     Apply, Buffer, Call, Expr, Gemm, Kernel, Loop, Nest, Number, Pick, Plan, Position, Put, Read, Source, View, reads,
     sources, walk, writes,
@@ -241,7 +241,7 @@ class Writer:
         elif isinstance(kernel, Call) and kernel.routine == "pack":
             yield from self._pack(kernel)
         elif isinstance(kernel, Call):
-            yield from self._numbered(kernel)
+            yield from self._numbered(kernel) if kernel.map is None else self._move(kernel, kernel.map)
         else:
             raise GenerateError(f"{type(kernel).__name__} has no C form")
 
@@ -274,6 +274,89 @@ class Writer:
         yield f"    for (size_t i = 0u; i < {rows}; ++i) {{"
         yield f"        {here} = {there};" if kernel.routine == "take" else f"        {there} += {here};"
         yield from ("    }", "}")
+    def _move(self, kernel: Call, rule: StaticMap) -> Iterator[str]:
+        """Gather or scatter entries by a static map: a loop for each digit, bounds where the map leaves the source."""
+        rule = rule.proper
+        gather = kernel.routine == "gather"
+        (read,), (write,) = kernel.reads, kernel.writes
+        result, source = (write, read) if gather else (read, write)
+        steps = self._digit_steps(result, rule.rows, rule.cols)
+        weights = self._digit_steps(
+            source, [d.size for d in rule.source_rows], [d.size for d in rule.source_cols]
+        )
+        names = [self.names(f"at_{k}") for k in range(len(rule.sizes))]
+        values = [
+            {"": int(d.offset), **{names[k]: int(d.coefficients[k]) for k in d.moving}} for d in rule.digits
+        ]
+        guards = [(d, v) for d, v in zip(rule.digits, values, strict=True) if _leaves(d, rule.sizes)]
+        here = added(self.origin(result), *({n: s} for n, s in zip(names, steps, strict=True)))
+        there = added(self.origin(source), *(times(v, w) for v, w in zip(values, weights, strict=True)))
+        entry, other = (
+            f"{self.names(view.buffer)}[{place_text(place)}]" for view, place in ((result, here), (source, there))
+        )
+        if guards or not gather:
+            yield from self._zeroed(write)
+        loops = [(names[k], rule.sizes[k]) for k in sorted(range(len(names)), key=lambda k: -steps[k])]
+        yield from self._digit_loops(loops, guards, f"{entry} = {other};" if gather else f"{other} += {entry};")
+
+    def _digit_steps(self, view: View, rows: Sequence[Size], cols: Sequence[Size]) -> list[int]:
+        """Return the distances in memory between neighbours along each digit of the rows, then of the columns."""
+        found: list[int] = []
+        for step, sizes in zip(self.steps(view), (rows, cols), strict=True):
+            for k in range(len(sizes)):
+                weight = sp.expand(step * sp.Mul(*sizes[k + 1 :]))
+                if not weight.is_Integer:
+                    raise GenerateError(
+                        f"the places in {view.buffer} depend on {weight}, which is known at run time only: give it a "
+                        "number with --size, in place of --largest"
+                    )
+                found.append(int(weight))
+        return found
+
+    def _zeroed(self, view: View) -> Iterator[str]:
+        """Return what sets the entries of a view to zero, in the order of memory."""
+        down, right = self.steps(view)
+        loops = [("i", view.rows, down), ("j", view.cols, right)]
+        (outer, rows, _), (inner, cols, _) = sorted(loops, key=lambda loop: -loop[2])
+        text, zero = self.element(view, {"i": 1}, {"j": 1}), self.real.literal(sp.S.Zero)
+        yield f"for (size_t {outer} = 0u; {outer} < {self.size(rows)}; ++{outer}) {{"
+        yield f"    for (size_t {inner} = 0u; {inner} < {self.size(cols)}; ++{inner}) {{ {text} = {zero}; }}"
+        yield "}"
+
+    def _digit_loops(
+        self, loops: Sequence[tuple[str, Size]], guards: Sequence[tuple[Digit, Linear]], statement: str
+    ) -> Iterator[str]:
+        """Return nested loops over digits; each guard stands in the outermost loop that knows the digit's value."""
+        if not loops:
+            yield statement
+            return
+        (name, size), inner = loops[0], loops[1:]
+        later = {n for n, _ in inner}
+        known = [(d, v) for d, v in guards if not later & v.keys()]
+        rest = [g for g in guards if g not in known]
+        lines: list[str] = []
+        first, stop = "0u", self.size(size)
+        rising = all(c > 0 for _, v in known for n, c in v.items() if n)
+        if len(known) == 1 and known[0][1].get(name) == 1 and not inner and rising:
+            # The innermost loop runs over those entries only that are inside: nothing is tested in it.
+            digit, value = known[0]
+            begin = added(value, {name: -1})
+            before = max(-begin.get("", 0), 0)
+            outside = place_text(added(begin, {"": before}))
+            end = place_text(added(self._index(digit.size), {"": before}))
+            first, stop, left = (self.names(word) for word in ("first_in", "stop_in", "left_in"))
+            yield f"const size_t {first} = {outside} < {before}u ? {before}u - ({outside}) : 0u;" if before else (
+                f"const size_t {first} = 0u;"
+            )
+            yield f"const size_t {left} = {outside} < {end} ? {end} - ({outside}) : 0u;"
+            yield f"const size_t {stop} = {left} < {self.size(size)} ? {left} : {self.size(size)};"
+        else:
+            # Below zero is beyond the end, too: numbers without a sign wrap around.
+            lines += [f"if ({place_text(v)} >= {self.size(d.size)}) {{ continue; }}" for d, v in known]
+        lines += list(self._digit_loops(inner, rest, statement))
+        yield f"for (size_t {name} = {first}; {name} < {stop}; ++{name}) {{"
+        yield from _indented(lines)
+        yield "}"
 
     def _pointer(self, view: View, extra: Linear | None = None) -> str:
         place = added(self.origin(view), extra or {})
@@ -575,6 +658,8 @@ class Writer:
 
     def _pick(self, e: Pick, i: Linear, j: Linear) -> str:
         kind = e.kind.removesuffix(".T")
+        # A single row or column is spread over the others, as a view is.
+        i, j = ({} if is_one(n) else place for n, place in zip(e.shape, (i, j), strict=True))
         if e.kind.endswith(".T"):
             i, j = j, i
         shape = e.shape[::-1] if e.kind.endswith(".T") else e.shape
@@ -594,25 +679,17 @@ class Writer:
         elif kind == "letters":
             (spec,) = e.parameters
             assert isinstance(spec, Contraction)
-            down, right = digits(spec)
+            down, right = letters.digits(spec)
             places = self._digits(down, (row, col)), self._digits(right, (row, col))
         else:
             p, q = sizes[:2]
             places = {
                 "kron_left": lambda: (f"({row}) / {p}", f"({col}) / {q}"),
                 "kron_right": lambda: (f"({row}) % {p}", f"({col}) % {q}"),
-                "kron_blocks": lambda: (
-                    f"(({row}) % {p} * {sizes[2]} + ({col}) % {sizes[2]})",
-                    f"(({row}) / {p} * {sizes[3]} + ({col}) / {sizes[2]})",
-                ),
-                "kron_blocks_back": lambda: (
-                    f"(({row}) / {sizes[2]} + ({col}) / {sizes[3]} * {p})",
-                    f"(({row}) % {sizes[2]} + ({col}) % {sizes[3]} * {sizes[2]})",
-                ),
             }[kind]()
         return self._element_at(e.view, *places)
 
-    def _digits(self, side: Sequence[Digit], at: tuple[str, str]) -> str:
+    def _digits(self, side: Sequence[letters.Digit], at: tuple[str, str]) -> str:
         """Return the text of a place that is made of letters."""
         parts = []
         for d in side:
@@ -639,6 +716,18 @@ class Writer:
         if not is_one(view.cols):
             parts.append(f"({col}) * {right}u")
         return f"{self.names(view.buffer)}[{' + '.join(parts) or '0u'}]"
+
+
+def _leaves(digit: Digit, sizes: Sequence[Size]) -> bool:
+    """Tell whether a digit of a source may be out of its range."""
+    moving = digit.moving
+    if digit.offset == 0 and len(moving) == 1 and digit.coefficients[moving[0]] == 1 and digit.size == sizes[moving[0]]:
+        return False
+    reach = [digit.coefficients[k] * (sizes[k] - 1) for k in moving]
+    if not all(r.is_Integer for r in (*reach, digit.size)):
+        return True
+    low, high = (digit.offset + sum(r for r in reach if (r > 0) == up) for up in (False, True))
+    return bool(low < 0 or high >= digit.size)
 
 
 def _sign(e: Expr) -> tuple[bool, Expr]:

@@ -16,9 +16,10 @@ import sympy as sp
 from symbp.expr import (
     Add, AddAt, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard, Kron,
     LogSumExp, Map, Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, SMul, Scale, Scatter, Slice, Softmax,
-    StaticMap, SumOver, T, Take, Transpose, Where, Zero, is_one, same_size, scaled,
+    SumOver, T, Take, Transpose, Where, Zero, is_one, same_size, scaled,
 )
 from symbp.render.numpy.guards import Pick, zero_outside
+from symbp.render.numpy.maps import gathered, scattered
 from symbp.render.numpy.scalars import (
     ATOM, CHOICE, COMPARE, PLUS, POWER, PRODUCT, TIMES, UNARY, GenerateError, raised, wrap,
 )
@@ -585,23 +586,14 @@ def _einsum(p: Printer, node: Node) -> Code:
     return Code(text)
 
 
-def _kron_blocks(p: Printer, source: StaticMap) -> tuple[str, str, str, str]:
-    if source.kind != "kron_blocks":
-        raise GenerateError(f"the map {source.kind} has no NumPy form")
-    m, n, p_, q = (p.size(s, ATOM) for s in source.args[1:])
-    return m, n, p_, q
-
-
 def _gather(p: Printer, node: Node) -> Code:
-    m, n, r, s = _kron_blocks(p, node.parameters[2])
-    inside = p.full(node.operands[0]).at(ATOM)
-    return Code(f"{inside}.reshape({m}, {r}, {n}, {s}).transpose(2, 0, 3, 1).reshape({p.shape(node)})")
+    assert isinstance(node, Gather)
+    return Code(gathered(node.map, p.full(node.operands[0]).at(ATOM), p.size, p.scope.kernel))
 
 
 def _scatter(p: Printer, node: Node) -> Code:
-    m, n, r, s = _kron_blocks(p, node.parameters[2])
-    inside = p.full(node.operands[0]).at(ATOM)
-    return Code(f"{inside}.reshape({n}, {m}, {s}, {r}).transpose(1, 3, 0, 2).reshape({p.shape(node)})")
+    assert isinstance(node, Scatter)
+    return Code(scattered(node.map, p.full(node.operands[0]).at(ATOM), p.size, p.scope.kernel))
 
 
 def _take(p: Printer, node: Node) -> Code:

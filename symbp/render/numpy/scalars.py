@@ -11,6 +11,8 @@ from fractions import Fraction
 
 import sympy as sp
 
+from symbp.expr import whole_fraction
+
 CHOICE, COMPARE, PLUS, PRODUCT, TIMES, UNARY, POWER, ATOM = range(8)
 """Levels, weakest first.  ``@`` stands below ``*``, so that a product of matrices among factors gets parentheses."""
 
@@ -134,6 +136,10 @@ class ScalarPrinter:
             return f"{self.need('erf')}({self.text(value.args[0], CHOICE, guard)})", ATOM
         if isinstance(value, sp.exp) or (isinstance(value, sp.Pow) and value.base == sp.E):
             return f"np.exp({self.text(value.exp, CHOICE, guard)})", ATOM
+        if isinstance(value, sp.floor) and not self.array:
+            # Of sizes: they stay integers.
+            above, below = whole_fraction(value.args[0])
+            return f"{self.text(above, TIMES, guard)} // {self.text(below, UNARY, guard)}", TIMES
         known = SCALAR_FUNCTIONS.get(type(value))
         if known is None:
             raise GenerateError(f"the scalar function {type(value).__name__} has no NumPy form")

@@ -23,6 +23,7 @@ from symbp.plan.ir import (
 )
 from symbp.program import Equation
 from symbp.render.numpy.expressions import ELEMENTWISE, Code, Printer
+from symbp.render.numpy.maps import gathered, scattered
 from symbp.render.numpy.scalars import ATOM, CHOICE, PLUS, TIMES, GenerateError, wrap
 from symbp.render.numpy.scope import FunctionScope, bindings
 from symbp.render.numpy.statements import MARGIN, Line, broken
@@ -360,7 +361,7 @@ class Straight:
             yield f"{left}.dot({right}, {self.view(kernel.out)})"
             return
         if isinstance(kernel, Call):
-            yield self.numbered(kernel)
+            yield from self.moved(kernel) if kernel.map is not None else (self.numbered(kernel),)
             return
         assert isinstance(kernel, Nest)
         for put in kernel.puts:
@@ -381,6 +382,18 @@ class Straight:
         if kernel.routine == "take":
             return f"{self.function('copyto')}({out}, {first}[:, {numbers}])"
         return f"{self.function('add.at')}({out}.T, {numbers}, {first}.T)"
+    def moved(self, kernel: Call) -> Iterator[str]:
+        """Yield the lines that gather or scatter entries by a static map."""
+        assert kernel.map is not None
+        write = gathered if kernel.routine == "gather" else scattered
+        text = write(kernel.map, self.view(kernel.reads[0]), self.size, self.scope.kernel)
+        copy, out = self.function("copyto"), self.view(kernel.writes[0])
+        if len(f"{copy}({out}, {text})") < MARGIN - 8 - 4 * len(self.loops):
+            yield f"{copy}({out}, {text})"
+        else:
+            moved = self.names("moved")
+            yield f"{moved} = {text}"
+            yield f"{copy}({out}, {moved})"
 
     def gain(self, put: Put) -> str:
         out, value = self.view(put.target), put.value
@@ -566,15 +579,11 @@ class Straight:
             text = f"{self.lettered(e)}.reshape({shape})"
         elif kind == "kron_left":
             text = f"np.repeat(np.repeat({inside}, {texts[0]}, 0), {texts[1]}, 1)"
-        elif kind == "kron_right":
+        else:
+            assert kind == "kron_right", kind
             (rows, cols), (r, c) = (e.shape[::-1] if turn else e.shape), e.view.shape
             times = ", ".join(self.scope.scalar(sp.cancel(n / k))[0] for n, k in ((rows, r), (cols, c)))
             text = f"np.tile({inside}, ({times}))"
-        else:
-            m, n, r, s = texts
-            back = kind == "kron_blocks_back"
-            axes, order = (f"{n}, {m}, {s}, {r}", "1, 3, 0, 2") if back else (f"{m}, {r}, {n}, {s}", "2, 0, 3, 1")
-            text = f"{inside}.reshape({axes}).transpose({order}).reshape({shape})"
         return f"{text}.T" if turn else text
 
 
@@ -604,7 +613,7 @@ class Straight:
 
 
 def _source(kernel: Kernel) -> Source | None:
-    if isinstance(kernel, (Call, Gemm)):
+    if isinstance(kernel, Gemm | Call):
         return kernel.source
     return next((p.source for p in puts(kernel) if p.source is not None), None)
 

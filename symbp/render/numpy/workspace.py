@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from symbp.render.numpy.layout import Field
 from symbp.render.numpy.module import DTYPES, Module
 from symbp.render.numpy.pieces import FunctionText, indented, listed
 from symbp.render.numpy.scalars import GenerateError
+from symbp.render.numpy.statements import MARGIN
 from symbp.render.numpy.straight import Given, Straight
 from symbp.render.templates import rendered
 
@@ -223,6 +225,13 @@ def workspace_text(
     values["kernels"] = module._kernel_texts(templates)
     text = rendered("numpy", "workspace.py.jinja", values, templates)
     return text.rstrip("\n") + "\n"
+
+def _listed(name: str, items: str) -> list[str]:
+    """Return the lines that give a list a name."""
+    line = f"{name} = [{items}]"
+    if len(line) <= MARGIN - 8:
+        return [line]
+    return [f"{name} = [", *(f"    {x}" for x in textwrap.wrap(f"{items},", MARGIN - 12)), "]"]
 
 
 __all__ = ["Workspace", "workspace_text"]

@@ -7,7 +7,8 @@ canonical names.  Two expressions are equal if the difference of their normal fo
 An equality is proved wherever both sides are defined (a selection ``where(M, A, B)`` is defined where the selected
 side is) and the stated conditions hold.  What is not proved, though it may be true: identities that need the value of
 a size or of a number such as exp(1); products of two triangular patterns in another order; non-linear functions of a
-Kronecker delta; static maps other than ``kron_blocks``; a family whose member index is no single index plus a
+Kronecker delta; identities between different static maps (a map of more than two digits is a tensor of which nothing
+is known); a family whose member index is no single index plus a
 constant; parity of an argument whose terms differ only in their indices (``tanh(X - X^T)``).
 """
 

@@ -20,7 +20,7 @@ from symbp.verify.normal_form.terms import (
 
 Construct = Callable[["Algebra", Atom, tuple[Poly, ...], tuple[Index, ...], "tuple[Symbol, Index] | None"], Products]
 
-MASKS = frozenset({"delta", "ge", "gt", "eq", "argmax", "hot"})
+MASKS = frozenset({"delta", "ge", "gt", "eq", "argmax", "hot", "map"})
 """Heads whose atoms are 0 or 1."""
 MASK_FACTS = frozenset({"binary", "mask", "one_hot_columns", "one_hot_rows"})
 """Facts that say that the entries of a variable are 0 or 1."""

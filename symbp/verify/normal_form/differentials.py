@@ -24,7 +24,7 @@ MARK = "d"
 _X = sp.Symbol("x", real=True)
 SLOPES: dict[str, sp.Expr] = {name: sp.diff(f(_X), _X) for f, name in NAMES.items()}
 """The slopes of the functions that stay opaque, by SymPy's scalar calculus."""
-FLAT = frozenset({"delta", "ge", "gt", "eq", "argmax", "hot", "size", "ix", "prime", "const"})
+FLAT = frozenset({"delta", "ge", "gt", "eq", "argmax", "hot", "size", "ix", "prime", "const", "map"})
 """Heads of atoms whose differential is zero."""
 
 

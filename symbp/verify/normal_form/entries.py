@@ -14,7 +14,8 @@ import sympy as sp
 
 from symbp.expr import (
     Add, AddAt, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Einsum, Embed, Eye, Gather, Hadamard, Kron, LogSumExp,
-    Map, Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, SMul, Scale, Scatter, Slice, Softmax, SumOver, Take,
+    Map, Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, SMul, Scale, Scatter, SizeMember, Slice, Softmax,
+    StaticMap, SumOver, Take,
     Transpose, Where, Zero,
 )
 from symbp.verify.normal_form.algebra import Algebra
@@ -209,29 +210,50 @@ class Entries:
         return self.relocated(list(spec.sizes.values()), links, body)
 
     def gather(self, node: Node, i: Index, j: Index) -> Products:
-        """Return the entry that the static map names, or the sum of those that it sends here (scatter)."""
-        spec = node.parameters[2]
-        if getattr(spec, "kind", "") != "kron_blocks":
-            raise Unsupported(f"the static map {spec}")
+        """Return the entry that the static map names, or the sum of those that it sends here (scatter).
+
+        A map that only puts two digits in another order is worked out.  Any other one is the contraction with a tensor
+        of zeros and ones, M[i, j; r, c], of which nothing is known but its map.
+        """
+        assert isinstance(node, Gather | Scatter)
+        (a,), rule = node.operands, node.map
+        forward = isinstance(node, Gather)
+        order = rule.permutation
+        if order is not None and max(map(len, (rule.rows, rule.cols, rule.source_rows, rule.source_cols))) <= 2:
+            def links(at: Sequence[Index]) -> Sequence[Index]:
+                row, col = self._sides(rule, at, forward)
+                return minus(i, row), minus(j, col)
+
+            return self.relocated(rule.sizes, links, lambda at: self.entry(a, *self._sides(rule, at, not forward)))
+        if any(not s.is_positive for s in rule.free_symbols) or rule.atoms(SizeMember):
+            raise Unsupported("a static map whose sizes depend on an index")
+        new = [self.running(s) for s in a.shape]
+        r, c = (of(s) for s, _ in new)
+        here, there = ((i, j), (r, c)) if forward else ((r, c), (i, j))
+        # A map and the one between the transposed matrices are one tensor.
+        key, turned = (str(r.args[3:]) for r in (rule, rule.T))
+        places = (*here, *there) if key <= turned else (*here[::-1], *there[::-1])
+        tensor = self.algebra.single(self.algebra.atom("map", min(key, turned), places))
+        return self.algebra.sum(self.algebra.multiply(tensor, self.entry(a, r, c)), new)
+
+    def _sides(self, rule: StaticMap, at: Sequence[Index], result: bool) -> tuple[Index, Index]:
+        """Return row and column, of the result or of the source, where the digits of the result are ``at``."""
         index = self.algebra.index
-        m, n, p, q = spec.args[1:]
-        (a,) = node.operands
 
-        def packed(at: Sequence[Index]) -> tuple[Index, Index]:
-            x, y, k, z = at
-            return plus(x, product(index(m), y)), plus(k, product(index(p), z))
+        def number_of(values: Sequence[Index], sizes: Sequence[sp.Expr]) -> Index:
+            found = ZERO
+            for value, size in zip(values, sizes, strict=True):
+                found = plus(product(found, index(size)), value)
+            return found
 
-        def blocked(at: Sequence[Index]) -> tuple[Index, Index]:
-            x, y, k, z = at
-            return plus(product(x, index(p)), k), plus(product(y, index(q)), z)
-
-        there, here = (blocked, packed) if isinstance(node, Gather) else (packed, blocked)
-
-        def links(at: Sequence[Index]) -> Sequence[Index]:
-            r, c = here(at)
-            return minus(i, r), minus(j, c)
-
-        return self.relocated((m, n, p, q), links, lambda at: self.entry(a, *there(at)))
+        first = len(rule.rows)
+        if result:
+            return number_of(at[:first], rule.rows), number_of(at[first:], rule.cols)
+        row, col = (
+            number_of([at[d.moving[0]] for d in side], [d.size for d in side])
+            for side in (rule.source_rows, rule.source_cols)
+        )
+        return row, col
 
     def hot(self, ids: Node, position: Index, place: Index, size: sp.Expr) -> Products:
         """Return 1 where the number at a position of an integer input is ``place``, 0 elsewhere: an opaque atom."""

@@ -23,6 +23,7 @@ from symbp.render.numpy.scope import FunctionScope, Kernels
 from symbp.verify.draws import choose_sizes, draw, tangents
 from symbp.verify.evaluate import evaluate
 from symbp.verify.scalars import arguments, is_held, scalar_law
+from symbp.verify.rules import MAPS
 
 from .conftest import flat, load, packed
 
@@ -108,23 +109,30 @@ def test_every_primitive_is_run_by_a_body(generated: Any) -> None:
     assert set(PRIMITIVES) - seen == {expr.SumOver, expr.Scatter}
 
 
+@pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("kind", [expr.Gather, expr.Scatter])
-def test_static_maps_agree_with_the_evaluator(kind: type[Node]) -> None:
-    m, n, p, q = 2, 3, 5, 7
-    static = expr.StaticMap("kron_blocks", m, n, p, q)
-    shape, result = ((m * p, n * q), (m * n, p * q)) if kind is expr.Gather else ((m * n, p * q), (m * p, n * q))
-    node = kind(Ref("G", *shape), *result, static)
+@pytest.mark.parametrize("name", MAPS)
+def test_static_maps_agree_with_the_evaluator(kind: type[Node], name: str, turned: bool) -> None:
+    known = {expr.size(s): sp.Integer(k) for s, k in {"m": 2, "n": 3, "p": 5, "q": 7, "c": 2}.items()}
+    static = MAPS[name].with_sizes(lambda s: s.xreplace(known))
+    static = static.T if turned else static
+    shape, result = static.source_shape, static.shape
+    shape, result = (shape, result) if kind is expr.Gather else (result, shape)
+    node = kind(Ref("G", *shape), static)
     variables = {"G": Var("G", *map(sp.Integer, shape), kind="input"), "R": Var("R", *map(sp.Integer, result))}
     program = Program(variables, (Equation(variables["R"](), node),), outputs=("R",))
     scope = FunctionScope(Layout(program, {}), Kernels(), Layout(program, {}).fields)
-    module = load(f"def f(G):\n    return {Printer(scope).full(node).text}", "static")
+    text = Printer(scope).full(node).text
+    kernels = [(KERNELS / f"{k}.py.jinja").read_text() for k in sorted(scope.kernels.used)]
+    top = "import numpy as np\nfrom typing import Any\nArray = Any"
+    module = load("\n".join([top, *kernels, f"def f(G):\n    return {text}"]), "static")
     G = np.random.default_rng(0).standard_normal(shape)
-    assert np.array_equal(module.f(G), evaluate(program, {"G": G}, {})["R"])
+    assert np.allclose(module.f(G), evaluate(program, {"G": G}, {})["R"], rtol=1e-14)
 
 
 def test_every_kernel_has_a_template() -> None:
     called = {"softmax", "logsumexp", "softmax_and_logsumexp", "argmax_mask", "embed", "glorot", "symmetric"}
-    called |= {"numbers", "add_at"}
+    called |= {"numbers", "add_at", "windows", "overlap", "gather", "scatter"}
     called |= {"sigmoid", "erf", "recip0", "leaky_relu", "elu", "silu", "mish", "gelu", "softsign"}
     assert {file.name.removesuffix(".py.jinja") for file in KERNELS.iterdir()} == called
 
