@@ -17,7 +17,7 @@ import importlib
 import pkgutil
 from typing import Any
 
-ORDER = ("xor", "iris", "mlp_1", "mlp_32", "mlp_256", "wide", "deep", "lstm", "batch_norm", "transformer")
+ORDER = ("xor", "iris", "mlp_1", "mlp_32", "mlp_256", "wide", "deep", "lenet", "lstm", "batch_norm", "transformer")
 """The order in tables; others follow by name."""
 
 

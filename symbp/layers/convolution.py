@@ -152,8 +152,7 @@ Pair = tuple[sp.Expr, sp.Expr]
 
 def _convolution(
     writer: Writer, X: Node, filters: sp.Expr, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair,
-    groups: sp.Expr,
-    activation: Activation, bias: str,
+    groups: sp.Expr, activation: Activation, bias: str,
 ) -> Node:
     maps = _maps(writer, X)
     for k in (0, 1):
@@ -178,7 +177,7 @@ def _convolution(
 def _share(n: sp.Expr, groups: sp.Expr, what: str) -> sp.Expr:
     """Return how many channels or filters each group has."""
     if not groups.is_Integer:
-        raise ValueError(f"the groups of a convolution are written out one by one: their number is a number, not {groups}")
+        raise ValueError(f"groups are written out one by one: how many there are is a number, not {groups}")
     share = expanded(n / groups)
     if any(not coefficient.is_Integer for coefficient in share.as_coefficients_dict().values()):
         raise ValueError(f"{n} {what} cannot be divided among {groups} groups")
