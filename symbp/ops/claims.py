@@ -110,7 +110,7 @@ CLAIMS: list[Claim] = [
         "A: param[m, n]\nB: input[p, q]\nC: input[m*p, n*q]\nloss = sum(C * kron(A, B))\n",
         "A",
         "einsum('(i k) (j l), k l -> i j', C, B)",
-        source="F1.12",
+        source="Laue et al. 2018",
     ),
     Claim(
         "batched product, left factor by letters",
@@ -118,7 +118,7 @@ CLAIMS: list[Claim] = [
         "Y = einsum('(b i) j, b (j k) -> (b i) k', A, B)\nloss = sum(C * Y)\n",
         "A",
         "einsum('(b i) k, b (j k) -> (b i) j', C, B)",
-        source="F1.12",
+        source="Laue et al. 2018",
     ),
     Claim(
         "quadratic form",

@@ -323,7 +323,7 @@ einsum = linear(
     batch="own",
     turned=lambda node: contract(node.parameters[0].turned, node.operands),
     reason="contraction",
-    source="F1.12",
+    source="Laue et al. 2018",
 )
 gather = linear(
     "gather",

@@ -12,7 +12,13 @@ FORMULAS: dict[str, tuple[str, ...]] = {
 }
 """Literature behind a chapter of the formula sheet (``F1.5`` is in chapter 1)."""
 
-SHORT: dict[str, str] = {"Magnus & Neudecker": FORMULAS["F0"][0]}
+SHORT: dict[str, str] = {
+    "Magnus & Neudecker": FORMULAS["F0"][0],
+    "Laue et al. 2018": (
+        "S. Laue, M. Mitterreiter and J. Giesen, Computing Higher Order Derivatives of Matrix and Tensor Expressions, "
+        "NeurIPS 2018"
+    ),
+}
 """References that rules give by authors."""
 
 

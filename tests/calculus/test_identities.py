@@ -10,14 +10,17 @@ from symbp.calculus.identities import Identity, identities
 from symbp.calculus.rewriting import DoesNotEnd, _by_node
 from symbp.expr import (
     Add,
+    Contraction,
     Diag,
     DiagOf,
+    Einsum,
     Embed,
     Eye,
     Function,
     Hadamard,
     LogSumExp,
     Map,
+    Mask,
     MatMul,
     Node,
     Ones,
@@ -117,6 +120,14 @@ CASES: list[tuple[str, str, Node, Node]] = [
     ("block of a block", "contract", Slice(Embed(A, k, 0, n + k, m), k, k + n, 0, m), A),
     ("block of a block", "contract", Slice(Embed(A, k, 0, n + k, m), 0, k, 0, m), Zero(k, m)),
     ("block of a block", "contract", Reshape(A, n, m), A),
+    (
+        "einsum in matrix form", "contract", Einsum(W, A, Contraction("a|b,b|c->a|c", k, n, m)), MatMul(W, A),
+    ),
+    (
+        "einsum in matrix form", "contract",
+        Einsum(Scale(T(W), 2), A, Contraction("b|a,b|c->ab|c", n, k, m)),
+        Scale(Einsum(W, A, Contraction("a|b,b|c->ab|c", k, n, m)), 2),
+    ),
     ("like terms", "contract", Add(A, Scale(A, 2)), Scale(A, 3)),
     ("like terms", "contract", Add(A * B, Scale(B * A, -1)), Zero(n, m)),
     ("like terms", "contract", Add(A, Scale(Add(A, B), half)), Add(Scale(A, 3 * half), Scale(B, half))),
@@ -124,6 +135,10 @@ CASES: list[tuple[str, str, Node, Node]] = [
     ("column sums", "facts", one(1, n) @ Y, one(1, m)),
     ("column sums", "facts", MatMul(one(n, 1), one(1, n), Y), one(n, 1) @ one(1, m)),
     ("column sums", "facts", T(Y) @ one(n, 1), one(m, 1)),
+    (
+        "column sums", "facts", one(1, n) @ Add(Scale(Y, sp.Rational(3, 4)), Scale(one(n, m), 1 / (4 * n))), one(1, m),
+    ),
+    ("transpose of a product", "contract", T(Mask("strict_tril", n, m)), Mask("strict_triu", m, n)),
     ("entries 1 or -1", "facts", Hadamard(A, G, B, G), A * B),
     ("entries 0 or 1", "facts", Hadamard(A, M, M), A * M),
     ("named value", "fold", W @ H, W @ Ref("H", n, m)),

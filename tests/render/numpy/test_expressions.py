@@ -41,6 +41,10 @@ BODIES = {
     "loss = sum(A[0:2, :]*A[1:3, :]) + sum(A[:, 1:n] @ B[1:n, :]) + A[1:2, 0:1]",
     "stacks": "loss = sum(vstack([A, u])**2) + sum(hstack([A, v]) @ vstack([B, ones(1, k)]))",
     "reshapes": "R = reshape(A, (n, k))\nloss = sum(R * B) + sum(reshape(A, (k*n, 1), order='F')**2)",
+    "contractions": (
+        "loss = sum(einsum('i j, k i -> k (i j)', A, B)**2) + sum(einsum('i j, k i, i l -> j (k l)', A, B, A)**3)"
+        " + sum(einsum('i j, k i, l -> (i l) k', A, B, v))"
+    ),
     "krons": "loss = sum(kron(A, B)**2) + sum(kron(v, A)**3)",
     "masks": "loss = sum(tril(A @ B)) + sum(triu(A @ B)**2) + sum(cumsum(A, axis=0)**2)",
     "maxima": "loss = sum(max(A, axis=0, keepdims=True)**2) + sum(max(A, axis=1, keepdims=True)) + max(B)",
