@@ -80,7 +80,7 @@ class Net:
     def parameters(self) -> list[Any]:
         """Return the present parameters."""
         self.net.net_params_to_flat(self.params, floats(self.flat))
-        ends = np.cumsum([rows * columns for rows, columns in self.shapes])
+        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])
         parts = np.split(self.flat, ends[:-1])
         return [part.reshape(shape).copy() for part, shape in zip(parts, self.shapes, strict=True)]
 

@@ -19,8 +19,9 @@ class Torch:
         torch.set_num_interop_threads(1) if torch.get_num_interop_threads() != 1 else None
         self.torch, self.workload = torch, workload
         self.values = [torch.tensor(p, requires_grad=True) for p in parameters]
-        X, Y = (torch.tensor(array) for array in data)
-        self.loss_of = loss_function(torch, workload, X, Y)
+        tensors = [torch.tensor(array) for array in data]
+        own = getattr(workload, "torch_loss", None)
+        self.loss_of = own(torch, tensors) if own else dense_loss(torch, workload, *tensors)
         self.note = f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, MKL and oneDNN"
 
     def parameters(self) -> list[Any]:
@@ -32,10 +33,8 @@ class Torch:
         return [g.numpy().copy() for g in self.torch.autograd.grad(self.loss_of(self.values), self.values)]
 
 
-def loss_function(torch: Any, workload: Any, X: Any, Y: Any) -> Any:
-    """Return the loss as a function of the parameters."""
-    if not hasattr(workload, "widths"):
-        raise Unavailable("knows dense networks only")
+def dense_loss(torch: Any, workload: Any, X: Any, Y: Any) -> Any:
+    """Return the loss of a dense network as a function of the parameters."""
     F = torch.nn.functional
     activation = {"tanh": torch.tanh, "relu": torch.relu}[workload.hidden]
     last, m = workload.layers - 1, X.shape[0]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import Unavailable, _machine
+from . import _machine
 
 LABEL = "careful NumPy"
 
@@ -14,8 +14,32 @@ LABEL = "careful NumPy"
 def setup(workload: Any, parameters: Any, data: Any, threads: int) -> Any:
     """Return the peer."""
     if not hasattr(workload, "widths"):
-        raise Unavailable("knows dense networks only")
+        return Plain(workload, parameters, data)
     return ByHand(workload, parameters, data)
+
+
+class Plain:
+    """A workload's own loss and gradients in NumPy, in float32: plain, with a new array for each value."""
+
+    def __init__(self, workload: Any, parameters: Any, data: Any) -> None:
+        self.of, self.rate, self.data = workload.loss_and_gradients, np.float32(workload.rate), data
+        self.values = [p.copy() for p in parameters]
+        self.note = _machine.blas_note()
+
+    def parameters(self) -> list[Any]:
+        """Return the present parameters."""
+        return self.values
+
+    def gradients(self) -> list[Any]:
+        """Return the gradients of the loss."""
+        return self.of(self.values, self.data)[1]
+
+    def run(self, steps: int) -> float:
+        """Take the steps."""
+        for _ in range(steps):
+            loss, gradients = self.of(self.values, self.data)
+            self.values = [p - self.rate * g for p, g in zip(self.values, gradients, strict=True)]
+        return loss
 
 
 def split(flat: Any, shapes: list[tuple[int, int]]) -> list[Any]:

@@ -7,8 +7,8 @@ A workload is an object with
 - ``gradients(parameters, data)`` and ``trained(parameters, data, steps)``: the float64 reference,
 - ``flop()``, ``bytes_moved()``, ``bytes_held()``: what the floor is made of.
 
-All workloads here are dense networks (``_dense.Dense``); another family is another class with these members, and peers
-that do not know it say so.
+Dense networks are ``_dense.Dense``; others state their loss for each library themselves (``_network.Network``).  Peers
+that do not know a workload say so.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import importlib
 import pkgutil
 from typing import Any
 
-ORDER = ("xor", "iris", "mlp_1", "mlp_32", "mlp_256", "wide", "deep")
+ORDER = ("xor", "iris", "mlp_1", "mlp_32", "mlp_256", "wide", "deep", "lstm", "batch_norm", "transformer")
 """The order in tables; others follow by name."""
 
 

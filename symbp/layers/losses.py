@@ -12,6 +12,7 @@ from symbp.expr import (
     Hadamard,
     LogSumExp,
     Node,
+    Ref,
     ShapeError,
     apply,
     broadcast,
@@ -31,6 +32,11 @@ from symbp.layers.registry import Writer, layer
 def _alike(A: Node, Y: Node) -> None:
     if not (same_size(A.rows, Y.rows) and same_size(A.cols, Y.cols)):
         raise ShapeError("S002", f"shapes differ: {shape_text(A.shape)} and {shape_text(Y.shape)}", A, Y)
+
+
+def _named(writer: Writer, Z: Node) -> Node:
+    """Return the argument of a loss by name, for it is read more than once."""
+    return Z if isinstance(Z, Ref) else writer.equation("Z", Z)
 
 
 def _minus(a: Node, b: Node) -> Node:
@@ -73,7 +79,7 @@ def softmax_cross_entropy(writer: Writer, Z: Node, Y: Node) -> Node:
     """Return the categorical cross-entropy of softmax(Z), written without overflow."""
     _alike(Z, Y)
     axis = writer.sample_axis(Z)
-    m = Z.shape[axis]
+    m, Z = Z.shape[axis], _named(writer, Z)
     lse = broadcast(LogSumExp(Z, sp.Integer(1 - axis)), *Z.shape)
     return scaled(-1 / m, total(Hadamard(Y, _minus(Z, lse))))
 
@@ -82,7 +88,7 @@ def softmax_cross_entropy(writer: Writer, Z: Node, Y: Node) -> Node:
 def sigmoid_cross_entropy(writer: Writer, Z: Node, Y: Node) -> Node:
     """Return the binary cross-entropy of sigmoid(Z), written without overflow."""
     _alike(Z, Y)
-    m = Z.shape[writer.sample_axis(Z)]
+    m, Z = Z.shape[writer.sample_axis(Z)], _named(writer, Z)
     return scaled(1 / m, total(_minus(apply(Function("softplus"), Z), Hadamard(Y, Z))))
 
 

@@ -14,6 +14,7 @@ from symbp.plan.ir import (
     reads, views, walk, writes,
 )
 from symbp.plan.storage import neighbours
+from symbp.program import fresh_name
 
 # ---------------------------------------------------------------------------------------------------------
 # Sums of products as one product
@@ -112,6 +113,8 @@ def _join(first: Loop, second: Loop) -> Loop | None:
         return None
     renamed = second
     if second.index != first.index:
+        if first.index in _bound(second.body):
+            return None  # an inner loop over the same name would capture the index
         mapping: dict[sp.Expr, sp.Expr] = {second.index: first.index}
         renamed = replace(
             second, index=first.index, body=tuple(_renamed(k, mapping) for k in second.body)
@@ -125,6 +128,17 @@ def _join(first: Loop, second: Loop) -> Loop | None:
         if _may_follow(first, renamed, down):
             return replace(first, body=(*first.body, *renamed.body), down=down)
     return None
+
+
+def _bound(body: Sequence[Kernel]) -> set[sp.Symbol]:
+    """Return the indices that loops and sums of members inside bind."""
+    found: set[sp.Symbol] = set()
+    for kernel in body:
+        if isinstance(kernel, Loop):
+            found |= {kernel.index} | _bound(kernel.body)
+        elif isinstance(kernel, Gemm):
+            found |= {index for index, _, _ in kernel.stacked}
+    return found
 
 
 def _renamed(kernel: Kernel, mapping: dict[sp.Expr, sp.Expr]) -> Kernel:
@@ -224,21 +238,134 @@ def _may_follow(first: Loop, second: Loop, down: bool) -> bool:
 
 
 def carry(plan: Plan) -> Plan:
-    """Keep one member of a family that only one loop uses, each within its iteration or from one to the next."""
-    for name, buffer in list(plan.buffers.items()):
-        if buffer.role != "scratch" or name in plan.outputs or len(buffer.indices) != 1 or buffer.levels:
-            continue
-        plan = _carried(plan, buffer) or plan
+    """Keep as few members of a family as are alive at once.
+
+    The index of a loop is dropped where each iteration touches members of its own only; all indices are dropped where
+    every value is read in the iteration that writes it, or in the next one.
+    """
+    for name in list(plan.buffers):
+        if not _kept(plan, plan.buffers[name]):
+            plan = _own_members(plan, plan.buffers[name])
+        if not _kept(plan, plan.buffers[name]):
+            buffer = plan.buffers[name]
+            plan = _apart(plan, buffer) if _read_where_written(plan.body, buffer) else _carried(plan, buffer) or plan
     return plan
 
 
+def _kept(plan: Plan, buffer: Buffer) -> bool:
+    """Tell whether a buffer must stay as it is: no family, or one that others see."""
+    shapes = buffer.rows.free_symbols | buffer.cols.free_symbols
+    seen = buffer.role != "scratch" or buffer.name in plan.outputs
+    return seen or not buffer.indices or bool(buffer.levels) or bool(shapes & set(buffer.indices))
+
+
+def _own_members(plan: Plan, buffer: Buffer) -> Plan:
+    """Drop the indices of those loops in which each iteration touches members of its own only."""
+    drop: set[int] = set()
+    body: Sequence[Kernel] = plan.body
+    while True:
+        homes = [k for k in body if _accesses(k, buffer.name)]
+        if len(homes) != 1 or not isinstance(homes[0], Loop):
+            break
+        loop, body = homes[0], homes[0].body
+        every = [v.where for v in _accesses(loop, buffer.name)]
+        drop |= {
+            k for k, place in enumerate(every[0])
+            if place.has(loop.index) and all(same_size(place, where[k]) for where in every)
+        }
+    if not drop:
+        return plan
+    keep = [k for k in range(len(buffer.indices)) if k not in drop]
+
+    def change(view: View) -> View:
+        return replace(view, where=tuple(view.where[k] for k in keep)) if view.buffer == buffer.name else view
+
+    smaller = replace(
+        buffer, indices=tuple(buffer.indices[k] for k in keep), lows=tuple(buffer.lows[k] for k in keep),
+        highs=tuple(buffer.highs[k] for k in keep),
+    )
+    return plan.with_buffers(smaller).with_body(tuple(map_views(k, change) for k in plan.body))
+
+
+def _accesses(kernel: Kernel, name: str) -> list[View]:
+    return [v for v in (*reads(kernel), *writes(kernel)) if v.buffer == name]
+
+
+def _read_where_written(body: Sequence[Kernel], buffer: Buffer) -> bool:
+    """Tell whether every member is read only in the iteration that writes it, before that writes another one."""
+    now: tuple[Size, ...] | None = None
+    for kernel in body:
+        if isinstance(kernel, Loop):
+            if _accesses(kernel, buffer.name):
+                if not _read_where_written(kernel.body, buffer):
+                    return False
+                now = None
+            continue
+        if any(v.where != now for v in reads(kernel) if v.buffer == buffer.name):
+            return False
+        for view in writes(kernel):
+            if view.buffer == buffer.name and view.where != now:
+                if not _sets_all(kernel, buffer):
+                    return False
+                now = view.where
+    return True
+
+
+def _sets_all(kernel: Kernel, buffer: Buffer) -> bool:
+    """Tell whether a kernel gives every entry of a member a new value."""
+    targets = [kernel.out] if isinstance(kernel, Gemm) and not kernel.accumulate else []
+    targets += [p.target for p in puts(kernel) if not p.accumulate]
+    return any(
+        v.buffer == buffer.name and v.row == v.col == 0
+        and all(map(same_size, (v.cols, v.rows) if v.turned else v.shape, buffer.shape))
+        for v in targets
+    )
+
+
+def _apart(plan: Plan, buffer: Buffer) -> Plan:
+    """Give each place that writes members, and reads what it wrote, one member in a buffer of its own."""
+    made: list[Buffer] = []
+
+    def visit(body: Sequence[Kernel]) -> tuple[Kernel, ...]:
+        out: list[Kernel] = []
+        now: tuple[Size, ...] | None = None
+        for kernel in body:
+            if isinstance(kernel, Loop):
+                out.append(replace(kernel, body=visit(kernel.body)))
+                continue
+            written = next((v.where for v in writes(kernel) if v.buffer == buffer.name), now)
+            if written != now:
+                name = fresh_name(buffer.name, [*plan.buffers, *(b.name for b in made)]) if made else buffer.name
+                made.append(replace(buffer, name=name, indices=(), lows=(), highs=()))
+                now = written
+            out.append(_moved(kernel, buffer.name, made[-1].name) if made else kernel)
+        return tuple(out)
+
+    body = visit(plan.body)
+    return plan.with_buffers(*made).with_body(body)
+
+
+def _moved(kernel: Kernel, old: str, new: str) -> Kernel:
+    """Return a kernel with the members of a family replaced by one buffer."""
+    return map_views(kernel, lambda v: replace(v, buffer=new, where=()) if v.buffer == old else v)
+
+
+def _single(plan: Plan, buffer: Buffer) -> Plan:
+    """Return the plan with one member of a family for all."""
+    single = replace(buffer, indices=(), lows=(), highs=())
+    return plan.with_buffers(single).with_body(tuple(_moved(k, buffer.name, buffer.name) for k in plan.body))
+
+
 def _carried(plan: Plan, buffer: Buffer) -> Plan | None:
-    homes = [k for k in plan.body if any(v.buffer == buffer.name for v in (*reads(k), *writes(k)))]
+    """Keep one member of a family that one loop uses, where each value is read in the next iteration too."""
+    homes = [k for k in plan.body if _accesses(k, buffer.name)]
     clears = [k for k in homes if _clears(k, buffer.name)]
     loops = [k for k in homes if isinstance(k, Loop) and k not in clears]
-    if len(loops) != 1 or len(homes) != len(clears) + 1 or any(isinstance(k, Loop) for k in loops[0].body):
+    if not clears or len(buffer.indices) != 1 or len(loops) != 1 or len(homes) != len(clears) + 1:
         return None
     loop = loops[0]
+    if any(isinstance(k, Loop) for k in loop.body):
+        return None
     written = {v.where[0] for k in loop.body for v in writes(k) if v.buffer == buffer.name}
     read = [v.where[0] for k in loop.body for v in reads(k) if v.buffer == buffer.name]
     if len(written) != 1:
@@ -246,35 +373,22 @@ def _carried(plan: Plan, buffer: Buffer) -> Plan | None:
     place = written.pop()
     gaps = {sp.expand(place - r) for r in read}
     forward = sp.S.NegativeOne if loop.down else sp.S.One
-    if sp.expand(place - loop.index).has(loop.index) or not gaps <= {sp.S.Zero, forward}:
+    if sp.expand(place - loop.index).has(loop.index) or not {forward} <= gaps <= {sp.S.Zero, forward}:
         return None
-    if forward in gaps:
-        # What the last iteration left is read before this one writes, and not after.
-        order = [
-            (any(v.buffer == buffer.name and sp.expand(place - v.where[0]) == forward for v in reads(k)),
-             any(v.buffer == buffer.name for v in writes(k)))
-            for k in loop.body
-        ]
-        first_write = next(n for n, (_, w) in enumerate(order) if w)
-        if any(r for r, _ in order[first_write:]) or not clears:
-            return None
-        if sp.S.Zero in gaps and not _after(loop, buffer.name, place, first_write):
-            return None
-    elif clears:
+    # What the last iteration left is read before this one writes, and not after.
+    order = [
+        (any(v.buffer == buffer.name and sp.expand(place - v.where[0]) == forward for v in reads(k)),
+         any(v.buffer == buffer.name for v in writes(k)))
+        for k in loop.body
+    ]
+    first_write = next(n for n, (_, w) in enumerate(order) if w)
+    if any(r for r, _ in order[first_write:]):
         return None
-    single = replace(buffer, indices=(), lows=(), highs=())
-
-    def change(view: View) -> View:
-        return replace(view, where=()) if view.buffer == buffer.name else view
-
-    body: list[Kernel] = []
-    for kernel in plan.body:
-        if kernel in clears:
-            inner = kernel.body[0] if isinstance(kernel, Loop) else kernel
-            body.append(map_views(inner, change))
-        else:
-            body.append(map_views(kernel, change))
-    return plan.with_buffers(single).with_body(body)
+    if sp.S.Zero in gaps and not _after(loop, buffer.name, place, first_write):
+        return None
+    # The loop that clears every member clears the one that is left.
+    body = [k.body[0] if k in clears and isinstance(k, Loop) else k for k in plan.body]
+    return _single(plan.with_body(body), buffer)
 
 
 def _after(loop: Loop, name: str, place: Size, first_write: int) -> bool:

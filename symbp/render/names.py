@@ -147,10 +147,10 @@ def literal(name: str) -> Spelling:
 
 def _overlined(letter: str, tail: str) -> tuple[str, str]:
     """Return a Unicode letter with a bar; of a longer word each letter is overlined."""
-    plain = [c for c in letter if c not in (MACRON, OVERLINE)]
+    plain = [c for c in letter if not unicodedata.combining(c)]
     if len(plain) == 1 and MACRON not in letter:
         return letter + MACRON, tail
-    return "".join(c if c in (MACRON, OVERLINE) else c + OVERLINE for c in letter), tail
+    return "".join(c if unicodedata.combining(c) else c + OVERLINE for c in letter), tail
 
 
 def barred(of: Spelling) -> Spelling:

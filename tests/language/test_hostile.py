@@ -447,10 +447,10 @@ def test_a_bad_declaration_gives_a_diagnostic_with_a_place(
     code: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    start = time.perf_counter()
+    start = time.process_time()  # not of the clock: other processes may run
     with pytest.raises(DeclarationError) as caught:
         read_text(text, "mine.net")
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert list(tmp_path.iterdir()) == []  # nothing was written, so nothing was executed
     found = caught.value.diagnostics
     lines = text.split("\n")

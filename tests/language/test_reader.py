@@ -324,10 +324,10 @@ def test_reading_is_linear_and_fast() -> None:
             ]
         return "\n".join([*lines, f"loss = sum((A{layers} - Y)**2)/(2*m)"])
 
-    start = time.perf_counter()
+    start = time.process_time()
     program = read_text(net(1000))
     assert len(program.sites) == 2002
-    assert time.perf_counter() - start < 6  # 0.8 s on a quiet machine; 3 ms a layer are promised
+    assert time.process_time() - start < 6  # 0.8 s on a quiet machine; 3 ms a layer are promised
 
 
 def test_a_function_is_a_value_of_its_own() -> None:

@@ -166,6 +166,11 @@ def workload(name: str) -> Entries:
     return module.module_plans(derivation, known.sizes, predicted=predictions(derivation))
 
 
+def sizes_of(name: str) -> dict[str, int]:
+    """Return the sizes of a benchmark workload."""
+    return dict(_workloads().workload(name).sizes)
+
+
 @cache
 def finished(name: str) -> Entries:
     """Return the plans of a bundled network after all passes, at the sizes with the most steps."""

@@ -225,6 +225,18 @@ def test_inner_loops_run_together() -> None:
     assert len(loops_of(new)) == 2
 
 
+def test_an_index_is_not_captured_by_an_inner_loop() -> None:
+    """Two loops of one length over different indices, one around the other's: renaming would mix them up."""
+    s = sp.Symbol("s", integer=True)
+    F = Buffer("F", sp.Integer(2), sp.Integer(2), "value", (s, t), (one, one), (two, two))
+    E = replace(F, name="E", indices=(s,), lows=(one,), highs=(two,))
+    B = matrix("B", 2, 2, "input")
+    first = loop(1, 2, put(E.whole(s), B.whole(), s), index=s)
+    second = loop(1, 2, loop(1, 2, put(F.whole(s, t), B.whole(), s + 3 * t), index=s), index=t)
+    plan = plan_of([B, F, E], first, second, outputs=("E", "F"))
+    assert same_outcome(plan, fuse_loops(plan))
+
+
 def test_free_of_order() -> None:
     assert free_of_order(loop(1, 5, put(G.whole(t), H.whole(t + 1))))
     assert not free_of_order(loop(1, 5, put(H.whole(t), H.whole(t - 1))))
@@ -314,6 +326,90 @@ def test_members_that_others_read_stay() -> None:
     assert not carried(plan.with_body((*plan.body, put(out.whole(), last, add=True))))
     wanted = replace(plan, outputs=("out", "H"))
     assert not carried(wanted)
+
+
+def pairs(*body: Kernel) -> Plan:
+    """Return a plan over the family H[s, t] inside a loop over s."""
+    F = Buffer("H", sp.Integer(5), sp.Integer(7), "scratch", (s, t), (one, one), (two, sp.Integer(3)))
+    return plan_of([A, F, out], put(out.whole(), 0), loop(1, 2, *body, index=s))
+
+
+s = sp.Symbol("s", integer=True)
+
+
+def pair(*at: Any) -> View:
+    return View("H", sp.Integer(5), sp.Integer(7), tuple(map(sp.sympify, at)))
+
+
+def test_only_the_index_whose_iterations_share_nothing_is_dropped() -> None:
+    """Each iteration over s writes all H[s, t], then reads them in another loop: t stays, s goes."""
+    plan = pairs(loop(1, 3, put(pair(s, t), A.whole(), s + 3 * t)), loop(1, 3, put(out.whole(), pair(s, t), add=True)))
+    new = carry(plan)
+    assert same_outcome(plan, new)
+    assert new.buffers["H"].indices == (t,)
+
+
+def test_an_index_that_another_iteration_reads_stays() -> None:
+    write = loop(1, 3, put(pair(s, t), A.whole(), s + 3 * t))
+    late = loop(1, 3, put(out.whole(), pair(1, t), add=True))
+    plan = pairs(write, late)
+    new = carry(plan)
+    assert same_outcome(plan, new)
+    assert new.buffers["H"].indices == (s, t)
+
+
+def test_an_index_over_which_a_value_is_handed_on_stays() -> None:
+    """H[s, t] is the sum of A and of H[s-1, t]: a loop over t inside of one over s."""
+    F = Buffer("H", sp.Integer(5), sp.Integer(7), "scratch", (s, t), (zero, one), (two, sp.Integer(3)))
+    first = loop(1, 3, put(pair(0, t), A.whole(), t))
+    steps = put(pair(s, t), A.whole(), pair(s - 1, t)), put(out.whole(), pair(s, t), add=True)
+    on = loop(1, 2, loop(1, 3, *steps), index=s)
+    plan = plan_of([A, F, out], put(out.whole(), 0), loop(1, 1, first, on, index=sp.Symbol("r", integer=True)))
+    new = carry(plan)
+    assert same_outcome(plan, new)
+    assert s in new.buffers["H"].indices
+
+
+def test_an_index_of_which_an_iteration_has_two_members_stays() -> None:
+    F = Buffer("H", sp.Integer(5), sp.Integer(7), "scratch", (s, t), (one, one), (sp.Integer(4), sp.Integer(3)))
+    body = (
+        put(pair(s, 1), A.whole()), put(pair(s + 2, 1), A.whole(), s), put(out.whole(), pair(s, 1), add=True),
+        put(out.whole(), pair(s + 2, 1), add=True),
+    )
+    plan = plan_of([A, F, out], put(out.whole(), 0), loop(1, 2, *body, index=s))
+    assert same_outcome(plan, carry(plan))
+
+
+def test_each_place_that_writes_and_reads_gets_a_member_of_its_own() -> None:
+    """The last step stands apart, as in the backward pass of a recurrence."""
+    def step(at: Any, factor: int) -> tuple[Kernel, ...]:
+        return put(K.whole(at), A.whole(), factor), put(out.whole(), K.whole(at), add=True)
+
+    plan = plan_of([A, K, out], put(out.whole(), 0), *step(sp.Integer(5), 3), loop(0, 4, *step(t, 2), down=True))
+    new = carry(plan)
+    assert same_outcome(plan, new)
+    assert [b.indices for n, b in new.buffers.items() if n.startswith("H")] == [(), ()]
+
+
+@pytest.mark.parametrize("between", [
+    put(K.whole(sp.Integer(4)), A.whole(), 7),  # another member is written before the first is read
+    loop(0, 4, put(K.whole(t), A.whole(), 7)),  # so it is in a loop
+], ids=["statement", "loop"])
+def test_a_member_that_waits_while_another_is_written_stays(between: Kernel) -> None:
+    read = put(out.whole(), K.whole(sp.Integer(5)), add=True)
+    plan = plan_of([A, K, out], put(out.whole(), 0), put(K.whole(sp.Integer(5)), A.whole()), between, read)
+    assert not carried(plan)
+
+
+def test_a_member_of_which_a_part_is_written_elsewhere_stays() -> None:
+    """Its upper rows are written in the first loop, the lower ones in the second, which reads all of it."""
+    def rows(first: int, count: int) -> View:
+        return K.whole(t).block(sp.Integer(first), zero, sp.Integer(count), sp.Integer(7))
+
+    some = [A.whole().block(sp.Integer(k), zero, sp.Integer(n), sp.Integer(7)) for k, n in ((0, 2), (2, 3))]
+    plan = plan_of([A, K, out], put(out.whole(), 0), loop(0, 5, put(rows(0, 2), some[0], t)),
+                   loop(0, 5, put(rows(2, 3), some[1], t), put(out.whole(), K.whole(t), add=True)))
+    assert not carried(plan)
 
 
 def test_messages_of_delay_1_are_carried_and_of_delay_3_are_not() -> None:

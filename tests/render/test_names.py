@@ -11,7 +11,7 @@ from symbp.expr import MatMul, Ref, SizeMember, add, index, size
 from symbp.program import Equation, Origin, Program, Var
 from symbp.render import Notation
 from symbp.render.latex import Latex
-from symbp.render.names import Names, scalar, spelling
+from symbp.render.names import Names, barred, scalar, spelling
 from symbp.render.text import Ascii
 
 n, k, m = size("n"), size("k"), size("m")
@@ -42,6 +42,11 @@ n, k, m = size("n"), size("k"), size("m")
 def test_spelling(name: str, unicode: str, latex: str) -> None:
     found = spelling(name)
     assert (found.ascii, found.unicode, found.latex()) == (name, unicode, latex)
+
+
+def test_one_bar_stands_over_a_letter_that_has_a_hat() -> None:
+    assert barred(spelling("Xhat")).unicode == "X\u0302\u0304"
+    assert barred(spelling("Xc")).unicode == "X\u0305c\u0305"
 
 
 def test_members_add_their_indices_to_the_subscripts() -> None:

@@ -273,6 +273,19 @@ def test_cmake_builds_tests_and_installs(options: tuple[str, ...], tmp_path: Pat
     b.run([tmp_path / "use"])
 
 
+def test_names_of_complex_numbers_are_free_beside_cblas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenBLAS includes <complex.h>, where ``I`` is the imaginary unit; an LSTM's input gate is called so too."""
+    monkeypatch.setattr("symbp.render.c.statements.LIBRARY", 1)  # else only large networks call it
+    case = Case("lstm", "float64", sizes=(("n", 19), ("h", 29), ("m", 23)))
+    place = b.placed(case, tmp_path)
+    (place / "there.c").write_text("#include <cblas.h>\n")
+    missing = b.run([b.tool("gcc"), "-fsyntax-only", place / "there.c"], status=None)
+    if missing and "cblas" not in b.os.environ.get("SYMBP_TOOLS", ""):
+        pytest.skip("there is no CBLAS")
+    assert "#include <cblas.h>" in (place / "lstm.c").read_text()
+    b.run([b.tool("gcc"), "-std=c99", "-DLSTM_USE_CBLAS", "-c", place / "lstm.c", "-o", place / "module.o"])
+
+
 # ---------------------------------------------------------------------------------------------------------
 # The example
 
