@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import mpmath
@@ -85,6 +86,12 @@ def value_of(results: Mapping[str, Any], name: str) -> Any:
 
 # ---------------------------------------------------------------------------------------------------------
 # Running statements: shared by every arithmetic
+
+
+@lru_cache(maxsize=65536)
+def _symbol_names(value: sp.Expr) -> tuple[str, ...]:
+    """Return the names of the sizes and indices of which a number is made (asked at every read of every iteration)."""
+    return tuple(sorted(s.name for s in value.free_symbols))
 
 
 @dataclass
@@ -209,7 +216,7 @@ class Runner:
 
     def scalar(self, value: sp.Expr, at: Mapping[str, int]) -> sp.Expr:
         """Return an exact number made of sizes and indices."""
-        key = (value, *(at.get(s.name) for s in sorted(value.free_symbols, key=str)))
+        key = (value, *map(at.get, _symbol_names(value)))
         found = self._numbers.get(key)
         if found is None:
             try:
