@@ -88,6 +88,12 @@ def value_of(results: Mapping[str, Any], name: str) -> Any:
 # Running statements: shared by every arithmetic
 
 
+@lru_cache(maxsize=65536)
+def _symbol_names(value: sp.Expr) -> tuple[str, ...]:
+    """Return the names of the sizes and indices of which a number is made (asked at every read of every iteration)."""
+    return tuple(sorted(s.name for s in value.free_symbols))
+
+
 @dataclass
 class Runner:
     """Runs the statements of a program; a subclass says what the operations do in its arithmetic."""
@@ -210,7 +216,7 @@ class Runner:
 
     def scalar(self, value: sp.Expr, at: Mapping[str, int]) -> sp.Expr:
         """Return an exact number made of sizes and indices."""
-        key = (value, *(at.get(s.name) for s in sorted(value.free_symbols, key=str)))
+        key = (value, *map(at.get, _symbol_names(value)))
         found = self._numbers.get(key)
         if found is None:
             try:

@@ -278,6 +278,13 @@ def tied(v: SimpleNamespace, n: SimpleNamespace) -> Any:
     return half_squares(linear(jnp.tanh(linear(v.X.T, v.W, v.b)), v.W.T, v.c), v.X.T, n.m)
 
 
+@stated
+def heads(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    x, w = v.X.reshape(n.k, n.p, n.m), v.W.reshape(n.k, n.p, n.q)
+    outputs = jnp.tanh(jnp.einsum("kpm,kpq->kqm", x, w).reshape(n.k * n.q, n.m) + v.b)
+    return half_squares(outputs, v.Y, n.m)
+
+
 # ---------------------------------------------------------------------------------------------------------
 # Windows
 

@@ -365,6 +365,7 @@ class _Inside:
     def draw(self, layout: Layout, x: float, y: float, coming: Iterable[Key], leaving: Iterable[Key]) -> None:
         """Add everything to a layout, at a place; the keys say which lines come in from outside and go out again."""
         row_of = self._row_of
+        tips: dict[tuple[Vertex, Key], Point] = {}
         for link in self.links:
             upper, lower = link.upper, link.lower
             x0, x1 = x + upper.x + upper.bottom(link.out), x + lower.x + lower.top(link.into)
@@ -372,19 +373,20 @@ class _Inside:
             top = bend0 if upper.item is None else upper.y + upper.height - self._inset(upper)
             end = bend1 if lower.item is None else lower.y + self._inset(lower)
             points = ((x0, y + top), (x0, y + bend0), (x1, y + bend1), (x1, y + end))
-            head = isinstance(lower.item, Vertex)
-            layout.lines.append(Line(points, "bend", head))
+            layout.lines.append(Line(points, "bend", isinstance(lower.item, Vertex)))
             if lower.item is None:
                 # On through the row, up to its lower end.
                 below = self.levels[row_of[lower]][1]
                 if below > bend1:
                     layout.lines.append(Line(((x1, y + bend1), (x1, y + below)), "straight"))
-            elif head:
-                for edge in self.ends[lower.item, link.into]:
-                    layout.arrows.append((edge, (x1, y + end)))
-                said = self._said(lower.item, link.into)
-                if said:
-                    layout.words.append((said, (x1 + 5, y + end - 9), "bend"))
+            elif isinstance(lower.item, Vertex):
+                tips.setdefault((lower.item, link.into), (x1, y + end))
+        # Several lines may end in one arrow: a read that one of several vertices answers.
+        for (reader, into), tip in tips.items():
+            layout.arrows += [(edge, tip) for edge in self.ends[reader, into]]
+            said = self._said(reader, into)
+            if said:
+                layout.words.append((said, (tip[0] + 5, tip[1] - 9), "bend"))
         self._draw_edges(layout, x, y, set(coming), set(leaving))
         for row in self.rows:
             for spot in row:

@@ -36,6 +36,15 @@ for t in range(1, T+1):
     O[t] = tanh(W0 @ X[t] + W2 @ X[t-2])
 loss = sum(sum((O[t] - Y[t])**2) for t in range(1, T+1)) / m
 """,
+    "one member or another": """
+C: input[h, m]
+W: param[h, h]
+for t in range(-1, 1):
+    H[t]: input[h, m]
+for t in range(1, T+1):
+    H[t] = tanh(W @ H[t-1] + H[t-2])
+loss = sum(sum(C * H[t-1]) for t in range(1, T+1))
+""",
     "heads": """
 X: input[d, T]
 Y: target[d, T]
