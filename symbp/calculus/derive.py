@@ -182,8 +182,9 @@ def number(program: Program, first: int, raw: Adjoint) -> tuple[Result, ...]:
             continue
         value, notes = _spoken(program, site)
         origin = var.origin or Origin("adjoint", site.target.name)
+        reason = "message to one member" if var.kind == "message" else _reason(_heard(raw, origin.of))
         results.append(
-            Result(0, site.target, value, _reason(_heard(raw, origin.of)), _ranges(site.loops), notes)
+            Result(0, site.target, value, reason, _ranges(site.loops), notes)
         )
     return tuple(replace(r, number=k) for k, r in enumerate(_rejoined(results), 1))
 

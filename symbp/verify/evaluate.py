@@ -79,6 +79,12 @@ def evaluate(
     return Evaluator(program, values, sizes, nudges=nudges or {}, margins=margins).run()
 
 
+@lru_cache(maxsize=65536)
+def names_in(value: sp.Expr) -> tuple[str, ...]:
+    """Return the names of the symbols in a size or an index: what its value depends on, beside the sizes."""
+    return tuple(sorted(s.name for s in value.free_symbols))
+
+
 def value_of(results: Mapping[str, Any], name: str) -> Any:
     """Return the single entry of a 1 x 1 result, such as the loss."""
     return results[name][0, 0]
@@ -86,12 +92,6 @@ def value_of(results: Mapping[str, Any], name: str) -> Any:
 
 # ---------------------------------------------------------------------------------------------------------
 # Running statements: shared by every arithmetic
-
-
-@lru_cache(maxsize=65536)
-def _symbol_names(value: sp.Expr) -> tuple[str, ...]:
-    """Return the names of the sizes and indices of which a number is made (asked at every read of every iteration)."""
-    return tuple(sorted(s.name for s in value.free_symbols))
 
 
 @dataclass
@@ -134,9 +134,10 @@ class Runner:
             family[where] = self._nudged(var.name, where, array)
         self.results[var.name] = family
 
-    def _expect(self, label: str, value: Any, shape: tuple[sp.Expr, sp.Expr], at: Mapping[str, int]) -> None:
+    def _expect(self, what: str | Ref, value: Any, shape: tuple[sp.Expr, sp.Expr], at: Mapping[str, int]) -> None:
         wanted = (self.integer(shape[0], at), self.integer(shape[1], at))
         if self.shape(value) != wanted:
+            label = what.label if isinstance(what, Ref) else what
             raise ShapeMismatch(f"{label} has shape {self.shape(value)}, but is declared {wanted}")
 
     def _body(self, body: Sequence[Statement], at: dict[str, int]) -> None:
@@ -152,7 +153,7 @@ class Runner:
         target = equation.target
         value = self.expression(equation.value, at)
         where = tuple(self.integer(i, at) for i in target.indices)
-        self._expect(target.label, value, (target.rows, target.cols), at)
+        self._expect(target, value, (target.rows, target.cols), at)
         value = self._nudged(target.name, where, value)
         if target.indices:
             self.results.setdefault(target.name, {})[where] = value
@@ -216,7 +217,7 @@ class Runner:
 
     def scalar(self, value: sp.Expr, at: Mapping[str, int]) -> sp.Expr:
         """Return an exact number made of sizes and indices."""
-        key = (value, *map(at.get, _symbol_names(value)))
+        key = (value, *map(at.get, names_in(value)))
         found = self._numbers.get(key)
         if found is None:
             try:
@@ -230,10 +231,14 @@ class Runner:
         """Return a size or an index as an integer."""
         if value.is_Integer:
             return int(value)
-        number = self.scalar(value, at)
-        if not number.is_Integer:
-            raise EvaluationError(f"{value} is {number}, not an integer")
-        return int(number)
+        key = ("integer", value, *map(at.get, names_in(value)))
+        found = self._numbers.get(key)
+        if found is None:
+            number = self.scalar(value, at)
+            if not number.is_Integer:
+                raise EvaluationError(f"{value} is {number}, not an integer")
+            found = self._numbers[key] = int(number)
+        return int(found)
 
     # What an arithmetic provides.
     def literal(self, rows: Sequence[Sequence[sp.Expr]]) -> Any:

@@ -82,7 +82,7 @@ def test_a_message_to_one_member_is_stated_where_its_loop_stays_whole() -> None:
     d = derive(read_text(network("decoder").text))
     L, l, s = size("L"), index("l"), index("s")
     (stated,) = [r for r in d.results if r.target.name.startswith("M_X")]
-    assert stated.target.indices == (s, L)
+    assert stated.target.indices == (s, L) and stated.reason == "message to one member"
     (heard,) = [r for r in d.results if stated.target.name in {x.name for x in refs(r.value)}]
     assert heard.target.indices == (s, l)
     assert (heard.target.name, l, "<", L) in [(heard.target.name, *note[1:]) for note in heard.notes]

@@ -19,13 +19,11 @@ from symbp.verify.compiled import compiler
 from symbp.verify.rules import check_closure
 
 NETWORKS = sorted(p.name for p in files("symbp.networks").iterdir() if p.name.endswith(".net"))
+LONG = ("decoder.net", "lenet.net")
+"""Networks whose verification takes a good part of a minute; what they add to others is looked at below."""
 
 
-DEAR = {"lenet.net"}
-"""What takes long to compile: its parts are those of conv.net."""
-
-
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in DEAR else n for n in NETWORKS])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in NETWORKS])
 def test_every_bundled_network_is_verified(name: str) -> None:
     verdicts = verify_program(symbp.read(files("symbp.networks").joinpath(name).read_text()))
     assert all_ok(verdicts), [v for v in verdicts if not v.ok]
@@ -37,6 +35,18 @@ def test_every_bundled_network_is_verified(name: str) -> None:
     assert checked >= {"NumPy module, float64", "NumPy module, float32"}
     assert compiler() is None or checked >= {"C module, float64", "C module, float32"}
     assert max(v.error for v in verdicts if 0 < v.tolerance < 1e-6) < 1e-13
+
+
+def test_columns_by_number_are_verified() -> None:
+    """An embedding, tied, for several samples, with numbers as targets: what the decoder has beside its blocks."""
+    verdicts = verify_program(read_text(
+        "samples: m\nE: param[d, v]\nfor s in range(1, m+1):\n    ids[s]: input[1, T] & index[v]\n"
+        "    Y[s]: target[1, T] & index[v]\n    X[s] = tanh(E[:, ids[s]])\n    Z[s] = E.T @ X[s]\n"
+        "loss = sum(sum(logsumexp(Z[s], axis=0, keepdims=True)) - sum(eye(v)[:, Y[s]]*Z[s]) "
+        "for s in range(1, m+1)) / m\n"
+    ))
+    assert all_ok(verdicts), [v for v in verdicts if not v.ok]
+    assert all(v.proved for v in verdicts if v.checked == "adjoint equation")
 
 
 def test_the_verb_is_callable_before_and_after_the_package_is_imported() -> None:

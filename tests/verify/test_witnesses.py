@@ -10,11 +10,11 @@ import sympy as sp
 
 import symbp
 from symbp.calculus import derive
-from symbp.expr import Function, Map, Node, Ones, Softmax, T, add, had, scaled, size, total
+from symbp.expr import Function, Map, Node, Ones, Softmax, T, add, apply, had, scaled, size, total
 from symbp.language import read_text
 from symbp.program import Equation, Program, Var
 from symbp.verify import witnesses as w
-from symbp.verify.draws import choose_sizes
+from symbp.verify.draws import NoDraw, choose_sizes
 from symbp.verify.programs import gradient_check
 
 m, n0, n1 = size("m"), size("n0"), size("n1")
@@ -191,6 +191,32 @@ def test_exact_witness_says_equal(name: str) -> None:
             found = w.adjoints_exactly(program, derivation.program, derivation.gradients, sizes=sizes, seed=seed)
             assert found
             assert w.all_hold(found), found
+
+
+def _many_roots(factor: int, square: bool = False) -> tuple[Program, Program]:
+    """Return ``loss = sum(C o sqrt(A))`` and a program with its adjoint times a factor, through the value or not."""
+    a, c, r = Var("A", n1, m, kind="param"), Var("C", n1, m, kind="input"), Var("R", n1, m)
+    bar = Var("A_bar", n1, m, kind="adjoint")
+    body = (Equation(r(), apply(Function("sqrt"), a())), Equation(loss(), total(had(c(), r()))))
+    variables = {v.name: v for v in (a, c, r, loss)}
+    right = scaled(sp.Rational(factor, 2), had(c(), apply(Function("recip"), r())))
+    if square:
+        right = scaled(sp.Rational(factor, 2), had(c(), r(), apply(Function("recip"), a())))
+    derived = Program({**variables, "A_bar": bar}, (*body, Equation(bar(), right)))
+    return Program(variables, body), derived
+
+
+def test_many_roots_are_loose() -> None:
+    sizes = {"n1": 7, "m": 11}  # no point has 77 roots
+    truth, derived = _many_roots(1)
+    assert [f.outcome for f in w.adjoints_exactly(truth, derived, {"A": "A_bar"}, sizes=sizes)] == ["holds"]
+    for wrong in (_many_roots(2), _many_roots(-1), _many_roots(1, square=True)):
+        # Wrong, or right only because the square of a root is what it is the root of: nothing is said.
+        with pytest.raises(NoDraw):
+            w.adjoints_exactly(*wrong, {"A": "A_bar"}, sizes=sizes)
+    truth, derived = _many_roots(1, square=True)
+    few = {"n1": 2, "m": 1}
+    assert [f.outcome for f in w.adjoints_exactly(truth, derived, {"A": "A_bar"}, sizes=few)] == ["holds"]
 
 
 def test_softmax_needs_ones_of_the_cotangent() -> None:
