@@ -80,7 +80,7 @@ def _sample(rule: StaticMap) -> int | None:
             continue
         digit, others = side[0], [d for d in rule.digits if d is not side[0]]
         alone = digit.moving == (k,) and digit.coefficients[k] == 1 and digit.offset == 0
-        if alone and same_size(digit.size, sizes[0]) and all(k not in d.moving for d in others) and sizes[0] > 1:
+        if alone and same_size(digit.size, sizes[0]) and all(k not in d.moving for d in others):
             return k
     return None
 
