@@ -55,14 +55,15 @@ def _pairs(plan: Plan, count: dict[str, int]) -> Iterator[tuple[Gemm, Call, int]
         gemm, buffer = gemms.get(name), plan.buffers[name]
         if gemm is None or gemm.accumulate or gemm.stacked or gemm.epilogue is not None:
             continue
+        if buffer.indices or plan.buffers[target].indices or buffer.role != "scratch" or name in plan.outputs:
+            continue
         # The scatter moves up to the product: nothing in between may touch what it writes.
         between = plan.body[plan.body.index(gemm) + 1 : plan.body.index(call)]
         whole = all(v.same_place(buffer.whole()) for v in (gemm.out, call.reads[0]))
         alone = count[name] == 1 and readers[name] == 1 and not any(
             v.buffer == target for k in between for v in (*reads(k), *writes(k))
         )
-        kept = buffer.role != "scratch" or name in plan.outputs or buffer.indices or plan.buffers[target].indices
-        if not whole or not alone or kept or call.writes[0].turned or not call.writes[0].same_place(
+        if not whole or not alone or call.writes[0].turned or not call.writes[0].same_place(
             plan.buffers[target].whole()
         ):
             continue
@@ -79,7 +80,7 @@ def _sample(rule: StaticMap) -> int | None:
             continue
         digit, others = side[0], [d for d in rule.digits if d is not side[0]]
         alone = digit.moving == (k,) and digit.coefficients[k] == 1 and digit.offset == 0
-        if alone and same_size(digit.size, sizes[0]) and all(k not in d.moving for d in others) and sizes[0] > 1:
+        if alone and same_size(digit.size, sizes[0]) and all(k not in d.moving for d in others):
             return k
     return None
 

@@ -205,6 +205,18 @@ def test_a_module_for_sizes_at_which_nothing_is_left_is_refused() -> None:
         fixed_sizes(derivation.source, {"h": 3, "m": 2}, {})
 
 
+def test_the_depth_of_a_residual_network_of_convolutions_stays_a_symbol() -> None:
+    derivation = derive(read_text(
+        "X: input[c*36, m]\nY: target[k, m]\nA[0] = image(X, c, 6, 6)\nfor l in range(1, L+1):\n"
+        "    A[l] = conv2d(A[l-1], c, 3, padding=1, activation=tanh) + A[l-1]\n"
+        "Z = dense(global_avg_pool(A[L]), k)\nloss = sum_of_squares(Z, Y)\n"
+    ))
+    assert "col2im(P̄_A[l+1]; 3×3, padding 1) + Ā[l+1]" in derive_summary(derivation)
+    verdicts = check_derivation(derivation)
+    assert all_ok(verdicts), verdicts
+    assert all(v.proved for v in verdicts if v.subject.endswith("_bar"))
+
+
 def test_layers_in_python() -> None:
     net = Model(samples="m")
     X = net.input("X", 32, "m")

@@ -121,7 +121,7 @@ def _windows(
         margins[axis] = (max(padding, 0), max(beyond, 0))
         x = np.pad(x, margins)
     first = max(-padding, 0)
-    seen = np.lib.stride_tricks.sliding_window_view(x, gap * (width - 1) + 1, axis)  # type: ignore[call-overload]
+    seen = np.lib.stride_tricks.sliding_window_view(x, gap * (width - 1) + 1, axis)
     part = [slice(None)] * x.ndim
     part[axis] = slice(first, first + step * (count - 1) + 1, step)
     found: Array = seen[(*part, slice(None, None, gap))]

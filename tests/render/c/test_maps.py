@@ -56,6 +56,19 @@ def test_a_single_row_from_other_places_is_spread() -> None:
     assert all(f.outcome == "holds" for f in found["float64"]), found
 
 
+def test_maps_in_loops() -> None:
+    text = (
+        "X: input[72, m]\nY: target[2, m]\nA[0] = image(X, 2, 6, 6)\nfor l in range(1, L+1):\n"
+        "    A[l] = conv2d(A[l-1], 2, 3, padding=1, activation=tanh) + A[l-1]\n"
+        "loss = sum_of_squares(global_avg_pool(A[L]), Y)\n"
+    )
+    found = check_compiled(
+        derive(read_text(text)), np.random.default_rng(8), sizes=[{"m": 3, "L": 3}], dtypes=("float64",),
+        variants=[Variant()],
+    )
+    assert all(f.outcome == "holds" for f in found["float64"]), found
+
+
 @pytest.mark.parametrize("samples", ["columns", "rows"])
 def test_windows_by_sample(samples: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strips, "CACHE", 1)
