@@ -210,15 +210,22 @@ class Interpreter:
         if kernel.map is not None:
             self._moved(kernel, kernel.map, at)
         elif kernel.routine in ("take", "add_at"):
-            found, (out,) = [self.view(v, at) for v in kernel.reads], [self.view(v, at) for v in kernel.writes]
-            places = found[1][0].astype(int)
-            if kernel.routine == "take":
-                out[...] = found[0][:, places]
-            else:
-                np.add.at(out.T, places, found[0].T)
-            return
-        if kernel.routine != "pack":
+            self._numbered(kernel, at)
+        elif kernel.routine == "pack":
+            self._packed(kernel, at)
+        else:
             raise PlanError(f"there is no routine {kernel.routine}")
+
+    def _numbered(self, kernel: Call, at: dict[sp.Symbol, int]) -> None:
+        """Take columns by number, or add to them."""
+        found, (out,) = [self.view(v, at) for v in kernel.reads], [self.view(v, at) for v in kernel.writes]
+        places = found[1][0].astype(int)
+        if kernel.routine == "take":
+            out[...] = found[0][:, places]
+        else:
+            np.add.at(out.T, places, found[0].T)
+
+    def _packed(self, kernel: Call, at: dict[sp.Symbol, int]) -> None:
         # The order of the entries in panels is the target's affair; here they stand as they are.
         for source, target in zip(kernel.reads, kernel.writes, strict=True):
             array = self.view(source, at)
