@@ -2,6 +2,9 @@
 
    usage: transformer_example data.csv [epochs [rate [start.bin [end.bin]]]]
 
+   columns 1 to 96: X
+   columns 97 to 160: M (mask)
+   columns 161 to 256: Y
    Numbers are separated by commas, semicolons or blanks. Empty lines, what follows a #, and a first line of names are left
    out. Samples are taken in the order of the file, 4 in a step; the file is read again for each epoch.
    What is left at the end of the file and does not fill a step is not used.
@@ -16,7 +19,7 @@
 #include <string.h>
 
 #define BATCH 4u
-#define COLUMNS 1u
+#define COLUMNS 256u
 #define NUMBER_BYTES 4u
 
 static transformer_params params;
@@ -30,6 +33,9 @@ static double line[COLUMNS];
 static const struct {
     size_t start, members, count, member_step, entry_step, sample_step;
 } columns[] = {
+    {0, 1, 96, 96, 1, 96},   /* X */
+    {384, 1, 64, 64, 1, 64},   /* M */
+    {640, 1, 96, 96, 1, 96},   /* Y */
 };
 
 /* ---- reading numbers ---- */
@@ -195,20 +201,6 @@ static int write_params(const char *path)
 
 /* ---- training ---- */
 
-/* What is given once and not with each sample: change it here. */
-static void set_fixed_inputs(void)
-{
-    for (size_t i = 0u; i < 384u; ++i) {
-        flat_inputs[i] = 0;   /* X: 12 x 8 */
-    }
-    for (size_t i = 384u; i < 640u; ++i) {
-        flat_inputs[i] = 1;   /* M: 8 x 8, mask */
-    }
-    for (size_t i = 640u; i < 1024u; ++i) {
-        flat_inputs[i] = 0;   /* Y: 12 x 8 */
-    }
-}
-
 /* Go through the file once, with steps of length rate or, if it is 0, without: the mean of loss; negative rates are
    not used. Returns 0 if the file is not as it should be. */
 static int epoch(FILE *file, float rate, double *mean)
@@ -257,7 +249,6 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s cannot be read\n", argv[1]);
         return 2;
     }
-    set_fixed_inputs();
     if (argc > 4 && strcmp(argv[4], "-") != 0) {
         fine = read_params(argv[4]);
     } else {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from symbp.expr import Map, refs, walk
+from symbp.expr import Map, refs, same_size, walk
 from symbp.plan.ir import Buffer
 from symbp.program import Var
 from symbp.render.c.module import Module
@@ -40,6 +40,11 @@ def _layout(module: Module, var: Var, part: dict[str, Any]) -> Layout | None:
         return Layout(label, start, members, rows, rows * cols, cols, 1)
     if var.rows == m:
         return Layout(label, start, members, cols, rows * cols, 1, cols)
+    sides = [box.sides[0] for box in var.boxes if box.sides]
+    if len(sides) == 1 and same_size(sides[0].highs[0] - sides[0].lows[0] + 1, m):
+        # The first index counts samples: each is a stretch of its own.
+        count = rows * cols * members // int(module.entries.fields.sizes.value(m))
+        return Layout(label, start, 1, count, count, 1, count)
     return None
 
 
