@@ -190,5 +190,5 @@ def _normalised(writer: Writer, X: Node, number: str, axis: int) -> Node:
     D = writer.equation(f"D{number}", plus(X, scaled(-1, mean)))
     v = writer.equation(f"v{number}", plus(scaled(1 / features, sum_axis(power(D, 2), 1 - axis)), EPSILON))
     r = writer.equation(f"r{number}", power(apply(Function("sqrt"), v), -1))
-    g, c = writer.parameter(f"g{number}", *shape), writer.parameter(f"c{number}", *shape)
+    g, c = writer.parameter(f"g{number}", *shape, start=sp.S.One), writer.parameter(f"c{number}", *shape)
     return writer.equation(f"N{number}", plus(times(times(g, D), r), c))

@@ -493,7 +493,16 @@ def loss_and_gradients(params: Params, inputs: Inputs) -> tuple[float, Gradients
 
 def _arrays(values: Params | Gradients) -> list[Array]:
     """Return the arrays of the parameters, or of their gradients, one after the other."""
-    return [values.K_A1, values.b_A1, values.K_A2, values.b_A2, values.W_A3, values.b_A3, values.W_Z4, values.b_Z4]
+    return [
+        values.K_A1,
+        values.b_A1,
+        values.K_A2,
+        values.b_A2,
+        values.W_A3,
+        values.b_A3,
+        values.W_Z4,
+        values.b_Z4,
+    ]
 
 
 def _owned(params: Params) -> Params:

@@ -278,13 +278,13 @@ void transformer_init(transformer_params *params, uint32_t seed)
 {
     uint32_t state = seed * 2654435761u + 2463534242u;
     state = state != 0u ? state : 1u;
-    transformer_draw(params->g1, 12u, 0.67936622f, &state);
+    for (size_t i = 0u; i < 12u; ++i) { params->g1[i] = 1.0f; }
     for (size_t i = 0u; i < 12u; ++i) { params->c1[i] = 0; }
     transformer_draw(params->W_Q, 144u, 0.612372436f, &state);
     transformer_draw(params->W_K, 144u, 0.612372436f, &state);
     transformer_draw(params->W_V, 144u, 0.612372436f, &state);
     transformer_draw(params->W_O, 144u, 0.612372436f, &state);
-    transformer_draw(params->g2, 12u, 0.67936622f, &state);
+    for (size_t i = 0u; i < 12u; ++i) { params->g2[i] = 1.0f; }
     for (size_t i = 0u; i < 12u; ++i) { params->c2[i] = 0; }
     transformer_draw(params->W1, 288u, 0.40824829f, &state);
     for (size_t i = 0u; i < 24u; ++i) { params->b1[i] = 0; }

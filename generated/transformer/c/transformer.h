@@ -94,7 +94,7 @@ typedef struct transformer_predictions {
     float B[384];   /* 12 x 8 for s = 1..4, one after the other; entry (i, j) of one at [i * 8 + j] */
 } transformer_predictions;
 
-/* Set first parameters: uniform weights after Glorot and Bengio (2010), zero biases. The same seed gives the same ones. */
+/* Set first parameters: uniform weights after Glorot and Bengio (2010), zero biases, the rest as declared. The same seed gives the same ones. */
 void transformer_init(transformer_params *params, uint32_t seed);
 
 /* Return loss, and keep in cache what the backward pass needs. */

@@ -183,15 +183,15 @@ def _misshapen(field: str, shape: str, array: Array, sizes: tuple[int, ...] = ()
 
 
 def init_params(rng: np.random.Generator, d: int, heads: int, k: int, h: int) -> Params:
-    """Return first parameters: uniform weights after Glorot and Bengio (2010), zero biases."""
+    """Return first parameters: uniform weights after Glorot and Bengio (2010), zero biases, the rest as declared."""
     return Params(
-        g1=_glorot(rng, (d, 1)),
+        g1=np.ones((d, 1), DTYPE),
         c1=np.zeros((d, 1), DTYPE),
         W_Q=_glorot(rng, (heads, k, d)),
         W_K=_glorot(rng, (heads, k, d)),
         W_V=_glorot(rng, (heads, k, d)),
         W_O=_glorot(rng, (heads, d, k)),
-        g2=_glorot(rng, (d, 1)),
+        g2=np.ones((d, 1), DTYPE),
         c2=np.zeros((d, 1), DTYPE),
         W1=_glorot(rng, (h, d)),
         b1=np.zeros((h, 1), DTYPE),
@@ -629,8 +629,18 @@ def loss_and_gradients(params: Params, inputs: Inputs) -> tuple[float, Gradients
 def _arrays(values: Params | Gradients) -> list[Array]:
     """Return the arrays of the parameters, or of their gradients, one after the other."""
     return [
-        values.g1, values.c1, values.W_Q, values.W_K, values.W_V, values.W_O, values.g2, values.c2, values.W1,
-        values.b1, values.W2, values.b2,
+        values.g1,
+        values.c1,
+        values.W_Q,
+        values.W_K,
+        values.W_V,
+        values.W_O,
+        values.g2,
+        values.c2,
+        values.W1,
+        values.b1,
+        values.W2,
+        values.b2,
     ]
 
 
