@@ -1,4 +1,4 @@
-"""Normalisation against PyTorch, where it is installed: values, gradients, running statistics, inference."""
+"""Normalisation against PyTorch: values, gradients, running statistics, inference, by the generated module."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from symbp.language import read_text
 from symbp.pipeline import derive, generate
 from symbp.verify.module import load_module
 
-pytestmark = pytest.mark.slow
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.crosscheck
 
 n, m, EPS = 6, 7, 1e-5
 rng = np.random.default_rng(4)
@@ -22,14 +23,14 @@ CLOSE = {"rtol": 1e-10, "atol": 1e-12}
 
 def torch_of(layer: str) -> Any:
     """Return PyTorch's module of samples x features, in float64."""
-    nn = pytest.importorskip("torch").nn
+    nn = torch.nn
     made = {
         "batch_norm(X)": lambda: nn.BatchNorm1d(n, eps=EPS, momentum=0.1),
         "layer_norm(X)": lambda: nn.LayerNorm(n, eps=EPS),
         "rms_norm(X)": lambda: nn.RMSNorm(n, eps=EPS),
         "group_norm(X, 2)": lambda: nn.GroupNorm(2, n, eps=EPS),
     }[layer]().double()
-    with pytest.importorskip("torch").no_grad():
+    with torch.no_grad():
         made.weight.copy_(_tensor(GAMMA[:, 0]))
         if getattr(made, "bias", None) is not None:
             made.bias.copy_(_tensor(BETA[:, 0]))
@@ -37,7 +38,7 @@ def torch_of(layer: str) -> Any:
 
 
 def _tensor(a: Any) -> Any:
-    return pytest.importorskip("torch").tensor(np.asarray(a))
+    return torch.tensor(np.asarray(a))
 
 
 def ours(layer: str, folder: Any) -> Any:
