@@ -14,9 +14,12 @@ from symbp.expr import (
     Add,
     AxisNode,
     Constant,
-    Einsum, Gather,
+    Einsum,
+    Eye,
+    Gather,
     Hadamard,
     Kron,
+    Mask,
     MatMul,
     Node,
     Ref,
@@ -133,7 +136,9 @@ def _step(part: Node, memo: dict[Node, Way], known: Dependence, inside: frozense
         # A member of another sample than the present one mixes samples.
         return "mixed" if way != "free" and at is not None and part.indices[at] not in inside else way
     if isinstance(part, Constant):
-        return "free"
+        # Ones are the same for every sample; a pattern over samples says which sample is which.
+        ordered = isinstance(part, (Eye, Mask)) and m is not None and any(has_size(s, m) for s in part.shape)
+        return "mixed" if ordered else "free"
     inner = [memo[o] for o in part.operands]
     worst = max(inner, key=_ORDER.index)
     if isinstance(part, SumOver) and worst == "free" and any(m is not None and e.has(m) for e in part.ends):

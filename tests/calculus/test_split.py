@@ -40,6 +40,9 @@ def test_factors_and_penalties() -> None:
         "loss = sum(exp(m*Z))\n",
         "loss = sum(max(Z, axis=1, keepdims=True))\n",
         "loss = norm(Z)\n",
+        "loss = sum(cumsum(Z, axis=1))\n",
+        "loss = sum(Z * cumsum(ones(1, m), axis=1))\n",
+        "loss = sum(Z @ eye(m))\n",
     ],
 )
 def test_mixed_samples_are_said(loss: str) -> None:
