@@ -502,6 +502,27 @@ def diag(call: Call, A: Node) -> Node:
     return Diag(A) if is_one(A.cols) else DiagOf(A)
 
 
+@operation(
+    "sinusoidal(shape, axis=1)",
+    "the sine and the cosine of t/10000**(i/k) for the positions t = 0, 1, ... along an axis and i = 0..k-1, for 2k "
+    "features (Vaswani et al. 2017)",
+)
+def sinusoidal(call: Call, shape: tuple[sp.Expr, sp.Expr], axis: int | None) -> Node:
+    along = 1 if axis is None else axis
+    half = sp.expand(shape[1 - along] / 2)
+    if any(not c.is_Integer for c in half.as_coefficients_dict().values()):
+        raise Mistake("O005", f"{shape[1 - along]} features are no pairs", "write an even number, such as `2*k`")
+    slowness = apply(Function("exp"), scaled(-sp.log(10000) / half, _counted(half)))
+    angles = MatMul(slowness, T(_counted(shape[along])))
+    waves = stacked([apply(Function(wave), angles) for wave in ("sin", "cos")], 0)
+    return waves if along == 1 else T(waves)
+
+
+def _counted(n: sp.Expr) -> Node:
+    """Return 0, 1, ..., n-1 as a column."""
+    return plus(MatMul(Mask("tril", n, n), Ones(n, 1)), -1)
+
+
 @operation("diagflat(x)", "a column (or a row) as a diagonal matrix")
 def diagflat(call: Call, x: Node) -> Node:
     return Diag(column(x, "diagflat"))

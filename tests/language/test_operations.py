@@ -12,7 +12,7 @@ import pytest
 import sympy as sp
 
 from symbp.expr import shape_text
-from symbp.language import functions
+from symbp.language import DeclarationError, functions, read_text
 from symbp.language.catalogue import INTERNAL
 from symbp.language.operations import LATER, NEVER, OPERATIONS
 from symbp.language.single import read_expression
@@ -227,6 +227,7 @@ EXPRESSIONS: list[tuple[str, str, Callable[..., Any]]] = [
     ("diag(S)", "n x 1", lambda d: np.diag(d["S"])[:, None]),
     ("diagflat(r)", "m x m", lambda d: np.diagflat(d["r"])),
     ("diagonal(S)", "n x 1", lambda d: np.diagonal(d["S"])[:, None]),
+    ("0*r + sinusoidal((2, m))", "2 x m", lambda d: np.vstack([np.sin(np.arange(3)), np.cos(np.arange(3))])),
     ("tril(S) + triu(S)", "n x n", lambda d: np.tril(d["S"]) + np.triu(d["S"])),
     ("tril(S, -1) + triu(S, k=1)", "n x n", lambda d: np.tril(d["S"], -1) + np.triu(d["S"], 1)),
     ("symmetric(S)", "n x n", lambda d: np.tril(d["S"]) + np.tril(d["S"], -1).T),
@@ -306,3 +307,16 @@ def test_python_functions_do_what_the_text_does() -> None:
 def test_later_and_never_are_no_operations() -> None:
     assert not set(LATER) & set(OPERATIONS)
     assert not set(NEVER) & set(OPERATIONS)
+
+
+def test_sinusoidal_positions() -> None:
+    """Pairs of a sine and a cosine for each speed, by the formula of the paper; transposed where positions are rows."""
+    text = "assert d == 2*k\nX: input[d, T]\nR = sinusoidal((d, T))\nQ = sinusoidal((T, d), axis=0)\n"
+    text += "loss = sum(X * R)\n"
+    found = evaluate(read_text(text), {"X": np.ones((6, 5))}, {"k": 3, "T": 5, "d": 6})
+    i, t = np.arange(3)[:, None], np.arange(5)[None, :]
+    wanted = np.vstack([np.sin(t / 10000 ** (i / 3)), np.cos(t / 10000 ** (i / 3))])
+    np.testing.assert_allclose(found["R"], wanted, atol=1e-13)
+    np.testing.assert_allclose(found["Q"], wanted.T, atol=1e-13)
+    with pytest.raises(DeclarationError, match="no pairs"):
+        read_text("X: input[d, T]\nloss = sum(X * sinusoidal((d, T)))\n")
