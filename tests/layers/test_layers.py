@@ -85,6 +85,19 @@ def test_a_gated_unit_is_a_product_of_two_layers(name: str, function: str) -> No
     assert {v.name: v.shape for v in rows.parameters} == {"W_H": (n0, n1), "V_H": (n0, n1)}
 
 
+def test_a_highway_carries_its_input() -> None:
+    """With the gate shut, V = 0 and c far below zero, the output is the input; wide open it is the other layer."""
+    program = read_text("X: input[n0, m]\nA = highway(X, sin)\nloss = sum(A)\n")
+    rng = np.random.default_rng(0)
+    X, W, b = rng.normal(size=(4, 2)), rng.normal(size=(4, 4)), rng.normal(size=(4, 1))
+    for c, wanted in ((-800.0, X), (800.0, np.sin(W @ X + b))):
+        values = {"X": X, "W_A": W, "b_A": b, "V_A": np.zeros((4, 4)), "c_A": np.full((4, 1), c)}
+        found = evaluate(program, values, {"n0": 4, "m": 2})["A"]
+        np.testing.assert_allclose(found, wanted, rtol=1e-14)
+    rows = read_text("samples: m\nX: input[m, n0]\nA = highway(X)\nloss = sum(A)\n")
+    assert equations(rows)["S_A"] == "Add(MatMul(X, V_A), MatMul(Ones(m, 1), c_A))"
+
+
 def test_any_activation() -> None:
     text = "sigma: elementwise\ndef f(x): return x**2\nX: input[n0, m]\n"
     for activation in ("sigma", "f", "gelu", "np.tanh", "elu", "linear", "None", "softmax", "square"):
