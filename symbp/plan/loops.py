@@ -301,12 +301,13 @@ def _read_where_written(body: Sequence[Kernel], buffer: Buffer) -> bool:
                     return False
                 now = None
             continue
-        if any(v.where != now for v in reads(kernel) if v.buffer == buffer.name):
+        read = {v.where for v in reads(kernel) if v.buffer == buffer.name}
+        if not read <= {now}:
             return False
         for view in writes(kernel):
             if view.buffer == buffer.name and view.where != now:
-                if not _sets_all(kernel, buffer):
-                    return False
+                if read or not _sets_all(kernel, buffer):
+                    return False  # one value is made of another: both are alive
                 now = view.where
     return True
 

@@ -401,6 +401,16 @@ def test_a_member_that_waits_while_another_is_written_stays(between: Kernel) -> 
     assert not carried(plan)
 
 
+def test_a_member_that_is_made_of_the_one_before_stays() -> None:
+    """The backward pass of a single step: the first state's adjoint is made of that of the state behind it."""
+    one_, zero_ = sp.Integer(1), sp.Integer(0)
+    plan = plan_of(
+        [A, K, out], put(out.whole(), 0), put(K.whole(one_), A.whole()),
+        put(K.whole(zero_), A.whole(), K.whole(one_)), put(out.whole(), K.whole(zero_), add=True),
+    )
+    assert not carried(plan)
+
+
 def test_a_member_of_which_a_part_is_written_elsewhere_stays() -> None:
     """Its upper rows are written in the first loop, the lower ones in the second, which reads all of it."""
     def rows(first: int, count: int) -> View:
