@@ -118,7 +118,7 @@ def forward(params: Params, inputs: Inputs) -> Cache:
     m = X.shape[1]
     q = W.shape[1] // p
     # (F1) Z = [sum(p) X[kp,m] W[k,pq]][kq,m] + b 1^T
-    Z = np.einsum("kpm,kpq->kqm", X.reshape(k, p, m), W.reshape(k, p, q)).reshape(k * q, m) + b
+    Z = np.asarray(np.einsum("kpm,kpq->kqm", X.reshape(k, p, m), W.reshape(k, p, q))).reshape(k * q, m) + b
     # (F2) A = tanh(Z)
     A = np.tanh(Z)
     # (F3) loss = sum((A - Y)^2)/(2m)
@@ -136,7 +136,7 @@ def predict(params: Params, inputs: Inputs) -> Array:
     m = X.shape[1]
     q = W.shape[1] // p
     # (F1) Z = [sum(p) X[kp,m] W[k,pq]][kq,m] + b 1^T
-    Z = np.einsum("kpm,kpq->kqm", X.reshape(k, p, m), W.reshape(k, p, q)).reshape(k * q, m) + b
+    Z = np.asarray(np.einsum("kpm,kpq->kqm", X.reshape(k, p, m), W.reshape(k, p, q))).reshape(k * q, m) + b
     # (F2) A = tanh(Z)
     A = np.tanh(Z)
     return A
@@ -156,7 +156,7 @@ def _sample_gradients(params: Params, inputs: Inputs, cache: Cache, c: float) ->
     # (1) Zbar = (1/m) (A - Y) o (1 - A^2)
     Z_bar = c * (A - Y) * (1 - A**2)
     # (2) Wbar = [sum(m) X[kp,m] Zbar[kq,m]][k,pq]
-    W_bar = np.einsum("kpm,kqm->kpq", X.reshape(k, p, m), Z_bar.reshape(k, q, m)).reshape(k, p * q)
+    W_bar = np.asarray(np.einsum("kpm,kqm->kpq", X.reshape(k, p, m), Z_bar.reshape(k, q, m))).reshape(k, p * q)
     # (3) bbar = Zbar 1
     b_bar = Z_bar.sum(axis=1, keepdims=True)
     return Gradients(W_bar, b_bar)
@@ -193,7 +193,7 @@ def jvp(params: Params, inputs: Inputs, tangents: Gradients) -> tuple[float, flo
     m = X.shape[1]
     q = params.W.shape[1] // p
     # (T1) dZ = [sum(p) X[kp,m] dW[k,pq]][kq,m] + db 1^T
-    d_Z = np.einsum("kpm,kpq->kqm", X.reshape(k, p, m), d_W.reshape(k, p, q)).reshape(k * q, m) + d_b
+    d_Z = np.asarray(np.einsum("kpm,kpq->kqm", X.reshape(k, p, m), d_W.reshape(k, p, q))).reshape(k * q, m) + d_b
     # (T2) dA = (1 - A^2) o dZ
     d_A = (1 - A**2) * d_Z
     # (T3) dloss = sum((A - Y) o dA)/m

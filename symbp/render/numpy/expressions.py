@@ -579,8 +579,9 @@ def _einsum(p: Printer, node: Node) -> Code:
     kept = "".join(spec.out)
     quick = ", optimize=True" if len(texts) > 2 else ""
     text = f'np.einsum("{",".join(words)}->{kept}", {", ".join(texts)}{quick})'
+    text = f"np.asarray({text})"  # einsum itself has no type
     if not kept:
-        text = f"np.asarray({text}).reshape(1, 1)"
+        text = f"{text}.reshape(1, 1)"
     elif not (len(spec.out[0]) == len(spec.out[1]) == 1):
         text = f"{text}.reshape({p.size(node.rows)}, {p.size(node.cols)})"
     return Code(text)
