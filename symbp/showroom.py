@@ -73,9 +73,17 @@ EXHIBITS: tuple[Exhibit, ...] = (
     Exhibit("lenet", InC({"m": 32}, dtype="float32")),
     Exhibit("bidirectional", InC(STEPS_IN_TIME, name="bidir")),
     Exhibit("batch_norm", InC({"n0": 4, "n1": 8, "n2": 3, "m": 16})),
+    Exhibit("layer_norm", InC({"n0": 4, "n1": 8, "n2": 3, "m": 16}, dtype="float32")),
+    Exhibit("attention", InC({"m": 4, "T": 8, "d": 12, "k": 6})),
     Exhibit("transformer", InC({"m": 4, "T": 8, "d": 12, "heads": 3, "k": 4, "h": 24}, dtype="float32"), brief=True),
+    Exhibit(
+        "decoder",
+        InC({"m": 4, "T": 6, "d": 8, "heads": 2, "k": 4, "h": 16, "L": 2, "v": 7}, dtype="float32"),
+        brief=True,
+    ),
     Exhibit("lstm", InC(STEPS_IN_TIME)),
     Exhibit("gru", InC({"T": 6, "m": 4, "n": 3, "h": 8, "k": 2})),
+    Exhibit("truncated", InC({"c": 2, "k": 3, "m": 4, "n": 3, "h": 8, "p": 2})),
 )
 
 

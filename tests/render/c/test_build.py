@@ -204,6 +204,15 @@ def test_the_search_for_recursion_finds_some() -> None:
     assert not circle(functions(text.replace("return a(x - 1)", "return x")))
 
 
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("case", [*FEW, *(pytest.param(c, marks=pytest.mark.slow) for c in ALL)], ids=str)
+def test_each_source_is_clean_by_itself(case: Any, compiler: str, tmp_path: Path) -> None:
+    """Of what is included compilers do not say everything: the self-check and the example are compiled alone."""
+    place, name = b.placed(case, tmp_path), case.name
+    for source in (f"{name}.c", f"{name}_test.c", f"{name}_example.c"):
+        b.run([b.tool(compiler), *b.STRICT, "-fsyntax-only", place / source])
+
+
 @pytest.mark.parametrize("case", [*FEW, *(pytest.param(c, marks=pytest.mark.slow) for c in ALL)], ids=str)
 def test_the_text_is_fit_for_small_machines(case: Any) -> None:
     files = b.generated(case)
