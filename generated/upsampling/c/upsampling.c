@@ -951,14 +951,14 @@ float upsampling_forward(const upsampling_params *params, const upsampling_input
 void upsampling_backward(const upsampling_params *params, const upsampling_inputs *inputs, const upsampling_cache *cache, upsampling_gradients *gradients)
 {
     (void)inputs;
-    /* (1) Rbar = where(abs_E_loss <= 1, E_loss/m, 0) + where(abs_E_loss <= 1, 0, sign(E_loss)/m) */
+    /* (1) Rbar = where(abs_E_loss <= 1, E_loss/m, sign(E_loss)/m) */
     {
         float *restrict const R_bar = upsampling_memory;
         const float *restrict const abs_E_loss = cache->abs_E_loss;
         const float *restrict const E_loss = cache->E_loss;
         for (size_t j = 0u; j < 8u; ++j) {
             for (size_t i = 0u; i < 64u; ++i) {
-                R_bar[64u * j + i] = (abs_E_loss[64u * j + i] <= 1.0f ? 0.125f * E_loss[64u * j + i] : 0.0f) + (abs_E_loss[64u * j + i] <= 1.0f ? 0.0f : 0.125f * upsampling_sign(E_loss[64u * j + i]));
+                R_bar[64u * j + i] = abs_E_loss[64u * j + i] <= 1.0f ? 0.125f * E_loss[64u * j + i] : 0.125f * upsampling_sign(E_loss[64u * j + i]);
             }
         }
     }
@@ -1155,7 +1155,7 @@ float upsampling_loss_and_gradients(const upsampling_params *params, const upsam
     /* (F8) E_loss = R - X
        (F9) abs_E_loss = |E_loss|
        (F10) loss = sum(where(abs_E_loss <= 1, (1/2) E_loss^2, abs_E_loss - 1/2))/m
-       (1) Rbar = where(abs_E_loss <= 1, E_loss/m, 0) + where(abs_E_loss <= 1, 0, sign(E_loss)/m) */
+       (1) Rbar = where(abs_E_loss <= 1, E_loss/m, sign(E_loss)/m) */
     {
         float *restrict const E_loss = &upsampling_memory[1664];
         float *restrict const abs_E_loss = &upsampling_memory[1728];
@@ -1174,7 +1174,7 @@ float upsampling_loss_and_gradients(const upsampling_params *params, const upsam
             }
             loss += sum_1;
             for (size_t i = 0u; i < 64u; ++i) {
-                R_bar[64u * j + i] = (abs_E_loss[i] <= 1.0f ? 0.125f * E_loss[i] : 0.0f) + (abs_E_loss[i] <= 1.0f ? 0.0f : 0.125f * upsampling_sign(E_loss[i]));
+                R_bar[64u * j + i] = abs_E_loss[i] <= 1.0f ? 0.125f * E_loss[i] : 0.125f * upsampling_sign(E_loss[i]);
             }
         }
     }
@@ -1376,7 +1376,7 @@ float upsampling_train_step(upsampling_params *params, const upsampling_inputs *
     /* (F8) E_loss = R - X
        (F9) abs_E_loss = |E_loss|
        (F10) loss = sum(where(abs_E_loss <= 1, (1/2) E_loss^2, abs_E_loss - 1/2))/m
-       (1) Rbar = where(abs_E_loss <= 1, E_loss/m, 0) + where(abs_E_loss <= 1, 0, sign(E_loss)/m) */
+       (1) Rbar = where(abs_E_loss <= 1, E_loss/m, sign(E_loss)/m) */
     {
         float *restrict const E_loss = &upsampling_memory[512];
         float *restrict const abs_E_loss = &upsampling_memory[576];
@@ -1395,7 +1395,7 @@ float upsampling_train_step(upsampling_params *params, const upsampling_inputs *
             }
             loss += sum_1;
             for (size_t i = 0u; i < 64u; ++i) {
-                R_bar[64u * j + i] = (abs_E_loss[i] <= 1.0f ? 0.125f * E_loss[i] : 0.0f) + (abs_E_loss[i] <= 1.0f ? 0.0f : 0.125f * upsampling_sign(E_loss[i]));
+                R_bar[64u * j + i] = abs_E_loss[i] <= 1.0f ? 0.125f * E_loss[i] : 0.125f * upsampling_sign(E_loss[i]);
             }
         }
     }

@@ -256,8 +256,8 @@ def _sample_gradients(params: Params, inputs: Inputs, cache: Cache, c: float) ->
     K_A2 = params.K_A2
     P_A1, A1, E_loss, abs_E_loss = cache.P_A1, cache.A1, cache.E_loss, cache.abs_E_loss
     m = inputs.X.shape[1]
-    # (1) Rbar = where(abs_E_loss <= 1, E_loss/m, 0) + where(abs_E_loss <= 1, 0, sign(E_loss)/m)
-    R_bar = np.where(abs_E_loss <= 1, c * E_loss, 0) + np.where(abs_E_loss <= 1, 0, c * np.sign(E_loss))
+    # (1) Rbar = where(abs_E_loss <= 1, E_loss/m, sign(E_loss)/m)
+    R_bar = np.where(abs_E_loss <= 1, c * E_loss, c * np.sign(E_loss))
     # (2) A2bar = maps(Rbar; 8 x 8)
     A2_bar = R_bar.reshape(8, 8, m).transpose(2, 0, 1).reshape(1, 64 * m)
     # (3) bbar_A2 = sum(A2bar)
