@@ -77,7 +77,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
     Exhibit("bidirectional", InC(STEPS_IN_TIME, name="bidir")),
     Exhibit("batch_norm", InC({"n0": 4, "n1": 8, "n2": 3, "m": 16})),
     Exhibit("layer_norm", InC({"n0": 4, "n1": 8, "n2": 3, "m": 16}, dtype="float32")),
-    Exhibit("rms_norm", InC({"n": 6, "h": 8, "m": 16}, dtype="float32")),
+    Exhibit("rms_norm", InC({"p": 4, "n": 6, "h": 8, "m": 16}, dtype="float32")),
     Exhibit("group_norm", InC({"n0": 4, "g": 2, "k": 4, "n2": 3, "m": 16})),
     Exhibit("highway", InC({"L": 2, "n": 4, "h": 6, "k": 3, "m": 16})),
     Exhibit("triplet", InC({"n": 6, "h": 8, "k": 3, "m": 16})),

@@ -283,7 +283,7 @@ def layer_norm(v: SimpleNamespace, n: SimpleNamespace) -> Any:
 
 @stated
 def rms_norm(v: SimpleNamespace, n: SimpleNamespace) -> Any:
-    x = v.X.T
+    x = linear(v.X.T, v.W_E)
     normed = v.gamma_N.T * x * lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + 1e-5)
     hidden = nn.gelu(linear(normed, v.W_H), approximate=False) * linear(normed, v.V_H)
     return jnp.square(x + linear(hidden, v.W_A) - v.Y.T).mean()

@@ -292,7 +292,7 @@ def layer_norm(v: SimpleNamespace, n: SimpleNamespace) -> Any:
 
 @stated
 def rms_norm(v: SimpleNamespace, n: SimpleNamespace) -> Any:
-    x = v.X.T
+    x = linear(v.X.T, v.W_E)
     normed = F.rms_norm(x, (n.n,), v.gamma_N[:, 0], eps=1e-5)
     return F.mse_loss(x + linear(F.gelu(linear(normed, v.W_H)) * linear(normed, v.V_H), v.W_A), v.Y.T)
 

@@ -2,13 +2,13 @@
 
    usage: rms_norm_example data.csv [epochs [rate [start.bin [end.bin]]]]
 
-   columns 1 to 6: X
-   columns 7 to 12: Y
+   columns 1 to 4: X
+   columns 5 to 10: Y
    Numbers are separated by commas, semicolons or blanks. Empty lines, what follows a #, and a first line of names are left
    out. Samples are taken in the order of the file, 16 in a step; the file is read again for each epoch.
    What is left at the end of the file and does not fill a step is not used.
 
-   start.bin and end.bin are the parameters before and after: 150 numbers of 4 bytes (IEEE 754, the lowest byte
+   start.bin and end.bin are the parameters before and after: 174 numbers of 4 bytes (IEEE 754, the lowest byte
    first), in the order of rms_norm_params_to_flat; "-" stands for none. Without start.bin, rms_norm_init makes them. */
 #include "rms_norm.h"
 
@@ -18,22 +18,22 @@
 #include <string.h>
 
 #define BATCH 16u
-#define COLUMNS 12u
+#define COLUMNS 10u
 #define NUMBER_BYTES 4u
 
 static rms_norm_params params;
 static rms_norm_inputs inputs;
 static rms_norm_cache cache;
-static float flat_params[150];
-static float flat_inputs[192];
+static float flat_params[174];
+static float flat_inputs[160];
 static double line[COLUMNS];
 
 /* Where the numbers of a line go in the flat inputs: so many members of so many entries, and how far apart. */
 static const struct {
     size_t start, members, count, member_step, entry_step, sample_step;
 } columns[] = {
-    {0, 1, 6, 96, 16, 1},   /* X */
-    {96, 1, 6, 96, 16, 1},   /* Y */
+    {0, 1, 4, 64, 16, 1},   /* X */
+    {64, 1, 6, 96, 16, 1},   /* Y */
 };
 
 /* ---- reading numbers ---- */
@@ -169,7 +169,7 @@ static int read_params(const char *path)
     if (fine) {
         rms_norm_params_from_flat(&params, flat_params);
     } else {
-        fprintf(stderr, "%s: not 150 numbers of 4 bytes\n", path);
+        fprintf(stderr, "%s: not 174 numbers of 4 bytes\n", path);
     }
     return fine;
 }
