@@ -172,24 +172,23 @@ class Runner:
 
     def expression(self, node: Node, at: Mapping[str, int]) -> Any:
         """Return the value of an expression at the given loop indices."""
-        memo: dict[Node, Any] = {}
+        return self._visit(node, at, {})
 
-        def visit(current: Node) -> Any:
-            found = memo.get(current)
-            if found is None:
-                if isinstance(current, Ref):
-                    found = self.read(current, at)
-                elif isinstance(current, SumOver):
-                    found = self.sum_over(current, at)
-                else:
-                    rule = getattr(self, f"on_{type(current).__name__}", None)
-                    if rule is None:
-                        raise UnknownOperation(f"the evaluator does not know the operation {type(current).__name__}")
-                    found = rule(current, [visit(o) for o in current.operands], at)
-                memo[current] = found
-            return found
-
-        return visit(node)
+    # A method and no inner function: one that calls itself would keep all values alive until a collection of garbage.
+    def _visit(self, node: Node, at: Mapping[str, int], memo: dict[Node, Any]) -> Any:
+        found = memo.get(node)
+        if found is None:
+            if isinstance(node, Ref):
+                found = self.read(node, at)
+            elif isinstance(node, SumOver):
+                found = self.sum_over(node, at)
+            else:
+                rule = getattr(self, f"on_{type(node).__name__}", None)
+                if rule is None:
+                    raise UnknownOperation(f"the evaluator does not know the operation {type(node).__name__}")
+                found = rule(node, [self._visit(o, at, memo) for o in node.operands], at)
+            memo[node] = found
+        return found
 
     def read(self, ref: Ref, at: Mapping[str, int]) -> Any:
         """Return a variable or a member; outside its pieces a message is zero."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import mpmath
 import numpy as np
 import pytest
@@ -256,3 +259,17 @@ def test_errors_have_names() -> None:
         compute(A, VALUES, {"c": 4})
     with pytest.raises(ev.UndefinedRead, match="B"):
         compute(A, {n: x for n, x in VALUES.items() if n != "B"})
+
+
+def test_values_go_when_nobody_has_them_any_more() -> None:
+    """An evaluation leaves no cycles behind: many of a large network need the memory of one."""
+    program = read_text("X: input[n, m]\nZ = tanh(X) * X\nloss = sum(sum(Z, axis=0))\n")
+    gc.collect()
+    gc.disable()
+    try:
+        array = evaluate(program, {"X": np.ones((5, 7))}, {"n": 5, "m": 7})["Z"]
+        left = weakref.ref(array)
+        del array
+        assert left() is None
+    finally:
+        gc.enable()

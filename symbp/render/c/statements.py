@@ -30,6 +30,9 @@ SHORT = (4, 16)
 LIBRARY = 10_000_000
 """From so many multiplications on a product is left to a BLAS library, where the user wants one."""
 
+LINE = 16
+"""What belongs to one thread begins so many entries behind one another's: on a line of a cache of its own."""
+
 WIDTH = 116
 
 
@@ -81,6 +84,7 @@ class Writer:
         }
         self.inside = registers(self.plan)
         self.sums = self.windows = 0
+        self.private: set[str] = set()
         self.libraries = self.short = False
         self.lows: dict[str, int] = {}
         self.start = ""
@@ -120,6 +124,7 @@ class Writer:
     def _block(self, kernel: Kernel) -> Iterator[str]:
         """Return a kernel in a block of its own: its equations, the places that it works on, the loops."""
         yield from self._comment(kernel)
+        self.private = set()
         inner = list(self._kernel(kernel))
         yield "{"
         yield from _indented(list(self._pointers(kernel, inner)))
@@ -145,15 +150,40 @@ class Writer:
         places = list(dict.fromkeys(v.buffer for v in (*writes(kernel), *reads(kernel))))
         if isinstance(kernel, Gemm) and kernel.form is not None and kernel.form.panel:
             places.append(kernel.form.panel)
-        words = set(re.findall(r"(?<![\w>])\w+", "\n".join(inner)))
+        always, library, plain = (_words(part) for part in self._parts(inner))
         shared = self._shared(places)
         for name in places:
             buffer, local = self.plan.buffers[name], self.names(name)
-            if name in self.numbers | self.inside or buffer.scalar or local not in words or buffer.window:
+            if name in self.numbers | self.inside | self.private or buffer.scalar:
+                continue
+            if local not in always | library | plain:
                 continue
             const = "" if name in written else "const "
             alone = "" if name in shared else "restrict "
-            yield f"{const}{self.real.name} *{alone}const {local} = {self.base(buffer)[0]};"
+            pointer = f"{const}{self.real.name} *{alone}const {local} = {self.base(buffer)[0]};"
+            if local in always or local in library & plain:
+                yield pointer
+            else:
+                # What only the library reads, or only our own product, is unused where the other one is compiled.
+                unless = "" if local in library else "!"
+                yield from (f"#if {unless}defined({self.prefix.upper()}_USE_CBLAS)", pointer, "#endif")
+
+    def _parts(self, lines: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+        """Return the lines that are always compiled, those with a BLAS library, and those without."""
+        parts: tuple[list[str], list[str], list[str]] = [], [], []
+        begin, now = f"defined({self.prefix.upper()}_USE_CBLAS)", 0
+        opened = False
+        for line in lines:
+            text = line.strip()
+            if text in (f"#if {begin}", f"#if !{begin}"):
+                now, opened = (1 if "!" not in text else 2), True
+            elif opened and text == "#else":
+                now = 3 - now
+            elif opened and text == "#endif":
+                now, opened = 0, False
+            else:
+                parts[now].append(line)
+        return parts
 
     def _shared(self, names: Sequence[str]) -> set[str]:
         """Return the buffers of a kernel that lie where another one of it does: those that work in place."""
@@ -379,8 +409,12 @@ class Writer:
             yield from self._cleared(self._of(nest))
         end = self.size(rows)
         inner = [f"const size_t count = {end} - first < {block}u ? {end} - first : {block}u;"]
-        if buffer.window:
-            inner = [*self._window(buffer, shared), *inner]
+        own = [buffer] if buffer.window else []
+        if shared and nest is not None:
+            own += self._of_a_step(nest)
+        self.private |= {b.name for b in own}
+        inplace = self._shared([v.buffer for v in (*writes(kernel), *reads(kernel))])
+        inner = [*self._windows(own, shared, inplace), *inner]
         inner += self._product(kernel, o, "count", {"first": 1})
         if nest is not None:
             before, self.start = self.start, "first"
@@ -400,19 +434,33 @@ class Writer:
         large = multiplications(kernel, self.plan) >= SHARED
         return large and not sums and oriented(kernel, self.plan.buffers[kernel.out.buffer].order).rows.is_Integer
 
-    def _window(self, buffer: Buffer, shared: bool) -> list[str]:
-        """Return where the block of rows lies that is made at once: each thread has its own."""
-        local, real = self.names(buffer.name), self.real.name
-        own = f"{real} *restrict const {local} = {self.base(buffer)[0]};"
-        if not shared:
-            return [own]
-        entries = self.entries(buffer)
-        self.windows = max(self.windows, entries)
-        P = self.prefix.upper()
-        place = f"&{self.prefix}_windows[(size_t)omp_get_thread_num() * {entries}u]"
-        return [
-            f"#if defined({P}_USE_OPENMP)", f"{real} *restrict const {local} = {place};", "#else", own, "#endif",
+    def _of_a_step(self, nest: Nest) -> list[Buffer]:
+        """Return the buffers that hold the values of one step of a nest, and of the next step after it."""
+        assert nest.axis is not None
+        names = dict.fromkeys(
+            p.target.buffer for p in nest.puts if is_one(p.target.shape[nest.axis]) and nest.axis not in p.over
+        )
+        silent = self.numbers | self.inside
+        return [b for b in map(self.plan.buffers.__getitem__, names) if b.role == "scratch" and b.name not in silent]
+
+    def _windows(self, buffers: Sequence[Buffer], shared: bool, inplace: set[str]) -> list[str]:
+        """Return where the block of rows lies that is made at once, and what belongs to one of its rows: each thread
+        has its own."""
+        P, total, own, offsets = self.prefix.upper(), 0, [], []
+        for buffer in buffers:
+            alone = "" if buffer.name in inplace else "restrict "
+            own.append(f"{self.real.name} *{alone}const {self.names(buffer.name)} = {self.base(buffer)[0]};")
+            offsets.append(f" + {total}u" if total else "")
+            total += -(-self.entries(buffer) // LINE) * LINE
+        if not shared or not own:
+            return own
+        self.windows = max(self.windows, total)
+        thread = f"&{self.prefix}_windows[(size_t)omp_get_thread_num() * {total}u"
+        mine = [
+            f"{self.real.name} *restrict const {self.names(buffer.name)} = {thread}{offset}];"
+            for buffer, offset in zip(buffers, offsets, strict=True)
         ]
+        return [f"#if defined({P}_USE_OPENMP)", *mine, "#else", *own, "#endif"]
 
     def _product(self, kernel: Gemm, o: Oriented, count: str, first: Linear) -> list[str]:
         """Return the lines that make some rows of a product, from a first one on."""
@@ -747,6 +795,12 @@ def _sign(e: Expr) -> tuple[bool, Expr]:
 def _indented(lines: Sequence[str]) -> list[str]:
     """Return lines a step further in; lines of the preprocessor stay where they are."""
     return [line if line.startswith("#") else f"    {line}" for line in lines]
+
+
+
+def _words(lines: Sequence[str]) -> set[str]:
+    """Return the names in lines of C, members of structs left out."""
+    return set(re.findall(r"(?<![\w>])\w+", "\n".join(lines)))
 
 
 __all__ = ["Names", "Writer"]
