@@ -15,6 +15,7 @@ from symbp.expr import (
     Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, SMul, Scale, Scatter, Slice, Softmax, SumOver, T,
     Take, Where, Zero, index, kron_blocks, size,
 )
+from symbp.language import read_text
 from symbp.program import Equation, Loop, Program, Var
 from symbp.verify import evaluate as ev
 from symbp.verify import scalars
