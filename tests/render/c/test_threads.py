@@ -17,7 +17,8 @@ from symbp.verify.draws import choose_sizes
 from symbp.verify.programs import specified
 
 REGION = re.compile(
-    r"#pragma omp parallel for.*\n#endif\n(?P<space> *)for \(size_t (?P<first>\w+) = .*\n(?P<body>(?:.*\n)*?)(?P=space)\}\n"
+    r"#pragma omp parallel for.*\n#endif\n"
+    r"(?P<space> *)for \(size_t (?P<first>\w+) = .*\n(?P<body>(?:.*\n)*?)(?P=space)\}\n"
 )
 WRITTEN = re.compile(r"\b(?P<name>\w+)\[(?P<place>[^\]]*)\] \+?= ")
 OWN = re.compile(r"\*(?:restrict )?const (?P<name>\w+) = &\w+_windows\[\(size_t\)omp_get_thread_num\(\)")
