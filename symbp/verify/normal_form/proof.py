@@ -18,8 +18,10 @@ from symbp.verify.normal_form.entries import Entries
 from symbp.verify.normal_form.indices import (
     ZERO, Index, Symbol, minus, number, of, plus, scaled, variables,
 )
+from symbp.verify.normal_form.signs import Facts
 from symbp.verify.normal_form.text import Speller
 from symbp.verify.normal_form.terms import Atom, Budget, BudgetExceeded, Poly, Product, Products, Unsupported
+
 
 @dataclass(frozen=True)
 class Proof:
@@ -29,12 +31,14 @@ class Proof:
     residual:   for ``unproved``: a term that is left of ``before - after``, or what could not be treated.
     conditions: what rewritings assumed (entries that are not zero, arguments of roots that are not negative); the
                 equality holds wherever both sides are defined and these hold.
+    facts:      the declared facts, and the signs that follow from equations, that rewritings used.
     seconds:    the time taken.
     """
 
     status: Literal["proved", "unproved"]
     residual: str = ""
     conditions: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
     seconds: float = 0.0
 
     def __bool__(self) -> bool:
@@ -46,14 +50,14 @@ class Proof:
 class Context:
     """What a proof may use.
 
-    facts:       declared facts by variable name.
-    definitions: what names stand for.
+    facts:       declared facts by variable name, ``positive`` and ``not_negative`` among them.
+    definitions: what names stand for; a relation such as ``s**2 == v + eps`` is given as ``v = s**2 - eps``.
     loops:       ranges of free loop indices, outermost first.
     least:       known lower bounds of sizes.
     budget:      the work allowed.
     """
 
-    facts: Mapping[str, frozenset[str]]
+    facts: Facts
     definitions: Mapping[str, Definition]
     loops: tuple[LoopRange, ...] = ()
     least: Mapping[sp.Expr, int] | None = None
@@ -74,7 +78,7 @@ class Context:
 
 
 def prove(
-    before: Node, after: Node, *, facts: Mapping[str, frozenset[str]] | None = None,
+    before: Node, after: Node, *, facts: Facts | None = None,
     definitions: Mapping[Ref, Node] | None = None, loops: Sequence[LoopRange] = (),
     least: Mapping[sp.Expr, int] | None = None, budget: Budget | None = None,
 ) -> Proof:
@@ -133,16 +137,18 @@ def prove_zero(
                 chosen = {n: d for n, d in context.definitions.items() if n in names}
                 rest = settle(algebra, Unfolding(entries, chosen).closed(opaque) if chosen else opaque)
                 if not rest.terms:
-                    return Proof("proved", "", speller.conditions(), time.perf_counter() - start)
+                    return Proof("proved", "", speller.conditions(), speller.facts(), time.perf_counter() - start)
                 if not explicit:
                     residuals.append((len(rest.terms), _first_terms(speller, rest)))
             if not algebra.has_transcendental:
                 break
         except (BudgetExceeded, Unsupported) as reason:
             problem = problem or str(reason)
+        except RecursionError:
+            problem = problem or "the expression is nested too deeply"
     # The level at which most terms cancel names the difference best.
     residual = min(residuals, key=lambda pair: pair[0])[1] if residuals else problem
-    return Proof("unproved", residual, (), time.perf_counter() - start)
+    return Proof("unproved", residual, seconds=time.perf_counter() - start)
 
 
 def _first_terms(speller: Speller, rest: Poly, count: int = 2) -> str:
@@ -198,7 +204,7 @@ def _complemented(algebra: Algebra, rest: Poly, points: bool) -> Poly:
             elif other is None:
                 result = algebra.multiply(result, algebra.single(atom, e))
             else:
-                result = algebra.multiply(result, algebra.constant(1) + algebra.scaled(algebra.single(other), -1))
+                result = algebra.multiply(result, algebra.complement(algebra.single(other)))
         found += result
     return algebra.close(found)
 
@@ -268,7 +274,7 @@ def _split(algebra: Algebra, p: Product, place: int, first: bool) -> Products:
 # In a program
 
 
-def facts_of(program: Program) -> dict[str, frozenset[str]]:
+def facts_of(program: Program) -> Facts:
     """Return the declared facts by variable name."""
     return {v.name: v.facts for v in program.variables.values() if v.facts}
 
@@ -291,10 +297,13 @@ def definitions_of(program: Program) -> dict[str, Definition]:
     return definitions
 
 
-def context_of(program: Program, site: Site | None = None, budget: Budget | None = None) -> Context:
-    """Return what a proof about a statement of a program may use."""
+def context_of(
+    program: Program, site: Site | None = None, budget: Budget | None = None, facts: Facts | None = None
+) -> Context:
+    """Return what a proof about a statement of a program may use; ``facts`` in place of those that are declared."""
     loops = tuple((loop.index, loop.lo, loop.hi) for loop in site.loops) if site is not None else ()
-    return Context(facts_of(program), definitions_of(program), loops, dict(program.assumptions), budget or Budget())
+    known = facts_of(program) if facts is None else facts
+    return Context(known, definitions_of(program), loops, dict(program.assumptions), budget or Budget())
 
 
 def prove_statement(
