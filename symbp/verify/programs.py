@@ -188,9 +188,10 @@ def check_derivation(derivation: Derivation, *, draws: int = 3, seed: int = 0) -
         proofs.setdefault(proof.target.name, []).append(proof.proof)
     for bar, findings in found.items():
         mine = proofs.get(bar, [])
-        proved = bool(mine) and all(mine)
-        verdict = judge(bar, "adjoint equation", findings, proved if mine else None)
-        verdicts.append(verdict)
+        where = dict.fromkeys(text for proof in mine for text in (*proof.conditions, *proof.facts))
+        residual = next((proof.residual for proof in mine if not proof), "")
+        proved = not residual if mine else None
+        verdicts.append(judge(bar, "adjoint equation", findings, proved, () if residual else tuple(where), residual))
     steps = check_steps(derivation, np.random.default_rng(seed))
     bad = [f for f in steps if f.outcome != "holds"]
     together = judge("steps", f"{len(steps) - len(bad)} of {len(steps)} steps", [*bad, *steps, *premises])
