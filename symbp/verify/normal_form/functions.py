@@ -231,6 +231,10 @@ def positive_mask(algebra: Algebra, poly: Poly) -> Products:
     negated = algebra.negated(rest)
     if algebra.poly_positive(rest) or algebra.poly_positive(negated):
         return algebra.constant(1 if algebra.poly_positive(rest) else 0)
+    if algebra.poly_not_negative(rest):
+        return algebra.complement(zero_mask(algebra, rest))
+    if algebra.poly_not_negative(negated):
+        return []
     if orientation(rest) < 0:
         return [
             *algebra.constant(1), *algebra.scaled(algebra.single(algebra.atom("gt", "", (), (negated,))), -1),
@@ -292,6 +296,8 @@ def comparison(algebra: Algebra, difference: Poly, relation: str) -> Products:
 
 def absolute(algebra: Algebra, poly: Poly) -> Products:
     """Return the absolute value ``p [p > 0] - p [-p > 0]``."""
+    if algebra.poly_not_negative(poly):
+        return algebra.open(poly)
     above = algebra.multiply(algebra.open(poly), positive_mask(algebra, poly))
     below = algebra.multiply(algebra.open(poly), positive_mask(algebra, algebra.negated(poly)))
     return above + algebra.scaled(below, -1)
@@ -491,3 +497,6 @@ Algebra.constructors.update({
     "lse": _axis,
     "argmax": _axis,
 })
+
+CONSTRUCTIONS = (power, exponential, logarithm, positive_mask, zero_mask, absolute, special, along_axis)
+"""The functions that rewrite while they construct; ``power`` takes an exponent, ``special`` a name."""

@@ -363,6 +363,10 @@ def powers(algebra: Algebra, p: Product) -> Products | None:
             sine = algebra.atom("fn", "sin", (), atom.inner)
             square = [*algebra.constant(1), *algebra.scaled(algebra.single(sine, 2), -1)]
             return algebra.multiply([with_power(algebra, without(p, atom), atom, e - 2)], square)
+        if atom.head == "pow" and e > 1 and Fraction(e).denominator > 1:
+            # A root is multiplied out as far as it goes: b^(3/2) is b b^(1/2).
+            root = with_power(algebra, without(p, atom), atom, e - int(e))
+            return algebra.multiply([root], type(algebra).power(algebra, atom.inner[0], int(e)))
         if atom.head == "pow" and Fraction(e).denominator == 1:
             if e > 0 and not algebra.positive(atom):
                 algebra.assume(atom, ">= 0")
