@@ -198,19 +198,22 @@ def generate(
 
 @app.command()
 def verify(
-    files: opt.Files, draws: opt.Draws = 3, junit: opt.Junit = None, as_json: opt.Json = False,
-    quiet: opt.Quiet = False, seed: opt.Seed = 0,
+    files: opt.OptionalFiles = None, rules: opt.RuleBook = False, draws: opt.Draws = 3, junit: opt.Junit = None,
+    as_json: opt.Json = False, quiet: opt.Quiet = False, seed: opt.Seed = 0,
 ) -> None:
     """Check derivations and generated modules."""
     with settled(as_json):
         from symbp.cli import deriving, verifying
         from symbp.settings import VerifySettings
 
-        declared = [_declared(f) for f in files]
+        if not (files or rules):
+            raise BadInput("which files? symbp verify FILE..., or symbp verify --rules")
+        declared = [_declared(f) for f in files or ()]
         for _, _, program in declared:
             deriving.need_parameters(program)
             deriving.need_number(program)
-        reports = verifying.reports(declared, VerifySettings(draws=draws, seed=seed))
+        settings = VerifySettings(draws=draws, seed=seed)
+        reports = [*([verifying.rule_book(settings)] if rules else []), *verifying.reports(declared, settings)]
         if junit is not None:
             verifying.write_junit(reports, junit)
         if as_json:

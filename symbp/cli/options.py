@@ -11,7 +11,7 @@ from symbp import choices
 
 File = Annotated[str, Argument(metavar="FILE", help="A declaration; - reads standard input.")]
 OptionalFile = Annotated[str | None, Argument(metavar="FILE", help="A declaration; - reads standard input.")]
-Files = Annotated[list[str], Argument(metavar="FILE...", help="Declarations; - reads standard input.")]
+OptionalFiles = Annotated[list[str] | None, Argument(metavar="FILE...", help="Declarations; - reads standard input.")]
 Network = Annotated[str | None, Argument(metavar="NAME", help="Which network; without it, the list.")]
 Rule = Annotated[str | None, Argument(metavar="OP", help="An operation or an identity; without it, the list.")]
 Code = Annotated[str | None, Argument(metavar="CODE", help="A diagnostic code; without it, the list.")]
@@ -57,4 +57,5 @@ Clip = Annotated[bool, Option("--clip", help="A training step scales gradients d
 Check = Annotated[bool, Option("--check", help="Write nothing; exit 1 if the files are not current.")]
 
 Draws = Annotated[int, Option("--draws", min=1, max=100, help="Draws of sizes and values.")]
+RuleBook = Annotated[bool, Option("--rules", help="Check the rule book, before any network.")]
 Junit = Annotated[Path | None, Option("--junit", metavar="FILE", help="Also write a JUnit report.")]

@@ -36,6 +36,15 @@ def reports(networks: Iterable[tuple[str, str, Program]], settings: VerifySettin
     return found
 
 
+def rule_book(settings: VerifySettings) -> Report:
+    """Verify every primitive and every elementwise function."""
+    from symbp.verify.rules import check_rules
+
+    start = time.perf_counter()
+    verdicts = check_rules(seed=settings.seed)
+    return Report("rule book", verdicts, time.perf_counter() - start)
+
+
 def all_hold(found: Iterable[Report]) -> bool:
     """Tell whether every verdict on every network holds."""
     return all(report.all_ok(r.verdicts) for r in found)

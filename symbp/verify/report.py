@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from xml.etree import ElementTree
 
+from symbp.verify.normal_form import Proof
 from symbp.verify.witnesses import Finding, Outcome
 
 NEEDED = 2
@@ -79,6 +80,15 @@ class Verdict:
 def skipped(subject: str, checked: str, reason: str) -> Verdict:
     """Return the verdict on what was not looked at, and why: it neither holds nor counts against the rest."""
     return Verdict(subject, checked, (), 0, (), 0.0, 0.0, "skipped", reason)
+
+
+def together(proofs: Sequence[Proof]) -> tuple[bool | None, tuple[str, ...], str]:
+    """Join proofs: whether all are proved (None without any), where they hold, what the first unproved one leaves."""
+    unproved = next((p for p in proofs if not p), None)
+    if unproved is not None:
+        return False, (), unproved.residual
+    where = dict.fromkeys(sentence for p in proofs for sentence in (*p.conditions, *p.facts))
+    return (True if proofs else None), tuple(where), ""
 
 
 def judge(

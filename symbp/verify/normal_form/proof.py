@@ -12,7 +12,9 @@ import sympy as sp
 from symbp.expr import Node, Ref, refs, same_size, shape_text
 from symbp.program import Program, Site
 from symbp.verify.normal_form.algebra import Algebra
-from symbp.verify.normal_form.definitions import Definition, LoopRange, Piece, Unfolding, replaceable, short
+from symbp.verify.normal_form.definitions import (
+    Definition, LoopRange, Piece, Unfolding, names_in, replaceable, short, within,
+)
 from symbp.verify.normal_form.entries import Entries
 from symbp.verify.normal_form.indices import (
     ZERO, Index, Symbol, minus, number, of,
@@ -116,13 +118,13 @@ def prove_zero(
 ) -> Proof:
     """Try to prove that an entry (i, j) vanishes for all sizes.
 
-    Tried in turn: names as they are; messages and the names of mere products replaced by what they stand for; all
-    names replaced; and the same with softmax, log-sum-exp and tanh written in exponentials.
+    Tried in turn: names as they are; messages and the names of mere products replaced by what they stand for; names
+    replaced that stand for others in the difference; all names replaced.  Then the same with softmax, log-sum-exp and
+    tanh written in exponentials.
     """
     start = time.perf_counter()
     residuals: list[tuple[int, str]] = []
     problem = ""
-    levels = {frozenset[str](): None, short(context.definitions): None, replaceable(context.definitions): None}
     for explicit in (False, True):
         left = context.budget.seconds - (time.perf_counter() - start)
         algebra = context.algebra(explicit, max(left, 0.0))
@@ -133,8 +135,10 @@ def prove_zero(
         try:
             i, j = (ZERO if size == number(1) else of(symbol) for symbol, size in zip(symbols, sizes, strict=True))
             opaque = algebra.close(difference(entries, i, j))
-            for names in levels:
-                chosen = {n: d for n, d in context.definitions.items() if n in names}
+            known = context.definitions
+            levels = frozenset[str](), short(known), within(known, names_in(opaque)), replaceable(known)
+            for names in dict.fromkeys(levels):
+                chosen = {n: d for n, d in known.items() if n in names}
                 rest = settle(algebra, Unfolding(entries, chosen).closed(opaque) if chosen else opaque)
                 if not rest.terms:
                     return Proof("proved", "", speller.conditions(), speller.facts(), time.perf_counter() - start)

@@ -28,7 +28,7 @@ class Point:
     """Values of everything that is opaque: entries, sizes, free indices, drawn when they are first read.
 
     kind: entries are negative, positive, of any sign, whole (they meet kinks and ties), or complex (close enough
-          logarithm is left); what a declared fact says of a variable holds in each.
+          to the real line that no branch of a logarithm is left); what a declared fact says holds in each.
     """
 
     algebra: Algebra
