@@ -384,6 +384,17 @@ def test_verify_holds_and_reports(run: Run) -> None:
     assert {v["verdict"] for v in data["mlp.net"]} == {"holds"}
 
 
+def test_derive_in_components(run: Run) -> None:
+    shown = run("derive", "mlp.net", "--ascii", "--no-verify", "--form", "index").out
+    assert "W1bar[i,j] = sum(s=1..m) Z1bar[i,s] X[j,s]" in shown
+    assert run("derive", "mlp.net", "--form", "index", "-o", "mlp.tex").code == 0
+    assert "\\sum_{s=1}^{m} \\bar{Z}_{1,i,s}" in Path("mlp.tex").read_text()
+    data = json.loads(run("derive", "mlp.net", "--form", "index", "--json").out)
+    assert [e["index"] for e in data["results"][0]["entries"]] == ["i", "s"]
+    refused = run("derive", "mlp.net", "--form", "index", "--steps")
+    assert refused.code == 2 and "--form matrix" in refused.err
+
+
 def test_verify_checks_the_rule_book(run: Run) -> None:
     ran = run("verify", "--rules")
     assert ran.code == 0, ran.out

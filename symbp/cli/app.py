@@ -106,7 +106,8 @@ def explain(code: opt.Code = None, as_json: opt.Json = False) -> None:
 def derive(
     file: opt.OptionalFile = None, output: opt.Document = None, steps: opt.Steps = False, brief: opt.Brief = False,
     why: opt.Why = None,
-    notation: opt.Notation = "bar", products: opt.Products = "hadamard", samples: opt.Samples = None,
+    form: opt.Form = "matrix", notation: opt.Notation = "bar", products: opt.Products = "hadamard",
+    samples: opt.Samples = None,
     weights: opt.Weights = None, mode: opt.Mode = "training", claims: opt.Claims = False, wrt: opt.Wrt = None,
     expr: opt.Expr = None, shapes: opt.Shapes = None, verified: opt.Verified = True, jacobian: opt.Jacobian = None,
     plan: opt.Plan = False, size: opt.Size = None, function: opt.Function = None, ascii: opt.Ascii = False,
@@ -129,6 +130,8 @@ def derive(
             from symbp.readings import with_readings
 
             found = with_readings(found)
+        if form == "index" and steps:
+            raise BadInput("--steps are moves of matrices: they go with --form matrix")
         if brief and (output is None or steps):
             raise BadInput("--brief leaves the steps out of a document: it goes with -o, and not with --steps")
         if not plan and (size or function):
@@ -141,15 +144,16 @@ def derive(
             say(deriving.reason(found, why, chosen, as_json))
         elif output is not None:
             path = deriving.write(
-                found, output, chosen, title=title, text=text, detail=steps, brief=brief, templates=templates
+                deriving.in_form(found, form), output, chosen, title=title, text=text, detail=steps,
+                brief=brief or form == "index", templates=templates,
             )
             _written([path], as_json, quiet)
         elif as_json:
-            say_json(deriving.data(found, chosen, title=title))
+            say_json(deriving.data(deriving.in_form(found, form), chosen, title=title))
         else:
             verdicts = deriving.verdicts(found, VerifySettings(seed=seed)) if verified else None
             if not quiet:
-                say(deriving.page(found, chosen, verdicts, title=title, steps=steps))
+                say(deriving.page(deriving.in_form(found, form), chosen, verdicts, title=title, steps=steps))
             if any(v.verdict == "fails" for v in verdicts or ()):
                 leave(Exit.CHECK_FAILED)
 

@@ -27,6 +27,7 @@ Brief = Annotated[bool, Option("--brief", help="Leave the single steps out of a 
 Why = Annotated[str | None, Option("--why", metavar="NAME", help="Say why the gradient of NAME is what it is.")]
 Notation = Annotated[choices.Adjoints, Option("--notation", help="How gradients are written.")]
 Products = Annotated[choices.Products, Option("--products", help="Entrywise products or diagonal matrices.")]
+Form = Annotated[choices.Form, Option("--form", help="Equations of matrices, or of their entries with sums.")]
 Samples = Annotated[choices.Samples | None, Option("--samples", help="Where the samples are to stand.")]
 Weights = Annotated[choices.Weights | None, Option("--weights", help="How weights are to be stored.")]
 Mode = Annotated[choices.Mode, Option("--mode", help="Statistics of the batch, or running ones.")]
