@@ -68,13 +68,14 @@ def show(name: opt.Rule = None, ascii: opt.Ascii = False, as_json: opt.Json = Fa
     """Show a rule with all its faces."""
     with settled(as_json):
         from symbp.render.rulebook import entry, names
+        from symbp.verify.rules import proof_words
 
         if name is None:
             say_json(names()) if as_json else say("\n".join(names()))
             return
         if name not in names():
             raise BadInput(_unknown("rule", name, names()))
-        found = entry(name, "ascii" if ascii or not _unicode() else "unicode")
+        found = entry(name, "ascii" if ascii or not _unicode() else "unicode").saying("proof", proof_words(name))
         say_json(found.json()) if as_json else say(found.text())
 
 

@@ -224,5 +224,9 @@ def as_junit(reports: Mapping[str, Sequence[Verdict]], seconds: Mapping[str, flo
                 failure.text = (
                     f"witnesses: {', '.join(v.witnesses) or 'none'}\nsizes: {'; '.join(v.sizes)}\nerror: {v.error}"
                 )
+            elif v.evidence:
+                ElementTree.SubElement(case, "system-out").text = " ".join(
+                    part for part in (v.evidence, v.proof_text) if part
+                )
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"

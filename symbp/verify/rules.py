@@ -25,7 +25,7 @@ from symbp.verify.draws import NoDraw, choose_sizes, draw
 from symbp.verify.evaluate import evaluate
 from symbp.verify.normal_form import Proof, prove_adjoint
 from symbp.verify.programs import gradient_check
-from symbp.verify.report import Verdict, judge, together
+from symbp.verify.report import PROVED, Verdict, judge, together
 from symbp.verify.witnesses import SLOPE, Finding, complex_step, measured
 
 Build = Callable[[Sequence[Node]], Node]
@@ -287,6 +287,21 @@ def prove_case(case: Case, derivation: Derivation | None = None, *, second_order
         second = derive(gradient_program(first), list(first.gradients), "loss_2")
         found += prove_adjoint(second.forward, second.program, second.output)
     return [p.proof for p in found]
+
+
+def proof_words(name: str) -> str:
+    """Return what is proved of a primitive or an elementwise function; nothing for another entry of the rule book."""
+    ops = import_module("symbp.ops")
+    if name in ops.ELEMENTWISE:
+        cases = elementwise_cases({name: ops.ELEMENTWISE[name]})
+    elif name in ops.RULES:
+        cases = primitive_cases({name: ops.RULES[name]})
+    else:
+        return ""
+    proved, where, residual = together([proof for case in cases for proof in prove_case(case)])
+    if not proved:
+        return f"unproved for all sizes: {residual}"
+    return f"{PROVED}, first and second order" + (f", where {'; '.join(where)}" if where else "")
 
 
 def check_rules(

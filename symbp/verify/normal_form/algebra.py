@@ -55,6 +55,7 @@ class Algebra:
         self._atoms: dict[Any, Atom] = {}
         self._terms: dict[Any, Term] = {}
         self._polys: dict[frozenset[tuple[Term, Fraction]], Poly] = {}
+        self._renamed_atoms: dict[tuple[Atom, frozenset[tuple[Symbol, Symbol]]], Atom] = {}
         self._indices: dict[sp.Basic, Index] = {}
         self.loop_indices: dict[sp.Symbol, Symbol] = {}
         self._count = 0
@@ -344,10 +345,17 @@ class Algebra:
         """Return the atom with variables renamed one to one; no new name may occur in it."""
         if atom.variables.isdisjoint(names):
             return atom
-        mapping = {old: of(new) for old, new in names.items()}
-        args = tuple(substitute(a, mapping) for a in atom.args)
-        binder = atom.binder and (atom.binder[0], substitute(atom.binder[1], mapping))
-        return self.atom(atom.head, atom.name, args, tuple(self.rename(p, names) for p in atom.inner), binder)
+        mine = {old: new for old, new in names.items() if old in atom.variables}
+        key = atom, frozenset(mine.items())
+        found = self._renamed_atoms.get(key)
+        if found is None:
+            self.tick()
+            mapping = {old: of(new) for old, new in mine.items()}
+            args = tuple(substitute(a, mapping) for a in atom.args)
+            binder = atom.binder and (atom.binder[0], substitute(atom.binder[1], mapping))
+            inner = tuple(self.rename(p, mine) for p in atom.inner)
+            found = self._renamed_atoms[key] = self.atom(atom.head, atom.name, args, inner, binder)
+        return found
 
     def rename(self, poly: Poly, names: Mapping[Symbol, Symbol]) -> Poly:
         """Return a closed polynomial with free variables renamed one to one."""

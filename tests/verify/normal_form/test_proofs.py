@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
-from identity_cases import A, B, C, H, HALF, ONE, T_, W, Y, Z, f, k, m, n, t
 import sympy as sp
+from identity_cases import A, B, C, H, HALF, ONE, T_, W, Y, Z, f, k, m, n, t
 
 from symbp.expr import (
-    Compare, DiagOf, Gather, Hadamard,
-    MatMul, Node, Ones, Ref, SizeMember, SumOver, Zero, plus, power,
-    scaled, shift, size, static_map, sum_axis, total, where,
+    Compare, DiagOf, Gather, Hadamard, MatMul, Node, Ones, Ref, SizeMember, Softmax, SumOver, Zero, plus, power, scaled,
+    shift, size, static_map, sum_axis, total, where,
 )
 from symbp.language import read_text
 from symbp.networks import network
-from symbp.verify.normal_form import Budget, prove, prove_statement
+from symbp.verify.normal_form import Budget, facts_of, prove, prove_statement, with_signs
 from symbp.verify.normal_form.algebra import Algebra
 from symbp.verify.normal_form.indices import of
 from symbp.verify.normal_form.terms import Poly, Product
-
 
 # ---------------------------------------------------------------------------------------------------------
 # Conditions, budget, shapes
@@ -55,6 +54,50 @@ def test_the_budget_ends_a_proof() -> None:
     assert proof.status == "unproved" and "steps" in proof.residual
     many = MatMul(*[W] * 12)
     assert prove(total(many), total(many.T), budget=Budget(seconds=0.0)).status == "unproved"
+
+
+def test_no_proof_outlasts_its_budget() -> None:
+    nested = f("tanh", A)
+    for _ in range(400):
+        nested = f("tanh", nested)
+    assert prove(nested, nested + Zero(m, n)).residual == "the expression is nested too deeply"
+    shares: Node = Softmax(W, 0)
+    for _ in range(20):
+        shares = Softmax(shares @ W + shares, 0)
+    start = time.process_time()
+    assert not prove(shares, shares + W, budget=Budget(seconds=0.2))
+    assert time.process_time() - start < 2
+
+
+def test_a_relation_between_names_is_a_definition() -> None:
+    """``s^2 = v + eps`` is given as what v stands for."""
+    eps = sp.Rational(1, 1000)
+    spread, variance = Ref("s", m, n), Ref("v", m, n)
+    relation = {variance: plus(spread**2, -eps)}
+    assert prove(plus(variance, eps), spread**2, definitions=relation)
+    assert not prove(plus(variance, eps), spread**2)
+    positive = {"s": frozenset({"positive"})}
+    proof = prove(f("sqrt", plus(variance, eps)), spread, definitions=relation, facts=positive)
+    assert proof and proof.facts == ("s > 0",)
+    assert not prove(f("sqrt", plus(variance, eps)), spread, definitions=relation)
+
+
+def test_signs_follow_from_equations() -> None:
+    program = read_text("""
+X: input[n, m]; Y: target[n, m] & positive
+A = X**2
+B = A + 1/2
+C = exp(X) + abs(X)
+D = X + A
+H[0]: input[n, m]
+for t in range(1, T+1):
+    H[t] = H[t-1]**2
+loss = sum(A + B + C + D + Y) + sum(sum(H[t]) for t in range(1, T+1))
+""")
+    facts = with_signs(facts_of(program), program)
+    signs = {name: found & {"positive", "not_negative"} for name, found in facts.items()}
+    assert signs["A"] == {"not_negative"} and signs["B"] == signs["C"] == signs["Y"] == {"positive"}
+    assert not signs.get("D") and not signs.get("H") and not signs.get("X")
 
 
 def test_interchangeable_indices_do_not_explode() -> None:
