@@ -12,8 +12,8 @@ import sympy as sp
 from identity_cases import A, B, C, H, HALF, ONE, T_, W, Y, Z, f, k, m, n, t
 
 from symbp.expr import (
-    Compare, DiagOf, Gather, Hadamard, MatMul, Node, Ones, Ref, SizeMember, Softmax, SumOver, Zero, plus, power, scaled,
-    shift, size, static_map, sum_axis, total, where,
+    Compare, DiagOf, Gather, Hadamard, MatMul, Node, Ones, Ref, SizeMember, Softmax, SumOver, Zero, index, plus, power,
+    scaled, shift, size, static_map, sum_axis, total, where,
 )
 from symbp.language import read_text
 from symbp.networks import network
@@ -82,6 +82,16 @@ def test_a_relation_between_names_is_a_definition() -> None:
     assert not prove(f("sqrt", plus(variance, eps)), spread, definitions=relation)
 
 
+def test_the_definition_of_a_member_holds_for_every_index() -> None:
+    s = index("s")
+    family = {H(t): Hadamard(Ref("F", n, k, t - 1), Ref("F", n, k, t))}
+    assert prove(H(s + 2), Hadamard(Ref("F", n, k, s + 2), Ref("F", n, k, s + 1)), definitions=family)
+    assert not prove(H(s + 2), Hadamard(Ref("F", n, k, s + 3), Ref("F", n, k, s + 2)), definitions=family)
+    last = {H(T_): Ref("F", n, k, 1)}
+    assert prove(H(T_), Ref("F", n, k, 1), definitions=last)
+    assert not prove(H(T_ - 1), Ref("F", n, k, 1), definitions=last)
+
+
 def test_signs_follow_from_equations() -> None:
     program = read_text("""
 X: input[n, m]; Y: target[n, m] & positive
@@ -144,6 +154,8 @@ def test_regular_patterns_that_differ_are_told_apart() -> None:
 
 def test_shapes_that_differ_are_said_so() -> None:
     assert prove(A, A.T).residual == "shapes differ: m x n and n x m"
+    assert prove(A, Ref("A", m, k)).residual == "shapes differ: m x n and m x k"
+    assert prove(A, Ref("A", k, n)).residual == "shapes differ: m x n and k x n"
 
 
 def test_unknown_operations_stay_unproved() -> None:
