@@ -34,7 +34,10 @@ NORMAL_FORM = f"{VERIFY}/normal_form"
 ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "normal form": (
         ("symbp/verify/normal_form",),
-        tuple(f"{NORMAL_FORM}/test_{x}.py" for x in ("identities", "proofs", "adjoint", "spoiled_rules", "rewrites", "premises")),
+        tuple(
+            f"{NORMAL_FORM}/test_{x}.py"
+            for x in ("identities", "proofs", "adjoint", "spoiled_rules", "rewrites", "premises")
+        ),
     ),
     "evaluator": (
         ("symbp/verify/evaluate.py", "symbp/verify/scalars.py"),
