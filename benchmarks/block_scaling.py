@@ -1,4 +1,4 @@
-"""What deriving costs for repeated blocks: transformer blocks, each written out, and an LSTM over T steps.
+"""What deriving costs for repeated blocks: transformer blocks, each written out; an LSTM over T steps; a LeNet.
 
     python benchmarks/block_scaling.py [--blocks 1 6 24] [--check]
 
@@ -78,6 +78,7 @@ def main() -> int:
         print(told(f"{count} written block{'s' if count > 1 else ''}", found, count))
     print(told("decoder, L blocks in a loop", cost(network("decoder").text)))
     print(told("lstm, T steps", cost(network("lstm").text)))
+    print(told("lenet", cost(network("lenet").text)))
     wrong = []
     (few, less), (many, more) = sorted(costs.items())[-2:]
     ratio = (more.reading + more.deriving) / many / ((less.reading + less.deriving) / few)

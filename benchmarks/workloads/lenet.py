@@ -9,9 +9,6 @@ import numpy as np
 from ._network import Array, Network, cross_entropy, one_hot
 
 M, C1, C2, K = 32, 6, 16, 5
-STRIP = 4
-"""So many samples go through the whole network at once in the declaration, before the next ones."""
-
 
 def _patches(maps: Array) -> Array:
     """Return the 5 x 5 windows of maps (samples, channels, height, width): samples, channels * 25, places."""
@@ -47,42 +44,38 @@ def _unpooled(D: Array, place: Array) -> Array:
 
 
 class LeNet(Network):
-    """The kernels are matrices, channels x (channels below * 25); samples are columns, in strips of a few."""
+    """The kernels are matrices, channels x (channels below * 25); samples are columns."""
 
     name = "lenet"
     title = f"LeNet 28x28, batch {M}"
     rate = 0.05
-    sizes: ClassVar = {"m": M // STRIP}
+    sizes: ClassVar = {"m": M}
     shapes: ClassVar = {
         "K1": (C1, 25), "b1": (C1, 1), "K2": (C2, C1 * 25), "b2": (C2, 1), "W3": (120, 400), "b3": (120, 1),
         "W4": (84, 120), "b4": (84, 1), "W5": (10, 84), "b5": (10, 1),
     }
-    declaration = f"""samples: m
-for s in range(1, m+1):
-    X[s]: input[784, {STRIP}]
-    Y[s]: target[10, {STRIP}] & one_hot_columns
-    A0[s] = image(X[s], 1, 28, 28)
-    A1[s] = conv2d(A0[s], {C1}, {K}, padding=2, activation=relu)
-    S1[s] = max_pool(A1[s], 2)
-    A2[s] = conv2d(S1[s], {C2}, {K}, activation=relu)
-    S2[s] = max_pool(A2[s], 2)
-    v[s] = flatten_maps(S2[s])
-    A3[s] = dense(v[s], 120, relu)
-    A4[s] = dense(A3[s], 84, relu)
-    Z5[s] = dense(A4[s], 10)
-    L[s] = softmax_cross_entropy(Z5[s], Y[s])
-loss = sum(L[s] for s in range(1, m+1)) / m
+    declaration = f"""X: input[784, m]
+Y: target[10, m] & one_hot_columns
+A0 = image(X, 1, 28, 28)
+A1 = conv2d(A0, {C1}, {K}, padding=2, activation=relu)
+S1 = max_pool(A1, 2)
+A2 = conv2d(S1, {C2}, {K}, activation=relu)
+S2 = max_pool(A2, 2)
+v = flatten_maps(S2)
+A3 = dense(v, 120, relu)
+A4 = dense(A3, 84, relu)
+Z5 = dense(A4, 10)
+loss = softmax_cross_entropy(Z5, Y)
 """
 
     def data(self) -> list[Array]:
         """Return X and Y."""
         rng = np.random.default_rng(0)
-        X, Y = rng.standard_normal((784, M)).astype(np.float32), one_hot(rng, 10, M)
-        return [np.stack(np.split(array, M // STRIP, axis=1)) for array in (X, Y)]
+        return [rng.standard_normal((784, M)).astype(np.float32), one_hot(rng, 10, M)]
 
     def loss_and_gradients(self, parameters: list[Array], data: list[Array]) -> tuple[float, list[Array]]:
         """Return the loss and its gradients: windows as matrices."""
-        (K1, b1, K2, b2, W3, b3, W4, b4, W5, b5), (X, Y) = parameters, map(np.hstack, data)
+        (K1, b1, K2, b2, W3, b3, W4, b4, W5, b5), (X, Y) = parameters, data
         m = X.shape[1]
         P1 = _patches(np.pad(X.T.reshape(m, 1, 28, 28), ((0, 0), (0, 0), (2, 2), (2, 2))))
         A1 = np.maximum(K1 @ P1 + b1, 0).reshape(m, C1, 28, 28)
@@ -106,8 +99,7 @@ loss = sum(L[s] for s in range(1, m+1)) / m
     def torch_loss(self, torch: Any, data: list[Any]) -> Any:
         """Return the loss by PyTorch's own convolution and pooling."""
         F = torch.nn.functional
-        X, classes = (array.transpose(1, 2).reshape(M, -1) for array in data)
-        X, classes = X.reshape(M, 1, 28, 28).contiguous(), classes.argmax(dim=1)
+        X, classes = data[0].T.reshape(M, 1, 28, 28).contiguous(), data[1].argmax(dim=0)
 
         def loss_of(values: Any) -> Any:
             K1, b1, K2, b2, W3, b3, W4, b4, W5, b5 = values
@@ -123,8 +115,7 @@ loss = sum(L[s] for s in range(1, m+1)) / m
     def jax_loss(self, jax: Any, data: list[Any]) -> Any:
         """Return the loss by XLA's convolution and its largest value of windows."""
         jnp, nn, lax = jax.numpy, jax.nn, jax.lax
-        X, targets = (array.transpose(0, 2, 1).reshape(M, -1) for array in data)
-        X = X.reshape(M, 1, 28, 28)
+        X, targets = data[0].T.reshape(M, 1, 28, 28), data[1].T
 
         def pooled(A: Any) -> Any:
             return lax.reduce_window(A, -jnp.inf, lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Literal
 
 import sympy as sp
@@ -369,6 +369,19 @@ def _guard(node: Node, context: Context) -> Node | None:
             others = [*node.operands[:k], *node.operands[k + 1 :]]
             M, A, B = f.operands
             return Where(M, *(o if isinstance(o, Zero) else had(o, *others) for o in (A, B)))
+    return None
+
+
+@identity("one selection", "contract", Add, says="where(M, A, 0) + where(M, 0, B) -> where(M, A, B)")
+def _one_selection(node: Node, context: Context) -> Node | None:
+    for (i, a), (k, b) in combinations(enumerate(node.operands), 2):
+        if isinstance(a, Where) and isinstance(b, Where) and a.operands[0] is b.operands[0]:
+            cases = list(zip(a.operands[1:], b.operands[1:], strict=True))
+            if all(isinstance(x, Zero) or isinstance(y, Zero) for x, y in cases):
+                both = Where(a.operands[0], *(y if isinstance(x, Zero) else x for x, y in cases))
+                rest = list(node.operands)
+                rest[i] = both
+                return add(*rest[:k], *rest[k + 1 :])
     return None
 
 

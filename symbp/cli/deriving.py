@@ -123,14 +123,16 @@ def jacobian(program: Program, name: str, notation: Notation, as_json: bool) -> 
 
 def plan(found: Derivation, settings: PlanSettings, as_json: bool) -> str:
     """Return the plan of a training step after each pass that changes it, as text or as JSON."""
+    from symbp.calculus.passes import parts_of
     from symbp.plan.module import history
     from symbp.plan.text import history_text, plan_text
+    from symbp.render.parts import sample_sum
 
     if settings.functions:
         program = with_functions(found.source, settings.functions)
         found = pipeline.derive(program, list(found.gradients))
     sizes = fixed_sizes(found.source, settings.sizes, {}) if settings.sizes else {}
-    plans = history(found, sizes)
+    plans = history(found, sizes, apart=sample_sum(parts_of(found)))
     if not as_json:
         return history_text(plans)
     passes = [{"pass": p.history[-1], "plan": plan_text(p).splitlines()} for p in plans]

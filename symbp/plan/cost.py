@@ -78,6 +78,19 @@ def _costs(body: Sequence[Kernel], around: tuple[Range, ...]) -> Iterator[Cost]:
         yield Cost(tuple(sources(kernel)), summed(flop, around), summed(moved, around))
 
 
+NEAR, FAR = 2, 6
+"""Operations that a machine does while an entry comes from a cache next to a core, or from farther away."""
+
+
+def effort(plan: Plan, *, near: bool) -> Size:
+    """Return the time of one call, in operations: of each kernel the longer of working and of moving its entries.
+
+    near: whether what it reads and writes stays in a cache next to a core.
+    """
+    slow = NEAR if near else FAR
+    return sp.Add(*(sp.Max(c.flop, slow * c.moved) for c in costs(plan)))
+
+
 def _entries(view: View) -> Size:
     return view.rows * view.cols
 
@@ -110,4 +123,4 @@ def by_equation(plan: Plan) -> Mapping[tuple[Source, ...], Cost]:
     return found
 
 
-__all__ = ["Cost", "by_equation", "costs", "entries", "operations", "put_flop", "summed", "total"]
+__all__ = ["Cost", "by_equation", "costs", "effort", "entries", "operations", "put_flop", "summed", "total"]

@@ -15,6 +15,7 @@ from symbp.plan.ir import (
     ONE, ZERO, Apply, Buffer, Expr, Kernel, Loop, Nest, Number, Plan, Put, Read, Role, Source, View, product, total,
 )
 from symbp.plan.selection import select
+from symbp.plan.shards import Choice, SampleSum, cheapest, divisible, sharded
 from symbp.program import Loop as ProgramLoop
 from symbp.program import Equation, Program, Running, Statement, Var, fresh_name
 
@@ -41,6 +42,7 @@ class Entries:
     cached:     the values that ``forward`` keeps for ``backward``.
     predicted:  what ``predict`` returns.
     inference:  the network that predicts, if it is not the one that is trained.
+    choice:     how many samples a training step takes at a time, where that was a question.
     """
 
     derivation: Derivation
@@ -50,11 +52,13 @@ class Entries:
     cached: tuple[str, ...] = ()
     predicted: tuple[str, ...] = ()
     inference: Derivation | None = None
+    choice: Choice | None = None
 
 
 def entries(
     derivation: Derivation, numbers: Mapping[str, Any] | None = None, predicted: Sequence[str] = (),
     optimizer: Optimizer = "sgd", inference: Derivation | None = None, clip: bool = False,
+    apart: SampleSum | None = None,
 ) -> Entries:
     """Return the first plans of a module's functions.
 
@@ -64,6 +68,7 @@ def entries(
     optimizer:  how a training step moves the parameters.
     inference:  the network that predicts, if it is not the one that is trained.
     clip:       whether it scales the gradients down to a largest norm.
+    apart:      the loss as a sum over samples, if it is one: a training step may then go through them in shards.
 
     Raises ``PlanError`` where a program cannot be planned.
     """
@@ -86,6 +91,9 @@ def entries(
     plans["loss_and_gradients"] = select("loss_and_gradients", program, both, [output, *bars.values()], fields)
     whole = plans["loss_and_gradients"]
     pairs = _pairs(derivation, fields, whole)
+    choice = None
+    if apart is not None:
+        whole, choice = _in_shards(whole, derivation, fields, apart)
     plans["train_step"] = _with_update(whole, derivation, fields, pairs, optimizer, clip)
     if program.running:
         plans["train_step"] = _moving(plans["train_step"], program, fields)
@@ -100,7 +108,31 @@ def entries(
         body = _needed(program, forward, predicted)
         plans["predict"] = select("predict", program, body, predicted, fields)
     plans = {name: _own(plan, given.get(name, ())) for name, plan in plans.items()}
-    return Entries(derivation, fields, plans, pairs, cached, tuple(predicted), inference)
+    return Entries(derivation, fields, plans, pairs, cached, tuple(predicted), inference, choice)
+
+
+def _in_shards(
+    whole: Plan, derivation: Derivation, fields: Fields, apart: SampleSum
+) -> tuple[Plan, Choice | None]:
+    """Return forward and backward pass with the samples in shards, where they are numbers and that costs less."""
+    program, numbers = derivation.program, fields.sizes.numbers
+    samples = program.samples
+    total = numbers.get(str(samples))
+    if not divisible(program) or not isinstance(total, int):
+        return whole, None
+    known = apart.with_number(fields.sizes)
+    body = (*known.forward.body, *known.backward)
+    declared = {b.name: b for f in fields.declared for b in f.buffers.values()}
+    shown = {s.target: s for s in _sites((*derivation.forward.body, *derivation.backward))}
+
+    def shard(size: int) -> Plan:
+        own = Fields(known.program, Sizes({**numbers, str(samples): size}), fields.roles)
+        return select(whole.name, known.program, body, [known.output, *known.gradients.values()], own)
+
+    def plan(size: int) -> Plan:
+        return sharded(whole, shard, declared, samples=total, size=size, equations=shown)
+
+    return cheapest(whole, plan, total)
 
 
 def _own(plan: Plan, given: Sequence[str]) -> Plan:

@@ -120,10 +120,16 @@ class View:
 
     def at(self, mapping: Mapping[sp.Expr, sp.Expr]) -> View:
         """Return the view with loop indices replaced."""
-        if not self.where or not mapping:
+        if not mapping or not self.moving:
             return self
-        where = tuple(w.xreplace(dict(mapping)) for w in self.where)
-        return self if where == self.where else replace(self, where=where)
+        change = dict(mapping)
+        where = tuple(w.xreplace(change) for w in self.where)
+        return replace(self, where=where, row=self.row.xreplace(change), col=self.col.xreplace(change))
+
+    @property
+    def moving(self) -> bool:
+        """Tell whether it is a member, or a block that begins at a place with a name in it: it may move with a loop."""
+        return bool(self.where or self.row.free_symbols or self.col.free_symbols)
 
     def same_place(self, other: View) -> bool:
         """Tell whether both are the same entries of the same member, in the same order."""

@@ -42,11 +42,11 @@ def lives(plan: Plan) -> dict[str, Life]:
                 start = position
                 visit(kernel.body)
                 private = _private(plan, kernel)
-                for name in touched(kernel) - private:
+                for name in sorted(touched(kernel) - private):
                     extend(name, start + 1, position)
                 continue
             position += 1
-            for name in touched(kernel):
+            for name in sorted(touched(kernel)):
                 extend(name, position, position)
 
     visit(plan.body)

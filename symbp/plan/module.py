@@ -11,6 +11,7 @@ import sympy as sp
 from symbp.derivation import Derivation
 from symbp.plan.entries import Entries, Optimizer, entries
 from symbp.plan.ir import Order, Plan
+from symbp.plan.shards import SampleSum
 from symbp.plan.passes import NEED_NUMBERS, PASSES, step
 from symbp.expr import Size
 from symbp.plan.storage import FEW, number, ordered, sample_axes, storage
@@ -34,7 +35,7 @@ C = Abilities(tuple(PASSES))
 def module_plans(
     derivation: Derivation, numbers: Mapping[str, Any], abilities: Abilities = C, *, predicted: Sequence[str] = (),
     capacity: Mapping[str, int] | None = None, optimizer: Optimizer = "sgd", inference: Derivation | None = None,
-    clip: bool = False,
+    clip: bool = False, apart: SampleSum | None = None,
 ) -> Entries:
     """Return the plans of a module's functions, lowered to a target's abilities.
 
@@ -46,10 +47,11 @@ def module_plans(
     optimizer:  how a training step moves the parameters.
     inference:  the network that predicts, if it is not the one that is trained.
     clip:       whether it scales the gradients down to a largest norm.
+    apart:      the loss as a sum over samples, if it is one: a training step may then go through them in shards.
 
     Raises ``PlanError`` where a program cannot be planned.
     """
-    found = entries(derivation, numbers, predicted, optimizer, inference, clip)
+    found = entries(derivation, numbers, predicted, optimizer, inference, clip, apart)
     most = capacity or {}
     limits = {s: most[s.name] for s in derivation.program.sizes if s.is_Symbol and s.name in most}
     plans = {name: replace(plan, capacity=limits) for name, plan in found.plans.items()}
@@ -63,14 +65,14 @@ def module_plans(
 
 def history(
     derivation: Derivation, numbers: Mapping[str, Any] | None = None, entry: str = "train_step",
-    abilities: Abilities = C,
+    abilities: Abilities = C, apart: SampleSum | None = None,
 ) -> list[Plan]:
     """Return the plan of a function after each pass, the first one before any; without numbers, only those passes that
     need none.
 
     Raises ``PlanError`` where a program cannot be planned.
     """
-    found = entries(derivation, numbers or {})
+    found = entries(derivation, numbers or {}, apart=apart)
     plan = found.plans[entry]
     if abilities.orders:
         plan = ordered(plan, _orders(derivation, found, list(found.plans.values())))

@@ -135,8 +135,6 @@ class _Packing:
             wanted: list[tuple[View, Buffer]] = []
             if isinstance(kernel, Loop):
                 inner, wanted = self.body(kernel.body, inside=True)
-                local = [w for w in wanted if any(i.has(kernel.index) for i in w[0].where)]
-                assert not local
                 new: Kernel = replace(kernel, body=inner)
             elif isinstance(kernel, Gemm):
                 new, pack = self.form(kernel, known)
@@ -145,7 +143,7 @@ class _Packing:
                 new = kernel
             for view, buffer in wanted:
                 known[view] = buffer
-                if inside and view.buffer not in changed and not view.where:
+                if inside and view.buffer not in changed and not view.moving:
                     early.append((view, buffer))
                 else:
                     out.append(Call("pack", (view,), (buffer.whole(),)))

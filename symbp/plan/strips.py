@@ -1,20 +1,24 @@
-"""Windows of one sample at a time: a product whose result is only added up by a map is made, and added up, in strips.
+"""Windows of one sample at a time: implicit ``im2col`` and ``col2im``, in place of explicit buffers.
 
-The gradient of the windows of all samples, ``Pbar = K^T Zbar``, is many times as large as the maps that it is added up
-to (``col2im``).  Where it is larger than a cache, and the map keeps samples apart, each sample's part is made and added
-up before the next one: implicit ``col2im``, in place of an explicit buffer.
+The windows ``P = im2col(A)`` of all samples, and their gradient ``Pbar = K^T Zbar``, are many times as large as the
+maps that they are taken from and added up to.  Where the map keeps samples apart, each sample's windows are made,
+multiplied, and made again for the backward pass; each sample's gradient is made, and added up, before the next one.
+That moves fewer entries to and from memory as soon as the buffer is larger than a cache.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import sympy as sp
 
 from symbp.expr import Size, StaticMap, same_size
 from symbp.plan.dependence import writers
-from symbp.plan.ir import Call, Gemm, Kernel, Loop, Plan, View, map_kernels, reads, walk, writes
+from symbp.plan.ir import (
+    ZERO, Call, Gemm, Kernel, Loop, Nest, Plan, Put, View, map_kernels, reads, walk, writes,
+)
 
 CACHE = 65_536
 """From so many entries on a buffer of windows is taken apart: about what stays in a cache next to a core."""
@@ -23,6 +27,8 @@ CACHE = 65_536
 def windows_by_sample(plan: Plan) -> Plan:
     """Make and add up windows sample by sample, where those of all samples together are larger than a cache."""
     count = writers(plan)
+    for call, products, sample in list(_taken(plan, count)):
+        plan = _made_again(plan, call, products, sample)
     for gemm, call, sample in list(_pairs(plan, count)):
         name, rule = gemm.out.buffer, call.map
         assert rule is not None
@@ -72,6 +78,95 @@ def _pairs(plan: Plan, count: dict[str, int]) -> Iterator[tuple[Gemm, Call, int]
             yield gemm, call, sample
 
 
+def _taken(plan: Plan, count: dict[str, int]) -> Iterator[tuple[Call, list[Gemm], int]]:
+    """Yield the windows that only products read, with them and with the digit of the map that counts samples."""
+    for call in plan.body:
+        if not (isinstance(call, Call) and call.routine == "gather" and call.map is not None):
+            continue
+        name, origin = call.writes[0].buffer, call.reads[0].buffer
+        buffer = plan.buffers[name]
+        if buffer.indices or plan.buffers[origin].indices or buffer.role != "scratch" or name in plan.outputs:
+            continue
+        sample = _sample(call.map)
+        if sample is None or count[name] != 1 or not (buffer.entries.is_Integer and buffer.entries > CACHE):
+            continue
+        places = [k for k, kernel in enumerate(plan.body) if any(v.buffer == name for v in reads(kernel))]
+        readers = [plan.body[k] for k in places]
+        products = [k for k in readers if isinstance(k, Gemm) and _side(k, name, buffer.whole(), sample) is not None]
+        if not places or len(products) != len(readers):
+            continue
+        # What the windows are taken from must be the same when they are taken again.
+        between = plan.body[plan.body.index(call) + 1 : places[-1]]
+        whole = call.writes[0].same_place(buffer.whole()) and call.reads[0].same_place(plan.buffers[origin].whole())
+        if whole and not any(v.buffer == origin for k in between for v in writes(k)):
+            yield call, products, sample
+
+
+def _side(gemm: Gemm, name: str, whole: View, sample: int) -> tuple[Literal["left", "right"], bool] | None:
+    """Return which factor of a product windows are, and whether the product sums over the samples; None if it cannot
+    be taken apart."""
+    if gemm.stacked or gemm.epilogue is not None or gemm.left.buffer == gemm.right.buffer or gemm.out.buffer == name:
+        return None
+    side: Literal["left", "right"] = "left" if gemm.left.buffer == name else "right"
+    view: View = getattr(gemm, side)
+    if not view.same_place(whole) and not view.T.same_place(whole):
+        return None
+    # The axis of the factor along which samples stand: that of its columns (1) or rows (0).
+    axis = (1 if sample else 0) ^ view.turned
+    return side, axis == (1 if side == "left" else 0)
+
+
+def _made_again(plan: Plan, call: Call, products: Sequence[Gemm], sample: int) -> Plan:
+    """Return the plan with windows taken sample by sample in front of each product that reads them."""
+    rule = call.map
+    assert rule is not None
+    name = call.writes[0].buffer
+    axis = 1 if sample else 0
+    one = _of_one_sample(rule, sample)
+    rows, cols = one.shape
+    along, places = one.source_shape[axis], one.shape[axis]
+    last = sp.expand(rule.sizes[sample] - 1)
+    index = sp.Symbol(f"{name}_sample", integer=True)
+    small = replace(plan.buffers[name], rows=rows, cols=cols)
+    taken = replace(call, reads=(_part(call.reads[0], axis, index, along),), writes=(small.whole(),), map=one)
+
+    def apart(gemm: Kernel) -> tuple[Kernel, ...]:
+        assert isinstance(gemm, Gemm)
+        found = _side(gemm, name, plan.buffers[name].whole(), sample)
+        assert found is not None
+        side, summed = found
+        turned = getattr(gemm, side).turned
+        factor = small.whole().T if turned else small.whole()
+        if summed:
+            # The other factor's samples stand along the side that is summed over.
+            other: View = gemm.right if side == "left" else gemm.left
+            block = _part(other, 0 if side == "left" else 1, index, places)
+            first = (Nest((Put(gemm.out, ZERO, source=gemm.source),)),) if not gemm.accumulate else ()
+            kept = replace(gemm, accumulate=True)
+        else:
+            block = gemm.right if side == "left" else gemm.left
+            first = ()
+            kept = replace(gemm, out=_part(gemm.out, 0 if side == "left" else 1, index, places))
+        pair = (factor, block) if side == "left" else (block, factor)
+        product = replace(kept, left=pair[0], right=pair[1])
+        return (*first, Loop(index, sp.S.Zero, last, (taken, product)))
+
+    body: list[Kernel] = []
+    for kernel in plan.body:
+        if kernel is call:
+            continue
+        body += apart(kernel) if any(kernel is p for p in products) else (kernel,)
+    return plan.with_body(body).with_buffers(small)
+
+
+def _part(view: View, axis: int, index: sp.Symbol, length: Size) -> View:
+    """Return the block of a sample along an axis of a view."""
+    start = index * length
+    if axis == 1:
+        return view.block(sp.S.Zero, start, view.rows, length)
+    return view.block(start, sp.S.Zero, length, view.cols)
+
+
 def _sample(rule: StaticMap) -> int | None:
     """Return the digit that counts samples: in the result and in the source the slowest of the side of the windows."""
     for k, side in ((len(rule.rows), rule.source_cols), (0, rule.source_rows)):
@@ -100,18 +195,13 @@ def _of_one_sample(rule: StaticMap, sample: int) -> StaticMap:
 
 def _body(plan: Plan, gemm: Gemm, call: Call, one: StaticMap, axis: int, index: sp.Symbol) -> tuple[Kernel, Kernel]:
     """Return product and scatter of the sample that an index counts."""
-    def part(view: View, length: Size) -> View:
-        start = index * length
-        if axis == 1:
-            return view.block(sp.S.Zero, start, view.rows, length)
-        return view.block(start, sp.S.Zero, length, view.cols)
-
     rows, cols = one.shape
     out = replace(gemm.out, rows=rows, cols=cols)
     left, right = gemm.left, gemm.right
     if axis == 1:
-        right = part(right, cols)
+        right = _part(right, 1, index, cols)
     else:
-        left = part(left, rows)
+        left = _part(left, 0, index, rows)
     product = replace(gemm, out=out, left=left, right=right)
-    return product, replace(call, reads=(out,), writes=(part(call.writes[0], one.source_shape[axis]),), map=one)
+    target = _part(call.writes[0], axis, index, one.source_shape[axis])
+    return product, replace(call, reads=(out,), writes=(target,), map=one)

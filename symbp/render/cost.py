@@ -11,6 +11,7 @@ from symbp.plan.cost import entries as entries_of
 from symbp.plan.entries import Entries
 from symbp.plan.ir import Buffer, Plan, Source
 from symbp.plan.liveness import bound
+from symbp.plan.shards import CACHE, Choice
 from symbp.plan.sweeps import registers
 
 
@@ -33,6 +34,8 @@ def cost_text(
     lines = [title, "", f"one call of {entry}", *_table(plan, note, itemsize), ""]
     lines += [f"in total {_size(flop)} FLOP", f"         {_size(moved * itemsize)} bytes read and written"]
     lines += ["", *_memory(entries, plan, itemsize)]
+    if entries.choice and entry == "train_step":
+        lines += ["", *_shards(entries.choice, itemsize)]
     lines += ["", "Each addition, multiplication, division, comparison and call of a function counts as one operation."]
     return "\n".join(lines) + "\n"
 
@@ -63,6 +66,19 @@ def _memory(entries: Entries, plan: Plan, itemsize: int) -> list[str]:
             f"at most {least * itemsize} bytes are alive at once",
         ))
     return ["memory", *_aligned(rows, left=(0,))]
+
+
+def _shards(choice: Choice, itemsize: int) -> list[str]:
+    """Return why a training step takes so many samples at a time."""
+    (all_set, some_set), (all_effort, some_effort) = choice.sets, choice.efforts
+    some = f"at most {CACHE * itemsize} bytes at once" if choice.size == choice.samples else f"{choice.size} at a time"
+    rows = [
+        ("samples", "bytes gone through", "effort"),
+        (f"all {choice.samples} at once", str(all_set * itemsize), _size(all_effort)),
+        (some, str(some_set * itemsize), _size(some_effort)),
+    ]
+    way = "all at once" if choice.size == choice.samples else f"in shards of {choice.size}"
+    return [f"a training step takes the samples {way}", *_aligned(rows, left=(0,))]
 
 
 def _aligned(rows: Sequence[tuple[str, ...]], left: tuple[int, ...] = ()) -> list[str]:

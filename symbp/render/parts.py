@@ -1,4 +1,4 @@
-"""The parts of a loss as a printer needs them: the factor filled in, and the names that two passes share."""
+"""The parts of a loss as a printer needs them: the factor filled in, the names that two passes share, the sum alone."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 import sympy as sp
 
-from symbp.calculus.passes import FACTOR
+from symbp.calculus.passes import FACTOR, Parts
 from symbp.expr import Node, Ref, refs
+from symbp.plan.shards import SampleSum
 from symbp.program import Program
 
 
@@ -16,6 +17,11 @@ def with_factor(node: Node, factor: sp.Expr) -> Node:
     result = node.xreplace({FACTOR: factor})
     assert isinstance(result, Node)
     return result
+
+
+def sample_sum(parts: Parts) -> SampleSum | None:
+    """Return the loss as a sum over samples, if it is nothing else."""
+    return SampleSum(parts.sample, FACTOR, parts.factor) if parts.sample and not parts.penalty else None
 
 
 def same_definitions(program: Program, other: Program) -> frozenset[str]:

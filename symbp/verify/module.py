@@ -138,6 +138,12 @@ def record(
     )
 
 
+def _in_double(value: Any) -> Array:
+    """Return an array in double precision; what a family's array holds where it has no member may be anything."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(value, dtype=float)
+
+
 def _gathered(cls_value: Any, names: Mapping[str, tuple[Var, Box | None]], sizes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a NamedTuple as variables by name; boxes of one family are joined."""
     out: dict[str, Any] = {}
@@ -248,7 +254,7 @@ class _Comparison:
     def _value_error(self, name: str, given: Any, truth: Mapping[str, Any] | None = None) -> float:
         true = (self.truth if truth is None else truth)[name]
         if not isinstance(true, Mapping):
-            value = np.asarray(given, dtype=float)
+            value = _in_double(given)
             return difference(value.reshape(true.shape) if value.size == 1 else value, true)
         boxes = [piece.box for piece in self.derivation.program.pieces[name]]
         first = boxes[0]
@@ -401,7 +407,7 @@ class _Comparison:
         worst = 0.0
         for field, value in fields.items():
             errors = (
-                [difference(np.asarray(value, dtype=float), part) for part in self.parts_of_equations()]
+                [difference(_in_double(value), part) for part in self.parts_of_equations()]
                 if isinstance(value, np.ndarray)
                 else []
             )

@@ -111,6 +111,12 @@ CASES: list[tuple[str, str, Node, Node]] = [
         Hadamard(Where(compare(">", A, 0), B, Zero(n, m)), C),
         Where(compare(">", A, 0), B * C, Zero(n, m)),
     ),
+    (
+        "one selection",
+        "contract",
+        Add(Where(compare(">", A, 0), B, Zero(n, m)), C, Where(compare(">", A, 0), Zero(n, m), A)),
+        Add(Where(compare(">", A, 0), B, A), C),
+    ),
     ("powers", "contract", Hadamard(A, B, 1 / A), B),
     ("powers", "contract", Hadamard(1 / A, 1 / A), A**-2),
     ("cancel under a sum", "contract", Hadamard(A, Add(B, C * (1 / A))), Add(A * B, C)),

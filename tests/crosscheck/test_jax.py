@@ -250,6 +250,21 @@ def truncated(v: SimpleNamespace, n: SimpleNamespace) -> Any:
     return total
 
 
+@stated
+def cells(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    def cell(before: Any, x: Any) -> Any:
+        h, c = before
+        i = nn.sigmoid(linear(x, v.W_i, v.b_i) + linear(h, v.U_i) + v.p_i.T * c)
+        f = nn.sigmoid(linear(x, v.W_f, v.b_f) + linear(h, v.U_f) + v.p_f.T * c)
+        c = f * c + i * jnp.tanh(linear(x, v.W_g, v.b_g) + linear(h, v.U_g))
+        o = nn.sigmoid(linear(x, v.W_o, v.b_o) + linear(h, v.U_o) + v.p_o.T * c)
+        return o * jnp.tanh(c), c
+
+    below = scan(simple(v.U_h, v.W_h, v.b_h), v.B[0].T, sequence(v.X, n.T))
+    states, _ = scan(cell, (v.H[0].T, v.C[0].T), below)
+    return half_squares(linear(states, v.V, v.d), sequence(v.Y, n.T), n.m)
+
+
 # ---------------------------------------------------------------------------------------------------------
 # Normalised, gated, tied
 
@@ -267,10 +282,36 @@ def layer_norm(v: SimpleNamespace, n: SimpleNamespace) -> Any:
 
 
 @stated
+def rms_norm(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    x = linear(v.X.T, v.W_E)
+    normed = v.gamma_N.T * x * lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + 1e-5)
+    hidden = nn.gelu(linear(normed, v.W_H), approximate=False) * linear(normed, v.V_H)
+    return jnp.square(x + linear(hidden, v.W_A) - v.Y.T).mean()
+
+
+@stated
+def group_norm(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    groups = nn.standardize(linear(v.X.T, v.W_Z1).reshape(n.m, n.g, n.k), epsilon=1e-5)
+    hidden = groups.reshape(n.m, -1) * v.gamma_N1.T + v.beta_N1.T
+    return softmax_loss(linear(nn.relu(hidden), v.W_Z2, v.b_Z2), v.Y.T)
+
+
+@stated
 def gated(v: SimpleNamespace, n: SimpleNamespace) -> Any:
     e = nn.mish(linear(v.X.T, v.W_E, v.b_E))
     h = nn.silu(linear(e, v.W_H)) * linear(e, v.V_H)
     return jnp.square(linear(e + linear(h, v.W_Q), v.W_P, v.b_P) - v.Y.T).mean()
+
+
+@stated
+def highway(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    x = v.A[0].T
+    for l in range(1, n.L + 1):
+        gate = nn.sigmoid(linear(x, v.V_A[l], v.c_A[l]))
+        x = gate * jnp.tanh(linear(x, v.W_A[l], v.b_A[l])) + (1 - gate) * x
+    x = nn.sigmoid(linear(x, v.W_H, v.b_H)) * linear(x, v.V_H, v.c_H)
+    scores = linear(x, v.W_P, v.b_P)
+    return softmax_loss(scores, v.Y.T) + (v.Y * jnp.log(v.Y)).sum() / n.m
 
 
 @stated
@@ -285,19 +326,26 @@ def heads(v: SimpleNamespace, n: SimpleNamespace) -> Any:
     return half_squares(outputs, v.Y, n.m)
 
 
+@stated
+def triplet(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    anchor, like, other = (linear(jnp.tanh(linear(x.T, v.W, v.b)), v.V) for x in (v.X_A, v.X_P, v.X_N))
+    near, far = (jnp.square(anchor - e).sum(-1) for e in (like, other))
+    return nn.relu(near - far + 1).mean()
+
+
 # ---------------------------------------------------------------------------------------------------------
 # Windows
 
 
-def maps(x: Any, channels: int) -> Any:
-    """Return samples that are columns of 8x8 pixels, one channel after the other, as (samples, channels, 8, 8)."""
-    return x.T.reshape(-1, channels, 8, 8)
+def maps(x: Any, channels: int, side: int = 8) -> Any:
+    """Return samples that are columns of square images, one channel after the other, as (samples, channels, ., .)."""
+    return x.T.reshape(-1, channels, side, side)
 
 
-def convolution(x: Any, kernels: Any, bias: Any, side: int, padding: int = 0) -> Any:
+def convolution(x: Any, kernels: Any, bias: Any, side: int, padding: int = 0, stride: int = 1) -> Any:
     """Return a convolution whose kernels are rows."""
     weight = kernels.reshape(len(kernels), -1, side, side)
-    return lax.conv(jnp.pad(x, ((0, 0), (0, 0), *[(padding, padding)] * 2)), weight, (1, 1), "VALID") + bias[..., None]
+    return lax.conv_general_dilated(x, weight, [stride] * 2, [(padding, padding)] * 2) + bias[..., None]
 
 
 def pooled(x: Any, start: float, combine: Any) -> Any:
@@ -318,6 +366,36 @@ def lenet(v: SimpleNamespace, n: SimpleNamespace) -> Any:
     x = nn.relu(convolution(x, v.K_A2, v.b_A2, 3))
     x = nn.relu(linear(x.reshape(n.m, -1), v.W_A3, v.b_A3))
     return softmax_loss(linear(x, v.W_Z4, v.b_Z4), v.Y.T)
+
+
+@stated
+def signals(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    x = v.X.T.reshape(n.m, n.c, 16)
+    x = nn.relu(lax.conv_general_dilated(x, v.K_A1.reshape(4, n.c, 3), [2], [(1, 1)]) + v.b_A1)
+    kernels = v.K_A2.reshape(2 * n.f, 2, 3)
+    x = nn.relu(
+        lax.conv_general_dilated(x, kernels, [1], "VALID", rhs_dilation=[2], feature_group_count=2) + v.b_A2
+    )
+    log_p = nn.log_softmax(linear(x.max(-1), v.W_Z3, v.b_Z3))
+    return -(v.Y.T * jnp.square(1 - jnp.exp(log_p)) * log_p).sum(-1).mean()
+
+
+@stated
+def upsampling(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    x = nn.relu(convolution(maps(v.X, 1), v.K_A1, v.b_A1, 3, padding=1, stride=2))
+    # A transposed convolution is one over maps with zeros in between, its kernel rotated by half a turn.
+    kernels = jnp.flip(v.K_A2.reshape(1, 4, 4, n.f), (1, 2)).transpose(0, 3, 1, 2)
+    x = lax.conv_general_dilated(x, kernels, (1, 1), [(2, 2)] * 2, lhs_dilation=(2, 2)) + v.b_A2
+    error = x - maps(v.X, 1)
+    return jnp.where(jnp.abs(error) <= 1, jnp.square(error) / 2, jnp.abs(error) - 0.5).sum() / n.m
+
+
+@stated
+def branches(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    x = maps(v.X, n.c, 6)
+    small, large = convolution(x, v.K_A1, v.b_A1, 1), convolution(x, v.K_A2, v.b_A2, 3, padding=1)
+    means = nn.relu(jnp.concatenate([small, large], 1)).mean((-2, -1))
+    return softmax_loss(linear(means, v.W_Z4, v.b_Z4), 0.9 * v.Y.T + 0.1 / n.k)
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -345,6 +423,16 @@ def attention(v: SimpleNamespace, n: SimpleNamespace) -> Any:
     x = sequence(v.X, n.m)
     seen = attend(*(linear(x, W) for W in (v.W_Q, v.W_K, v.W_V)), causal(n.T))
     return half_squares(x + linear(seen, v.W_O), sequence(v.Y, n.m), n.m * n.T)
+
+
+@stated
+def cross_attention(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    x, memory = sequence(v.X, n.m), sequence(v.M, n.m)
+    outputs = x
+    for j in range(1, n.heads + 1):
+        q, k, w = linear(x, v.W_Q[j]), linear(memory, v.W_K[j]), linear(memory, v.W_V[j])
+        outputs += linear(attend(q, k, w, jnp.ones((n.T, n.n), bool)), v.W_O[j])
+    return half_squares(outputs, sequence(v.Y, n.m), n.m * n.T)
 
 
 def block(x: Any, v: SimpleNamespace, heads: int, may: Any, at: tuple[int, ...] = ()) -> Any:

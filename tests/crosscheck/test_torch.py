@@ -259,6 +259,21 @@ def truncated(v: SimpleNamespace, n: SimpleNamespace) -> Any:
     return total
 
 
+@stated
+def cells(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    # PyTorch's LSTM has no peepholes.
+    below = recurrent(sequence(v.X, n.T), v.B[0].T[None], (v.U_h, v.W_h, v.b_h))
+    h, c, states = v.H[0].T, v.C[0].T, []
+    for x in below:
+        i = torch.sigmoid(linear(x, v.W_i, v.b_i) + linear(h, v.U_i) + v.p_i.T * c)
+        f = torch.sigmoid(linear(x, v.W_f, v.b_f) + linear(h, v.U_f) + v.p_f.T * c)
+        c = f * c + i * torch.tanh(linear(x, v.W_g, v.b_g) + linear(h, v.U_g))
+        o = torch.sigmoid(linear(x, v.W_o, v.b_o) + linear(h, v.U_o) + v.p_o.T * c)
+        h = o * torch.tanh(c)
+        states.append(h)
+    return half_squares(linear(torch.stack(states), v.V, v.d), sequence(v.Y, n.T), n.m)
+
+
 # ---------------------------------------------------------------------------------------------------------
 # Normalised, gated, tied
 
@@ -276,10 +291,34 @@ def layer_norm(v: SimpleNamespace, n: SimpleNamespace) -> Any:
 
 
 @stated
+def rms_norm(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    x = linear(v.X.T, v.W_E)
+    normed = F.rms_norm(x, (n.n,), v.gamma_N[:, 0], eps=1e-5)
+    return F.mse_loss(x + linear(F.gelu(linear(normed, v.W_H)) * linear(normed, v.V_H), v.W_A), v.Y.T)
+
+
+@stated
+def group_norm(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    hidden = F.group_norm(linear(v.X.T, v.W_Z1), n.g, v.gamma_N1[:, 0], v.beta_N1[:, 0])
+    return F.cross_entropy(linear(F.relu(hidden), v.W_Z2, v.b_Z2), v.Y.T)
+
+
+@stated
 def gated(v: SimpleNamespace, n: SimpleNamespace) -> Any:
     e = F.mish(linear(v.X.T, v.W_E, v.b_E))
     h = F.silu(linear(e, v.W_H)) * linear(e, v.V_H)
     return F.mse_loss(linear(e + linear(h, v.W_Q), v.W_P, v.b_P), v.Y.T)
+
+
+@stated
+def highway(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    x = v.A[0].T
+    for l in range(1, n.L + 1):
+        gate = torch.sigmoid(linear(x, v.V_A[l], v.c_A[l]))
+        x = torch.lerp(x, torch.tanh(linear(x, v.W_A[l], v.b_A[l])), gate)
+    # PyTorch's gated unit wants what is gated first, then what goes through the sigmoid.
+    x = F.glu(linear(x, torch.cat([v.V_H, v.W_H]), torch.cat([v.c_H, v.b_H])))
+    return F.kl_div(F.log_softmax(linear(x, v.W_P, v.b_P), -1), v.Y.T, reduction="batchmean")
 
 
 @stated
@@ -294,19 +333,29 @@ def heads(v: SimpleNamespace, n: SimpleNamespace) -> Any:
     return half_squares(outputs, v.Y, n.m)
 
 
+@stated
+def triplet(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    anchor, like, other = (linear(torch.tanh(linear(x.T, v.W, v.b)), v.V) for x in (v.X_A, v.X_P, v.X_N))
+
+    def distance(a: Any, b: Any) -> Any:
+        return (a - b).square().sum(-1)
+
+    return F.triplet_margin_with_distance_loss(anchor, like, other, distance_function=distance)
+
+
 # ---------------------------------------------------------------------------------------------------------
 # Windows
 
 
-def maps(x: Any, channels: int) -> Any:
-    """Return samples that are columns of 8x8 pixels, one channel after the other, as (samples, channels, 8, 8)."""
-    return x.T.reshape(-1, channels, 8, 8)
+def maps(x: Any, channels: int, side: int = 8) -> Any:
+    """Return samples that are columns of square images, one channel after the other, as (samples, channels, ., .)."""
+    return x.T.reshape(-1, channels, side, side)
 
 
-def convolution(x: Any, kernels: Any, bias: Any, side: int, padding: int = 0) -> Any:
+def convolution(x: Any, kernels: Any, bias: Any, side: int, padding: int = 0, stride: int = 1) -> Any:
     """Return a convolution whose kernels are rows."""
     weight = kernels.reshape(len(kernels), -1, side, side)
-    return F.conv2d(x, weight, bias[:, 0], padding=padding)
+    return F.conv2d(x, weight, bias[:, 0], stride, padding)
 
 
 @stated
@@ -322,6 +371,31 @@ def lenet(v: SimpleNamespace, n: SimpleNamespace) -> Any:
     x = F.relu(convolution(x, v.K_A2, v.b_A2, 3))
     x = F.relu(linear(x.flatten(1), v.W_A3, v.b_A3))
     return F.cross_entropy(linear(x, v.W_Z4, v.b_Z4), v.Y.T)
+
+
+@stated
+def signals(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    x = v.X.T.reshape(n.m, n.c, 16)
+    x = F.relu(F.conv1d(x, v.K_A1.reshape(4, n.c, 3), v.b_A1[:, 0], stride=2, padding=1))
+    x = F.relu(F.conv1d(x, v.K_A2.reshape(2 * n.f, 2, 3), v.b_A2[:, 0], dilation=2, groups=2))
+    log_p = F.log_softmax(linear(F.adaptive_max_pool1d(x, 1)[..., 0], v.W_Z3, v.b_Z3), -1)
+    return -(v.Y.T * (1 - log_p.exp()) ** 2 * log_p).sum() / n.m
+
+
+@stated
+def upsampling(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    x = F.relu(convolution(maps(v.X, 1), v.K_A1, v.b_A1, 3, padding=1, stride=2))
+    kernels = v.K_A2.T.reshape(n.f, 1, 4, 4)  # inputs x outputs x rows x columns
+    x = F.conv_transpose2d(x, kernels, v.b_A2[:, 0], stride=2, padding=1)
+    return F.huber_loss(x, maps(v.X, 1), reduction="sum") / n.m
+
+
+@stated
+def branches(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    x = maps(v.X, n.c, 6)
+    x = torch.cat([convolution(x, v.K_A1, v.b_A1, 1), convolution(x, v.K_A2, v.b_A2, 3, padding=1)], 1)
+    scores = linear(F.adaptive_avg_pool2d(F.relu(x), 1).flatten(1), v.W_Z4, v.b_Z4)
+    return F.cross_entropy(scores, v.Y.T, label_smoothing=0.1)
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -340,6 +414,19 @@ def attend(q: Any, k: Any, v: Any, may: Any) -> Any:
     some = may.any(-1, keepdim=True)
     seen = F.scaled_dot_product_attention(q, k, v, attn_mask=may | ~some)
     return torch.where(some, seen, v.mean(-2, keepdim=True))
+
+
+@stated
+def cross_attention(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    x = sequence(v.X, n.m)
+    memory = sequence(v.M, n.m)
+
+    def each_head(a: Any, weights: Any) -> Any:
+        return torch.stack([linear(a, weights[j]) for j in range(1, n.heads + 1)], 1)
+
+    found = F.scaled_dot_product_attention(each_head(x, v.W_Q), each_head(memory, v.W_K), each_head(memory, v.W_V))
+    outputs = x + sum(linear(found[:, j - 1], v.W_O[j]) for j in range(1, n.heads + 1))
+    return half_squares(outputs, sequence(v.Y, n.m), n.m * n.T)
 
 
 def block(x: Any, v: SimpleNamespace, heads: int, may: Any, at: tuple[int, ...] = ()) -> Any:

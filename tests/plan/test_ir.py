@@ -106,3 +106,10 @@ def test_unused_buffers_go() -> None:
     plan = plan_of([A, B, matrix("out", 5, 7, "value")], put(matrix("out", 5, 7).whole(), A.whole()))
     assert set(plan.used().buffers) == {"A", "out"}
     assert isinstance(plan, Plan)
+
+
+def test_blocks_and_members_move_with_an_index() -> None:
+    s, t = sp.symbols("s t", integer=True)
+    block = matrix("A", 50, 70).whole().block(sp.S.Zero, 7 * s, sp.Integer(50), sp.Integer(7))
+    assert block.moving and block.at({s: t}).col == 7 * t and block.T.at({s: t}) == block.at({s: t}).T
+    assert not matrix("A", 50, 70).whole().moving

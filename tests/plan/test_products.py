@@ -145,6 +145,16 @@ def test_members_are_packed_where_they_are_used() -> None:
     assert isinstance(inner.body[0], Call)
 
 
+def test_a_block_that_moves_with_the_loop_is_packed_in_it() -> None:
+    B = matrix("B", 40, 120, "input", order="F")
+    block = B.whole().block(sp.S.Zero, 30 * (t - 1), sp.Integer(40), sp.Integer(30))
+    new = lowered(
+        put(out.whole(), 0), loop(1, 4, Gemm(out.whole(), A.whole(), block, accumulate=True)), buffers=(A, B, out)
+    )
+    (inner,) = [k for k in new.body if isinstance(k, Loop)]
+    assert [type(k).__name__ for k in inner.body] == ["Call", "Gemm"]
+
+
 def test_packing_comes_before_nested_loops() -> None:
     s = sp.Symbol("s", integer=True)
     body = loop(1, 2, loop(1, 3, Gemm(out.whole(), A.whole(), F.whole(), accumulate=True)), index=s)

@@ -14,7 +14,7 @@ from symbp.calculus import derive
 from symbp.calculus.batch import Samples, convert
 from symbp.language import read_text
 from symbp.plan import strips
-from symbp.plan.ir import Call, Gemm, Plan, walk
+from symbp.plan.ir import ZERO, Call, Gemm, Nest, Plan, Put, View, walk
 from symbp.plan.passes import PASSES, run
 from symbp.plan.strips import windows_by_sample
 
@@ -39,14 +39,44 @@ def taken_apart(samples: Samples, monkeypatch: pytest.MonkeyPatch) -> tuple[floa
 
 
 @pytest.mark.parametrize("samples", ["columns", "rows"])
-def test_the_numbers_stay_and_the_buffer_shrinks(samples: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_numbers_stay_and_the_buffers_shrink(samples: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
     error, first, after = taken_apart(samples, monkeypatch)
     assert error < TOLERANCE
-    (loop,) = [k for k in loops_of(after) if k not in loops_of(first)]
-    product, scatter = loop.body
-    assert isinstance(product, Gemm) and isinstance(scatter, Call) and scatter.routine == "scatter"
-    name = product.out.buffer
-    assert first.buffers[name].entries == 5 * after.buffers[name].entries
+    new = [k for k in loops_of(after) if k not in loops_of(first)]
+    kinds = [tuple(k.routine if isinstance(k, Call) else type(k).__name__ for k in loop.body) for loop in new]
+    # Both convolutions take their windows for the forward pass and again for the gradient of the kernel; only the
+    # second has a gradient of its maps.
+    assert sorted(kinds) == [("Gemm", "scatter"), *[("gather", "Gemm")] * 4]
+    for name in ("P_A", "P_B", "P_B_bar"):
+        assert first.buffers[name].entries == 5 * after.buffers[name].entries
+
+
+def test_windows_of_the_wrong_sample_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where windows are taken from the first sample for every one, parameters are others."""
+    honest = strips._part
+
+    def spoiled(view: View, axis: int, index: sp.Symbol, length: sp.Expr) -> View:
+        return honest(view, axis, sp.S.Zero if view.buffer == "A" else index, length)
+
+    monkeypatch.setattr(strips, "_part", spoiled)
+    error, _, _ = taken_apart("columns", monkeypatch)
+    assert not error < TOLERANCE
+
+
+def test_windows_are_not_taken_again_from_maps_that_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strips, "CACHE", 1)
+    plan = run(case(declared(TEXT), {"m": 5}).found.plans["train_step"], BEFORE)
+    clear = Nest((Put(plan.buffers["A"].whole(), ZERO),))
+    last = next(k for k, kernel in enumerate(plan.body) if isinstance(kernel, Gemm) and kernel.out.buffer == "K_B_bar")
+
+    def times(place: int) -> int:
+        """Return how often windows of A are taken, where A changes in front of a kernel."""
+        changed = plan.with_body((*plan.body[:place], clear, *plan.body[place:]))
+        gathers = [k for k in walk(windows_by_sample(changed).body) if isinstance(k, Call) and k.routine == "gather"]
+        return sum(k.writes[0].buffer == "P_B" for k in gathers)
+
+    assert times(last) == 1
+    assert times(last + 1) == 2
 
 
 def test_a_wrong_strip_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

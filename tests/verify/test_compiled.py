@@ -15,6 +15,7 @@ from symbp.derivation import Derivation
 from symbp.language import read_text
 from symbp.networks import network
 from symbp.pipeline import generate
+from symbp.plan import shards, strips
 from symbp.verify import compiled as c
 from symbp.verify.draws import choose_sizes
 from symbp.verify.module import load_module
@@ -84,6 +85,22 @@ def test_a_batch_that_is_known_at_run_time_only(batch: int) -> None:
     found = compared(case, derivation)
     assert failed(found) == []
     assert {f.witness for f in found} >= COMPARED
+
+
+@needs_compiler
+@pytest.mark.parametrize(("name", "entries"), [("digits", 9_800), ("lenet", 9_100)])
+def test_samples_in_shards_and_windows_by_sample(name: str, entries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache so small that a step goes through its samples in shards, and the other functions take windows apart."""
+    monkeypatch.setattr(shards, "CACHE", entries)
+    monkeypatch.setattr(shards, "GAIN", 2)
+    monkeypatch.setattr(strips, "CACHE", 500)
+    derivation = derivation_of(name)
+    sizes = {**choose_sizes(derivation.source)[-1], "m": 6}
+    variants = [v for v in c.VARIANTS if not v.batch]
+    cases = c.cases(derivation, [sizes], "float64", variants)
+    chosen = [case.module.entries.choice for case in cases]
+    assert all(choice is not None and choice.size < choice.samples == 6 for choice in chosen)
+    assert all(failed(compared(case, derivation)) == [] for case in cases)
 
 
 @needs_compiler

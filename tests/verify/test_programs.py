@@ -20,8 +20,8 @@ from symbp.verify.compiled import compiler
 from symbp.verify.rules import check_closure
 
 NETWORKS = sorted(p.name for p in files("symbp.networks").iterdir() if p.name.endswith(".net"))
-LONG = ("decoder.net", "lenet.net")
-"""Networks whose verification takes a good part of a minute; what they add to others is looked at below."""
+LONG = ("branches.net", "cells.net", "cross_attention.net", "decoder.net", "group_norm.net", "highway.net", "lenet.net")
+"""Networks whose verification takes long; their layers have tests of their own, embeddings are looked at below."""
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in NETWORKS])

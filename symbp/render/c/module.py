@@ -27,6 +27,7 @@ from symbp.render.c.statements import Names, Writer
 from symbp.render.facts import facts_text
 from symbp.render.notation import samples_text
 from symbp.render.notes import Notes
+from symbp.render.parts import sample_sum
 from symbp.version import VERSION
 from symbp.render.initial import biases, first_words
 
@@ -117,7 +118,7 @@ class Module:
         try:
             self.entries: Entries = module_plans(
                 self.derivation, sizes, C, predicted=predictions(passes.inference or self.derivation), capacity=largest,
-                optimizer=optimizer, inference=passes.inference, clip=clip,
+                optimizer=optimizer, inference=passes.inference, clip=clip, apart=sample_sum(passes.parts),
             )
         except PlanError as error:
             raise GenerateError(str(error)) from error

@@ -45,14 +45,15 @@ def loaded(text: str, sizes: Mapping[str, Any], **options: Any) -> Iterator[c.Co
 def test_the_same_declaration_gives_the_same_bytes() -> None:
     probe = (
         "import hashlib; from symbp.networks import network; from symbp.pipeline import generate\n"
-        "files = generate(network('rnn').text, 'c', name='rnn', sizes=dict(T=3, m=2, n=3, h=4, p=2))\n"
-        "print(hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest())\n"
+        "for name, sizes in ('rnn', dict(T=3, m=2, n=3, h=4, p=2)), ('triplet', dict(n=6, h=8, k=3, m=16)):\n"
+        "    files = generate(network(name).text, 'c', name=name, sizes=sizes)\n"
+        "    print(hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest())\n"
     )
     found = {
         subprocess.run(
             [sys.executable, "-c", probe], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
         ).stdout
-        for seed in ("1", "2")
+        for seed in ("0", "4")  # under these seeds sets of names once gave temporaries of triplet other places
     }
     assert len(found) == 1
 
