@@ -37,7 +37,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("symbp/verify/normal_form",),
         tuple(
             f"{NORMAL_FORM}/test_{x}.py"
-            for x in ("identities", "proofs", "text", "adjoint", "spoiled_rules", "rewrites", "premises")
+            for x in ("indices", "identities", "proofs", "text", "adjoint", "spoiled_rules", "rewrites", "premises")
         ),
     ),
     "evaluator": (
