@@ -19,6 +19,8 @@ from symbp.language import read_text
 from symbp.networks import network
 from symbp.verify.normal_form import Budget, facts_of, prove, prove_statement, with_signs
 from symbp.verify.normal_form.algebra import Algebra
+from symbp.verify.normal_form.entries import Entries
+from symbp.verify.normal_form.functions import orientation
 from symbp.verify.normal_form.indices import of
 from symbp.verify.normal_form.terms import Poly, Product
 
@@ -150,6 +152,18 @@ def test_interchangeable_indices_have_one_canonical_order(edges: tuple[tuple[int
 def test_regular_patterns_that_differ_are_told_apart() -> None:
     algebra = Algebra({"S": frozenset({"symmetric"})}, Budget())
     assert contracted(algebra, PRISM, list(range(6))) is not contracted(algebra, BIPARTITE, list(range(6)))
+
+
+def test_no_term_leads_where_terms_differ_in_their_indices_only() -> None:
+    """An orientation that depended on the names of indices would make one function two atoms."""
+    algebra = Algebra({}, Budget())
+    entries = Entries(algebra)
+    skew, led = (entries.template(x)[2] for x in (W - W.T, W - 2 * Hadamard(W, W.T)))
+    assert skew.leading() is None and orientation(skew) == 0
+    assert led.leading() is not None and orientation(led) == -1
+    assert orientation(algebra.negated(led)) == 1
+    assert orientation(algebra.poly({})) == 0
+    assert prove(f("tanh", W - W.T).T, f("tanh", W.T - W))
 
 
 def test_shapes_that_differ_are_said_so() -> None:
