@@ -69,7 +69,8 @@ class Result(Displayed):
     """A numbered equation of the backward pass, as it is printed.
 
     Messages that are used once stand in place; ``notes`` say which terms vanish at a boundary
-    (``Zbar[t] := 0 for t > T`` as ``(ref, index, relation, end)``).
+    (``Zbar[t] := 0 for t > T`` as ``(ref, index, relation, end)``).  ``entries`` are the letters of row and column of
+    an equation that is written in components.
     """
 
     number: int
@@ -78,6 +79,7 @@ class Result(Displayed):
     reason: str = ""
     ranges: tuple[Range, ...] = ()
     notes: tuple[tuple[Ref, sp.Symbol, str, sp.Expr], ...] = ()
+    entries: tuple[Range, ...] = ()
 
 
 @dataclass(frozen=True)

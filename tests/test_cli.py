@@ -366,11 +366,30 @@ def test_families_of_sizes_are_lists(run: Run, numbers: str, layers: int) -> Non
 def test_verify_holds_and_reports(run: Run) -> None:
     ran = run("verify", "mlp.net", "--junit", "report.xml", "--draws", "1")
     assert ran.code == 0, ran.out
-    assert "holds, proved" in ran.out
+    assert "holds, proved for all sizes" in ran.out
     suites = ElementTree.parse("report.xml").getroot()
     assert [s.get("failures") for s in suites] == ["0"]
     data = json.loads(run("verify", "mlp.net", "--json", "--draws", "1").out)
     assert {v["verdict"] for v in data["mlp.net"]} == {"holds"}
+
+
+def test_derive_in_components(run: Run) -> None:
+    shown = run("derive", "mlp.net", "--ascii", "--no-verify", "--form", "index").out
+    assert "W1bar[i,j] = sum(s=1..m) Z1bar[i,s] X[j,s]" in shown
+    assert run("derive", "mlp.net", "--form", "index", "-o", "mlp.tex").code == 0
+    assert "\\sum_{s=1}^{m} \\bar{Z}_{1,i,s}" in Path("mlp.tex").read_text()
+    data = json.loads(run("derive", "mlp.net", "--form", "index", "--json").out)
+    assert [e["index"] for e in data["results"][0]["entries"]] == ["i", "s"]
+    refused = run("derive", "mlp.net", "--form", "index", "--steps")
+    assert refused.code == 2 and "--form matrix" in refused.err
+
+
+def test_verify_checks_the_rule_book(run: Run) -> None:
+    ran = run("verify", "--rules")
+    assert ran.code == 0, ran.out
+    header, *lines, last = ran.out.rstrip().splitlines()
+    assert header.startswith("rule book") and any(line.split()[0] == "matmul" for line in lines)
+    assert "not" not in last and "equations proved for all sizes" in last
 
 
 def test_verify_without_a_compiler_says_so_and_is_well(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

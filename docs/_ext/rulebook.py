@@ -8,6 +8,7 @@ from typing import Any
 from symbp.calculus import IDENTITIES
 from symbp.ops import ELEMENTWISE, RULES
 from symbp.render.rulebook import Face, entry
+from symbp.verify.rules import proof_words
 
 PAGES: tuple[tuple[str, str, str, list[str]], ...] = (
     (
@@ -44,7 +45,7 @@ def page(title: str, text: str, names: list[str]) -> str:
     """Return one page of the rule book in Markdown."""
     parts = [f"# {title}", text]
     for name in names:
-        found = entry(name, "latex")
+        found = entry(name, "latex").saying("proof", proof_words(name))
         parts.append(f"## {name}\n\n| | |\n| --- | --- |\n" + "\n".join(_line(face) for face in found.faces))
     return "\n\n".join(parts) + "\n"
 

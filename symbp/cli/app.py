@@ -68,13 +68,14 @@ def show(name: opt.Rule = None, ascii: opt.Ascii = False, as_json: opt.Json = Fa
     """Show a rule with all its faces."""
     with settled(as_json):
         from symbp.render.rulebook import entry, names
+        from symbp.verify.rules import proof_words
 
         if name is None:
             say_json(names()) if as_json else say("\n".join(names()))
             return
         if name not in names():
             raise BadInput(_unknown("rule", name, names()))
-        found = entry(name, "ascii" if ascii or not _unicode() else "unicode")
+        found = entry(name, "ascii" if ascii or not _unicode() else "unicode").saying("proof", proof_words(name))
         say_json(found.json()) if as_json else say(found.text())
 
 
@@ -106,7 +107,8 @@ def explain(code: opt.Code = None, as_json: opt.Json = False) -> None:
 def derive(
     file: opt.OptionalFile = None, output: opt.Document = None, steps: opt.Steps = False, brief: opt.Brief = False,
     why: opt.Why = None,
-    notation: opt.Notation = "bar", products: opt.Products = "hadamard", samples: opt.Samples = None,
+    form: opt.Form = "matrix", notation: opt.Notation = "bar", products: opt.Products = "hadamard",
+    samples: opt.Samples = None,
     weights: opt.Weights = None, mode: opt.Mode = "training", claims: opt.Claims = False, wrt: opt.Wrt = None,
     expr: opt.Expr = None, shapes: opt.Shapes = None, verified: opt.Verified = True, jacobian: opt.Jacobian = None,
     plan: opt.Plan = False, size: opt.Size = None, function: opt.Function = None, ascii: opt.Ascii = False,
@@ -129,6 +131,8 @@ def derive(
             from symbp.readings import with_readings
 
             found = with_readings(found)
+        if form == "index" and steps:
+            raise BadInput("--steps are moves of matrices: they go with --form matrix")
         if brief and (output is None or steps):
             raise BadInput("--brief leaves the steps out of a document: it goes with -o, and not with --steps")
         if not plan and (size or function):
@@ -141,15 +145,16 @@ def derive(
             say(deriving.reason(found, why, chosen, as_json))
         elif output is not None:
             path = deriving.write(
-                found, output, chosen, title=title, text=text, detail=steps, brief=brief, templates=templates
+                deriving.in_form(found, form), output, chosen, title=title, text=text, detail=steps,
+                brief=brief or form == "index", templates=templates,
             )
             _written([path], as_json, quiet)
         elif as_json:
-            say_json(deriving.data(found, chosen, title=title))
+            say_json(deriving.data(deriving.in_form(found, form), chosen, title=title))
         else:
             verdicts = deriving.verdicts(found, VerifySettings(seed=seed)) if verified else None
             if not quiet:
-                say(deriving.page(found, chosen, verdicts, title=title, steps=steps))
+                say(deriving.page(deriving.in_form(found, form), chosen, verdicts, title=title, steps=steps))
             if any(v.verdict == "fails" for v in verdicts or ()):
                 leave(Exit.CHECK_FAILED)
 
@@ -198,19 +203,22 @@ def generate(
 
 @app.command()
 def verify(
-    files: opt.Files, draws: opt.Draws = 3, junit: opt.Junit = None, as_json: opt.Json = False,
-    quiet: opt.Quiet = False, seed: opt.Seed = 0,
+    files: opt.OptionalFiles = None, rules: opt.RuleBook = False, draws: opt.Draws = 3, junit: opt.Junit = None,
+    as_json: opt.Json = False, quiet: opt.Quiet = False, seed: opt.Seed = 0,
 ) -> None:
     """Check derivations and generated modules."""
     with settled(as_json):
         from symbp.cli import deriving, verifying
         from symbp.settings import VerifySettings
 
-        declared = [_declared(f) for f in files]
+        if not (files or rules):
+            raise BadInput("which files? symbp verify FILE..., or symbp verify --rules")
+        declared = [_declared(f) for f in files or ()]
         for _, _, program in declared:
             deriving.need_parameters(program)
             deriving.need_number(program)
-        reports = verifying.reports(declared, VerifySettings(draws=draws, seed=seed))
+        settings = VerifySettings(draws=draws, seed=seed)
+        reports = [*([verifying.rule_book(settings)] if rules else []), *verifying.reports(declared, settings)]
         if junit is not None:
             verifying.write_junit(reports, junit)
         if as_json:

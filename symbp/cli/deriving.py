@@ -9,6 +9,7 @@ from typing import Any
 
 from symbp import pipeline
 from symbp.calculus.passes import with_functions
+from symbp.choices import Form
 from symbp.cli.outcome import BadInput
 from symbp.derivation import Derivation
 from symbp.expr import is_one
@@ -75,6 +76,13 @@ def module(found: Derivation, settings: GenerateSettings, declaration: str) -> F
         optimizer=settings.optimizer, largest=settings.largest, workspace=settings.workspace,
         clip=settings.clip,
     )
+
+
+def in_form(found: Derivation, form: Form) -> Derivation:
+    """Return the derivation with its equations in matrix form, or in components."""
+    from symbp.render.components import in_components
+
+    return in_components(found) if form == "index" else found
 
 
 def page(

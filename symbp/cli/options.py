@@ -11,7 +11,7 @@ from symbp import choices
 
 File = Annotated[str, Argument(metavar="FILE", help="A declaration; - reads standard input.")]
 OptionalFile = Annotated[str | None, Argument(metavar="FILE", help="A declaration; - reads standard input.")]
-Files = Annotated[list[str], Argument(metavar="FILE...", help="Declarations; - reads standard input.")]
+OptionalFiles = Annotated[list[str] | None, Argument(metavar="FILE...", help="Declarations; - reads standard input.")]
 Network = Annotated[str | None, Argument(metavar="NAME", help="Which network; without it, the list.")]
 Rule = Annotated[str | None, Argument(metavar="OP", help="An operation or an identity; without it, the list.")]
 Code = Annotated[str | None, Argument(metavar="CODE", help="A diagnostic code; without it, the list.")]
@@ -27,6 +27,7 @@ Brief = Annotated[bool, Option("--brief", help="Leave the single steps out of a 
 Why = Annotated[str | None, Option("--why", metavar="NAME", help="Say why the gradient of NAME is what it is.")]
 Notation = Annotated[choices.Adjoints, Option("--notation", help="How gradients are written.")]
 Products = Annotated[choices.Products, Option("--products", help="Entrywise products or diagonal matrices.")]
+Form = Annotated[choices.Form, Option("--form", help="Equations of matrices, or of their entries with sums.")]
 Samples = Annotated[choices.Samples | None, Option("--samples", help="Where the samples are to stand.")]
 Weights = Annotated[choices.Weights | None, Option("--weights", help="How weights are to be stored.")]
 Mode = Annotated[choices.Mode, Option("--mode", help="Statistics of the batch, or running ones.")]
@@ -57,4 +58,5 @@ Clip = Annotated[bool, Option("--clip", help="A training step scales gradients d
 Check = Annotated[bool, Option("--check", help="Write nothing; exit 1 if the files are not current.")]
 
 Draws = Annotated[int, Option("--draws", min=1, max=100, help="Draws of sizes and values.")]
+RuleBook = Annotated[bool, Option("--rules", help="Check the rule book, before any network.")]
 Junit = Annotated[Path | None, Option("--junit", metavar="FILE", help="Also write a JUnit report.")]

@@ -36,6 +36,15 @@ def reports(networks: Iterable[tuple[str, str, Program]], settings: VerifySettin
     return found
 
 
+def rule_book(settings: VerifySettings) -> Report:
+    """Verify every primitive and every elementwise function."""
+    from symbp.verify.rules import check_rules
+
+    start = time.perf_counter()
+    verdicts = check_rules(seed=settings.seed)
+    return Report("rule book", verdicts, time.perf_counter() - start)
+
+
 def all_hold(found: Iterable[Report]) -> bool:
     """Tell whether every verdict on every network holds."""
     return all(report.all_ok(r.verdicts) for r in found)
@@ -63,13 +72,15 @@ def _lines(verdicts: Iterable[report.Verdict]) -> Iterator[tuple[str, str]]:
     for v in verdicts:
         what = f"{v.checked}: {', '.join(w.removeprefix('module ') for w in v.witnesses)}"
         error, limit = (f"{v.error:.0e}", f"{v.tolerance:.0e}") if v.tolerance else ("equal", "")
-        said = v.verdict + (", proved" if v.proved else "")
+        said = v.verdict + (f", {v.evidence}" if v.ok and v.evidence else "")
         if v.verdict == "skipped":
             rows.append(((v.subject, said, "", "", "", f"{v.checked}: {v.detail}"), "yellow"))
             continue
         rows.append(((v.subject, said, error, limit, str(v.draws), what), "red" if v.bad else ""))
         if v.detail:
             rows.append((("", "", "", "", "", v.detail), "red"))
+        if v.proof_text:
+            rows.append((("", "", "", "", "", v.proof_text), "red" if v.proved is False else ""))
     widths = [max(len(row[k]) for row, _ in rows) for k in range(len(HEADER) - 1)]
     for row, style in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]

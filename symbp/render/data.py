@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from symbp.derivation import Derivation, Reading, Result, Step
+from symbp.derivation import Derivation, Range, Reading, Result, Step
 from symbp.expr import Node
 from symbp.program import Program
 from symbp.render.latex import Latex
@@ -39,14 +39,15 @@ class _Writer:
             "of": var.origin.of if var.origin else None, "role": var.origin.role if var.origin else None,
         }
 
+    def range(self, x: Range) -> dict[str, str]:
+        return {name: self.text.size(getattr(x, name)) for name in ("index", "first", "last")}
+
     def result(self, r: Result) -> dict[str, Any]:
         return {
             "number": r.number, "tag": tag(r, self.text.names), "name": r.target.name, "target": self.both(r.target),
             "value": self.both(r.value), "shape": self.shape(r.target), "reason": r.reason,
-            "ranges": [
-                {name: self.text.size(getattr(x, name)) for name in ("index", "first", "last")}
-                for x in r.ranges
-            ],
+            "ranges": [self.range(x) for x in r.ranges],
+            **({"entries": [self.range(x) for x in r.entries]} if r.entries else {}),
             "notes": [
                 {"zero": self.text(ref), "index": self.text.size(i), "relation": relation, "end": self.text.size(end)}
                 for ref, i, relation, end in r.notes

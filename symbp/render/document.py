@@ -23,8 +23,8 @@ from symbp.render.printer import clean
 from symbp.render.rules import identity_rows, kinks, rule_rows
 from symbp.render.sources import cited
 from symbp.render.steps import (
-    Line, declarations, program_of, reading_words, result_notes, result_ranges, says_something, shown_steps, step_line,
-    tag, tangent,
+    Line, declarations, program_of, reading_words, result_notes, result_ranges, result_shape, says_something,
+    shown_steps, step_line, tag, tangent,
 )
 from symbp.render.templates import environment
 from symbp.render.terminal import program_text
@@ -252,7 +252,7 @@ def result_rows(derivation: Derivation, p: Latex, together: bool = False) -> lis
         where = result_ranges(r, p)
         more = ranges.below(where) + [f"where ${note}$" for note in result_notes(r, p)]
         text = p.equation(r.target, r.value)
-        number, shape = tag(r, p.names) or str(r.number), shape_cell(p.shape(r.target))
+        number, shape = tag(r, p.names) or str(r.number), shape_cell(result_shape(r, p))
         rows.append(Row(number, formula(text, RESULT, more), escape(r.reason), shape, ranges.title(where)))
     return rows
 

@@ -15,7 +15,7 @@ from symbp.render.notation import Notation, samples_text
 from symbp.render.printer import clean
 from symbp.render.sources import cited
 from symbp.render.steps import (
-    program_of, reading_words, result_notes, result_ranges, says_something, shown_steps, step_line, tag,
+    program_of, reading_words, result_notes, result_ranges, result_shape, says_something, shown_steps, step_line, tag,
 )
 from symbp.render.terminal import program_text
 
@@ -75,7 +75,8 @@ def markdown(
         notes = [p.words("where") + note for note in result_notes(r, p)]
         value = p.cases(r.value) or p.value(r.value)
         out.append(display(p.value(r.target), value, [*ranges, *notes], tag(r, p.names) or str(r.number)))
-        out.append(f"{words(r.reason)}; ${p.shape(r.target)}$" if r.reason else f"${p.shape(r.target)}$")
+        shape = result_shape(r, p)
+        out.append(f"{words(r.reason)}; ${shape}$" if r.reason else f"${shape}$")
     if derivation.readings:
         out.append("Equivalently, proved for all sizes:")
     for reading in derivation.readings:

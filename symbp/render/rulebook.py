@@ -7,7 +7,7 @@ what it says about plain letters, a target how it spells them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import sympy as sp
@@ -58,6 +58,10 @@ class Entry:
             first, *rest = face.says.split("\n")
             lines += [f"  {face.label:<{width}}  {first}", *(f"  {'':<{width}}  {line}" for line in rest)]
         return "\n".join(lines) + "\n"
+
+    def saying(self, label: str, says: str) -> Entry:
+        """Return the entry with one more line of words; without words as it is."""
+        return replace(self, faces=(*self.faces, Face(label, says))) if says else self
 
     def json(self) -> dict[str, object]:
         """Return the entry as plain data."""

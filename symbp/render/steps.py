@@ -106,6 +106,13 @@ def result_ranges(result: Result, p: Printer) -> str:
     return ", ".join(p.range(r.index, r.first, r.last) for r in result.ranges)
 
 
+def result_shape(result: Result, p: Printer) -> str:
+    """Return the shape of a result; of an entry the values of its letters, ``i = 1..n1``."""
+    if result.entries:
+        return p.LIST.join(p.range(r.index, r.first, r.last) for r in result.entries)
+    return p.shape(result.target)
+
+
 def result_notes(result: Result, p: Printer) -> list[str]:
     """Return what vanishes at a boundary: ``Zbar[t] := 0 for t > T``; what vanishes at one boundary together."""
     found: dict[tuple[sp.Symbol, str, sp.Expr], list[Ref]] = {}

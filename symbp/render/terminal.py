@@ -12,8 +12,8 @@ from symbp.render.names import Names
 from symbp.render.notation import Notation, mode_text, samples_text
 from symbp.render.printer import Printer, clean
 from symbp.render.steps import (
-    declarations, introduced, program_of, reading_words, result_notes, result_ranges, says_something, shown_steps,
-    step_line, tag,
+    declarations, introduced, program_of, reading_words, result_notes, result_ranges, result_shape, says_something,
+    shown_steps, step_line, tag,
 )
 from symbp.render.text import terminal
 
@@ -52,7 +52,7 @@ def derive_summary(
     for r in derivation.results:
         name = tag(r, p.names) or str(r.number)
         lines = _equation(p, p.value(r.target), p.value(r.value), EQUATION_WIDTH)
-        rows.append((f"({name})", lines, result_ranges(r, p), p.shape(r.target), p.plain(r.reason)))
+        rows.append((f"({name})", lines, result_ranges(r, p), result_shape(r, p), p.plain(r.reason)))
     widths = [
         max((int(text_width(line)) for cells in column for line in cells), default=0)
         for column in (

@@ -19,8 +19,8 @@ from symbp.expr import Function, Map, Node, transform
 from symbp.program import Equation, Program, ProgramError, check, elementwise_functions, map_equations
 from symbp.verify.draws import NoDraw, choose_sizes, sizes_text
 from symbp.verify.module import check_module, load_module
-from symbp.verify.normal_form import prove_adjoint
-from symbp.verify.report import Verdict, judge, skipped
+from symbp.verify.normal_form import Proof, prove_adjoint
+from symbp.verify.report import Verdict, judge, skipped, together
 from symbp.verify.running import same_values
 from symbp.verify.steps import check_steps
 from symbp.verify.witnesses import (
@@ -183,22 +183,19 @@ def check_derivation(derivation: Derivation, *, draws: int = 3, seed: int = 0) -
     except ProgramError as error:
         premises = [Finding("premises", "program", "fails", detail=str(error).split("\n")[0])]
     found = gradient_check(derivation, draws=draws, seed=seed, zero_is_a_claim=True)
-    proofs: dict[str, list[Any]] = {}
+    proofs: dict[str, list[Proof]] = {}
     for proof in prove_adjoint(derivation.forward, derivation.program, derivation.output):
         proofs.setdefault(proof.target.name, []).append(proof.proof)
     for bar, findings in found.items():
-        mine = proofs.get(bar, [])
-        proved = bool(mine) and all(mine)
-        verdict = judge(bar, "adjoint equation", findings, proved if mine else None)
-        verdicts.append(verdict)
+        verdicts.append(judge(bar, "adjoint equation", findings, *together(proofs.get(bar, []))))
     steps = check_steps(derivation, np.random.default_rng(seed))
     bad = [f for f in steps if f.outcome != "holds"]
-    together = judge("steps", f"{len(steps) - len(bad)} of {len(steps)} steps", [*bad, *steps, *premises])
+    all_steps = judge("steps", f"{len(steps) - len(bad)} of {len(steps)} steps", [*bad, *steps, *premises])
     second = hessian_check(derivation, seed=seed)
     if second:
         product = [f for bar in derivation.gradients.values() for f in found[bar] if f.witness == "inner product"]
         verdicts.append(judge("gradients together", "first and second order", [*second, *dict.fromkeys(product)]))
-    return [*verdicts, together]
+    return [*verdicts, all_steps]
 
 
 def check_inference(derivation: Derivation, *, draws: int = 3, seed: int = 0) -> list[Verdict]:

@@ -9,10 +9,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from xml.etree import ElementTree
 
+from symbp.verify.normal_form import Proof
 from symbp.verify.witnesses import Finding, Outcome
 
 NEEDED = 2
 """How many different witnesses must hold before anything is called verified."""
+
+
+PROVED, EXACT, MEASURED = "proved for all sizes", "exact at sampled sizes", "measured"
+"""The words of every report for how much is known."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,8 @@ class Verdict:
                or there is nothing to check).
     detail:    the first reason why it does not hold.
     proved:    whether the equation is proved for all sizes; None if no proof was tried.
+    where:     for what is proved: the conditions and the facts that the proof used.
+    residual:  for what is unproved: a term that is left, or why nothing could be said.
     """
 
     subject: str
@@ -42,6 +49,22 @@ class Verdict:
     verdict: Outcome
     detail: str = ""
     proved: bool | None = None
+    where: tuple[str, ...] = ()
+    residual: str = ""
+
+    @property
+    def evidence(self) -> str:
+        """The strongest of what the witnesses say: proved for all sizes, exact at sampled sizes, measured."""
+        if self.proved:
+            return PROVED
+        return EXACT if "exact" in self.witnesses else MEASURED if self.tolerance else ""
+
+    @property
+    def proof_text(self) -> str:
+        """Where the proof holds, or that there is none and what is left; nothing if there is nothing to say."""
+        if self.proved is False:
+            return f"unproved for all sizes: {self.residual}" if self.residual else "unproved for all sizes"
+        return f"where {'; '.join(self.where)}" if self.where else ""
 
     @property
     def ok(self) -> bool:
@@ -59,7 +82,19 @@ def skipped(subject: str, checked: str, reason: str) -> Verdict:
     return Verdict(subject, checked, (), 0, (), 0.0, 0.0, "skipped", reason)
 
 
-def judge(subject: str, checked: str, findings: Sequence[Finding], proved: bool | None = None) -> Verdict:
+def together(proofs: Sequence[Proof]) -> tuple[bool | None, tuple[str, ...], str]:
+    """Join proofs: whether all are proved (None without any), where they hold, what the first unproved one leaves."""
+    unproved = next((p for p in proofs if not p), None)
+    if unproved is not None:
+        return False, (), unproved.residual
+    where = dict.fromkeys(sentence for p in proofs for sentence in (*p.conditions, *p.facts))
+    return (True if proofs else None), tuple(where), ""
+
+
+def judge(
+    subject: str, checked: str, findings: Sequence[Finding], proved: bool | None = None,
+    where: tuple[str, ...] = (), residual: str = "",
+) -> Verdict:
     """Join the findings about one subject: one that fails decides; two different witnesses are needed to hold.
 
     A witness that refused at one draw but held at another has held; a proof for all sizes counts as a witness.
@@ -92,7 +127,7 @@ def judge(subject: str, checked: str, findings: Sequence[Finding], proved: bool 
         subject, checked, names, len(failed) + len(held), tuple(dict.fromkeys(f.sizes for f in findings if f.sizes)),
         max((f.error for f in measured), default=worst.error if worst else 0.0),
         worst.tolerance if worst and worst.tolerance else max((f.tolerance for f in measured), default=0.0),
-        outcome, detail, proved,
+        outcome, detail, proved, where, residual,
     )
 
 
@@ -113,8 +148,8 @@ def rows(verdicts: Iterable[Verdict]) -> list[tuple[str, ...]]:
     table: list[tuple[str, ...]] = []
     for v in verdicts:
         error = f"{v.error:.0e}" if v.tolerance or v.error else "" if v.verdict == "skipped" else "equal"
-        proved = "" if v.proved is None else ", proved" if v.proved else ", not proved for all sizes"
-        word = v.verdict + proved + (f": {v.detail}" if v.detail else "")
+        said = f", {v.evidence}" if v.ok and v.evidence else ""
+        word = v.verdict + said + "".join(f"; {part}" for part in (v.proof_text, v.detail) if part)
         table.append((v.subject, v.checked, _joined(v.witnesses), str(v.draws), error, word))
     return table
 
@@ -144,11 +179,11 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     worst = max((v.error for v in verdicts if 0 < v.tolerance < 1e-6 and math.isfinite(v.error)), default=0.0)
     parts = [f"{good} of {len(wanted)} hold"]
     if tried:
-        parts.append(f"{proved} of {len(tried)} equations proved for all sizes")
+        parts.append(f"{proved} of {len(tried)} equations {PROVED}")
     if any("exact" in w for v in verdicts for w in v.witnesses):
-        parts.append("exact at sampled sizes")
+        parts.append(EXACT)
     left = dict.fromkeys(f"not checked: {v.checked} ({v.detail})" for v in verdicts if v.verdict == "skipped")
-    return "; ".join([*parts, f"measured {worst:.0e}", *left])
+    return "; ".join([*parts, f"{MEASURED} {worst:.0e}", *left])
 
 
 def as_json(reports: Mapping[str, Sequence[Verdict]]) -> str:
@@ -157,6 +192,7 @@ def as_json(reports: Mapping[str, Sequence[Verdict]]) -> str:
     def plain(v: Verdict) -> dict[str, Any]:
         out = asdict(v)
         out["error"] = v.error if math.isfinite(v.error) else None
+        out["evidence"] = v.evidence
         return out
 
     return json.dumps({name: [plain(v) for v in verdicts] for name, verdicts in reports.items()}, indent=2) + "\n"
@@ -187,6 +223,10 @@ def as_junit(reports: Mapping[str, Sequence[Verdict]], seconds: Mapping[str, flo
                 failure = ElementTree.SubElement(case, "failure", {"type": v.verdict, "message": v.detail or v.verdict})
                 failure.text = (
                     f"witnesses: {', '.join(v.witnesses) or 'none'}\nsizes: {'; '.join(v.sizes)}\nerror: {v.error}"
+                )
+            elif v.evidence:
+                ElementTree.SubElement(case, "system-out").text = " ".join(
+                    part for part in (v.evidence, v.proof_text) if part
                 )
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"

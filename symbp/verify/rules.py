@@ -1,4 +1,4 @@
-"""Checks of the rule book: each primitive and elementwise function, by witnesses 2, 3 and 4, to second order.
+"""Checks of the rule book: each primitive and elementwise function, by witnesses 2 to 5, to second order.
 
 A rule is tested by existing: a small program is built from its signature.  The rules are handed over as data; the
 checks share no code with them.
@@ -23,8 +23,9 @@ from symbp.expr import (
 from symbp.program import Equation, Program, Var, check
 from symbp.verify.draws import NoDraw, choose_sizes, draw
 from symbp.verify.evaluate import evaluate
+from symbp.verify.normal_form import Proof, prove_adjoint
 from symbp.verify.programs import gradient_check
-from symbp.verify.report import Verdict, judge
+from symbp.verify.report import PROVED, Verdict, judge, together
 from symbp.verify.witnesses import SLOPE, Finding, complex_step, measured
 
 Build = Callable[[Sequence[Node]], Node]
@@ -266,6 +267,7 @@ def check_case(case: Case, *, seed: int = 0, second_order: bool = True) -> Verdi
     sizes = choose_sizes(case.program, primes=(5, 7, 3, 2, 11, 13), limit=2) if len(case.program.sizes) > 3 else None
     found = gradient_check(derivation, draws=2, seed=seed, sizes=sizes)
     findings = [f for bar in derivation.gradients.values() for f in found[bar]]
+    proofs = prove_case(case, derivation, second_order=second_order)
     if second_order:
         try:
             again = check_closure(derivation, seed=seed, sizes=sizes)
@@ -273,7 +275,33 @@ def check_case(case: Case, *, seed: int = 0, second_order: bool = True) -> Verdi
             again = [Finding("second order", case.name, "not checked", detail=str(reason))]
         # Of something linear the second derivative vanishes: refused there is no fault.
         findings += [f for f in again if f.outcome in ("fails", "holds")]
-    return judge(case.name, "rule, first and second order", findings)
+    return judge(case.name, "rule, first and second order", findings, *together(proofs))
+
+
+def prove_case(case: Case, derivation: Derivation | None = None, *, second_order: bool = True) -> list[Proof]:
+    """Try to prove for all sizes the adjoint of one entry of the rule book, and the adjoint of that adjoint."""
+    derive = import_module("symbp.calculus").derive
+    first = derivation or derive(case.program, case.wrt)
+    found = list(prove_adjoint(first.forward, first.program, first.output))
+    if second_order:
+        second = derive(gradient_program(first), list(first.gradients), "loss_2")
+        found += prove_adjoint(second.forward, second.program, second.output)
+    return [p.proof for p in found]
+
+
+def proof_words(name: str) -> str:
+    """Return what is proved of a primitive or an elementwise function; nothing for another entry of the rule book."""
+    ops = import_module("symbp.ops")
+    if name in ops.ELEMENTWISE:
+        cases = elementwise_cases({name: ops.ELEMENTWISE[name]})
+    elif name in ops.RULES:
+        cases = primitive_cases({name: ops.RULES[name]})
+    else:
+        return ""
+    proved, where, residual = together([proof for case in cases for proof in prove_case(case)])
+    if not proved:
+        return f"unproved for all sizes: {residual}"
+    return f"{PROVED}, first and second order" + (f", where {'; '.join(where)}" if where else "")
 
 
 def check_rules(

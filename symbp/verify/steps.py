@@ -20,6 +20,7 @@ from symbp.expr import Node, Ref, SumOver, refs, walk
 from symbp.program import Loop, Program, reads_of
 from symbp.verify.draws import choose_sizes, draw, tangent_matrix
 from symbp.verify.evaluate import Array, Evaluator, evaluate
+from symbp.verify.normal_form import Budget, Proof, context_of, definitions_of, facts_of, prove_in, with_signs
 from symbp.verify.witnesses import INNER, SLOPE, STEP, Finding, difference, magnitude, measured
 
 EQUAL = 1e-12
@@ -96,6 +97,24 @@ def check_steps(
     return [
         _check(step, number, benches, active, _loops_of(step, program, spans)) for number, step in enumerate(given, 1)
     ]
+
+
+def prove_steps(derivation: Derivation, budget: Budget | None = None) -> list[tuple[Step, Proof]]:
+    """Try to prove before = after for all sizes, of each step that is an equality of two expressions.
+
+    Names stand for what the final program says of them, else for what the named one does.
+    """
+    program, named = derivation.program, derivation.named
+    facts = with_signs(facts_of(program), named, budget)
+    known = {**definitions_of(named), **definitions_of(program)}
+    context = context_of(program, budget=budget, facts=facts)
+    found = []
+    for step in derivation.steps:
+        if step.kind in ("rewrite", "recognise"):
+            mine = {n: d for n, d in known.items() if n != step.target.name}
+            loops = tuple((loop.index, loop.lo, loop.hi) for loop in step.loops)
+            found.append((step, prove_in(replace(context, definitions=mine, loops=loops), step.before, step.after)))
+    return found
 
 
 def _active(derivation: Derivation) -> set[str]:

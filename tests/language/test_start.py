@@ -79,3 +79,8 @@ def test_pieces_of_a_family_start_alike() -> None:
     with pytest.raises(DeclarationError) as caught:
         read_text("b[0]: param[n, 1] = 1\nb[1]: param[n, 1]\nloss = sum(b[0] + b[1])\n")
     assert [d.code for d in caught.value.diagnostics] == ["S027"]
+
+
+def test_the_largest_start_value() -> None:
+    program = read_text("X: input[n, m]\ng: param[n, 1] = -1e30\nloss = sum(g*X)\n")
+    assert program.variables["g"].start == -sp.Integer(10) ** 30

@@ -12,6 +12,7 @@ import sympy as sp
 import symbp
 from symbp.calculus import derive
 from symbp.language import read_text
+from symbp.networks import network
 from symbp.expr import Function, Map, scaled, size, total
 from symbp.program import Equation, Program, Var
 from symbp.verify import all_ok, check_derivation, verify_program
@@ -65,7 +66,15 @@ def test_a_spoiled_derivation_fails_with_the_equation_and_the_reason() -> None:
     bad = verdicts["W_bar"]
     assert bad.verdict == "fails"
     assert "3" in bad.detail
-    assert bad.proved is False
+    assert bad.proved is False and bad.residual
+    assert bad.proof_text == f"unproved for all sizes: {bad.residual}"
+
+
+def test_a_verdict_says_which_facts_its_proof_used() -> None:
+    verdicts = {v.subject: v for v in check_derivation(derive(read_text(network("batch_norm").text)), draws=1)}
+    assert verdicts["v_N1_bar"].where == ("v_N1 >= 0",)
+    assert verdicts["Z2_bar"].where == ("columns of Y sum to one",)
+    assert verdicts["W_Z1_bar"].where == ()
 
 
 def test_unspecified_functions_are_stood_in_for_and_what_cannot_be_generated_is_not_checked() -> None:

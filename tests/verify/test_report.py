@@ -67,7 +67,27 @@ def test_table_json_and_junit_agree() -> None:
 
 def test_a_gradient_that_is_zero_everywhere_holds_with_a_word() -> None:
     zero = [replace(NUMERIC, detail="the derivative is zero at every draw"), EXACT]
-    assert rows([judge("b_bar", "equation", zero)])[0][-1] == "holds: the derivative is zero at every draw"
+    assert rows([judge("b_bar", "equation", zero)])[0][-1] == (
+        "holds, exact at sampled sizes; the derivative is zero at every draw"
+    )
+
+
+def test_the_words_for_how_much_is_known() -> None:
+    proved = judge("W_bar", "equation", [NUMERIC, EXACT], proved=True, where=("s > 0", "Y is symmetric"))
+    unproved = judge("W_bar", "equation", [NUMERIC, EXACT], proved=False, residual="1/m * X[i,j]")
+    measured = judge("W_bar", "equation", [NUMERIC, replace(NUMERIC, witness="inner product")])
+    assert [v.evidence for v in (proved, unproved, measured)] == [
+        "proved for all sizes", "exact at sampled sizes", "measured",
+    ]
+    assert [row[-1] for row in rows([proved, unproved, measured])] == [
+        "holds, proved for all sizes; where s > 0; Y is symmetric",
+        "holds, exact at sampled sizes; unproved for all sizes: 1/m * X[i,j]",
+        "holds, measured",
+    ]
+    data = json.loads(as_json({"net": [proved, unproved]}))["net"]
+    assert data[0]["evidence"] == "proved for all sizes" and data[0]["where"] == ["s > 0", "Y is symmetric"]
+    assert data[1]["proved"] is False and data[1]["residual"] == "1/m * X[i,j]"
+    assert "0 of 1 equations proved for all sizes" in summary([unproved])
 
 
 def test_comparisons_of_a_module_share_a_word() -> None:

@@ -21,6 +21,7 @@ def test_rule(case: rules.Case) -> None:
     assert verdict.ok, verdict
     assert {"complex step", "exact", "inner product", "differential of adjoint"} <= set(verdict.witnesses)
     assert verdict.error < 1e-13
+    assert verdict.proved, verdict.residual
 
 
 def test_every_entry_of_the_rule_book_is_tested() -> None:

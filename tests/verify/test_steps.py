@@ -13,7 +13,8 @@ from symbp.calculus import derive
 from symbp.derivation import Step
 from symbp.expr import SumOver, scaled, walk
 from symbp.language import read_text
-from symbp.verify.steps import check_steps
+from symbp.verify.normal_form import Budget
+from symbp.verify.steps import check_steps, prove_steps
 
 NETWORKS = sorted(p.name for p in files("symbp.networks").iterdir() if p.name.endswith(".net"))
 
@@ -24,6 +25,17 @@ def test_every_step_of_every_network_holds(name: str) -> None:
     found = check_steps(derivation, np.random.default_rng(0))
     assert len(found) == len(derivation.steps) > 10
     assert [f for f in found if f.outcome != "holds"] == []
+    proofs = prove_steps(derivation)
+    assert len(proofs) == sum(step.kind in ("rewrite", "recognise") for step in derivation.steps)
+    assert [(step.rule, proof.residual) for step, proof in proofs if not proof] == []
+
+
+def test_a_wrong_step_stays_unproved() -> None:
+    derivation = derive(symbp.read(files("symbp.networks").joinpath("mlp.net").read_text()))
+    wrong = [replace(step, after=scaled(2, step.after)) for step in derivation.steps]
+    proofs = prove_steps(replace(derivation, steps=tuple(wrong)), Budget(seconds=0.5))
+    assert len(proofs) > 10
+    assert not any(proof for _, proof in proofs)
 
 
 def test_a_message_from_inside_a_sum_is_counted_for_each_index() -> None:

@@ -13,9 +13,13 @@ constant; parity of an argument whose terms differ only in their indices (``tanh
 """
 
 from symbp.verify.normal_form.adjoint import AdjointProof, prove_adjoint
-from symbp.verify.normal_form.proof import Context, Proof, context_of, prove, prove_in, prove_statement
+from symbp.verify.normal_form.proof import (
+    Context, Proof, context_of, definitions_of, facts_of, prove, prove_in, prove_statement,
+)
+from symbp.verify.normal_form.signs import with_signs
 from symbp.verify.normal_form.terms import Budget
 
 __all__ = [
-    "AdjointProof", "Budget", "Context", "Proof", "context_of", "prove", "prove_adjoint", "prove_in", "prove_statement",
+    "AdjointProof", "Budget", "Context", "Proof", "context_of", "definitions_of", "facts_of", "prove", "prove_adjoint",
+    "prove_in", "prove_statement", "with_signs",
 ]

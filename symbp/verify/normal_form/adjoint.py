@@ -21,7 +21,8 @@ from symbp.verify.normal_form.algebra import Algebra
 from symbp.verify.normal_form.differentials import MARK, Differential
 from symbp.verify.normal_form.entries import Entries
 from symbp.verify.normal_form.indices import Index, Symbol, minus, number, of, plus, substitute
-from symbp.verify.normal_form.proof import Context, Proof, context_of, prove_zero
+from symbp.verify.normal_form.proof import Context, Proof, context_of, facts_of, prove_zero
+from symbp.verify.normal_form.signs import Facts, with_signs
 from symbp.verify.normal_form.terms import Budget, Poly, Product, Products, Unsupported
 
 
@@ -55,12 +56,13 @@ def prove_adjoint(
         and program.pieces.get(v.name)
     }
     derivation = Derived(forward, names, output)
+    facts = with_signs(facts_of(program), forward, budget)
     found: list[AdjointProof] = []
     adjoints = {bar: of_name for of_name, bar in names.items()}
     for site in program.sites:
         name = adjoints.get(site.target.name)
         if name is not None and only in (None, site.target.name):
-            found.append(AdjointProof(site.target, _prove_equation(derivation, program, site, name, budget)))
+            found.append(AdjointProof(site.target, _prove_equation(derivation, program, site, name, facts, budget)))
     for name, bar in names.items():
         missing = _missing(forward, program, name, bar)
         if missing:
@@ -69,8 +71,10 @@ def prove_adjoint(
     return tuple(found)
 
 
-def _prove_equation(derivation: Derived, program: Program, site: Site, name: str, budget: Budget | None) -> Proof:
-    context = context_of(program, site, budget)
+def _prove_equation(
+    derivation: Derived, program: Program, site: Site, name: str, facts: Facts, budget: Budget | None
+) -> Proof:
+    context = context_of(program, site, budget, facts)
     bars = set(derivation.adjoints.values())
     context = replace(context, definitions={n: d for n, d in context.definitions.items() if n not in bars})
     return _prove(derivation, context, site.target, site.equation.value, name)

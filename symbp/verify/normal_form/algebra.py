@@ -22,7 +22,7 @@ Construct = Callable[["Algebra", Atom, tuple[Poly, ...], tuple[Index, ...], "tup
 
 MASKS = frozenset({"delta", "ge", "gt", "eq", "argmax", "hot", "map"})
 """Heads whose atoms are 0 or 1."""
-MASK_FACTS = frozenset({"binary", "mask", "one_hot_columns", "one_hot_rows"})
+MASK_FACTS = ("binary", "mask", "one_hot_columns", "one_hot_rows")
 """Facts that say that the entries of a variable are 0 or 1."""
 
 
@@ -51,9 +51,11 @@ class Algebra:
         self.least: Mapping[Symbol, int] = least or {}
         self.ranges: dict[Symbol, Range] = {}
         self.assumed: dict[Atom, str] = {}
+        self.used: set[tuple[str, str]] = set()
         self._atoms: dict[Any, Atom] = {}
         self._terms: dict[Any, Term] = {}
         self._polys: dict[frozenset[tuple[Term, Fraction]], Poly] = {}
+        self._renamed_atoms: dict[tuple[Atom, frozenset[tuple[Symbol, Symbol]]], Atom] = {}
         self._indices: dict[sp.Basic, Index] = {}
         self.loop_indices: dict[sp.Symbol, Symbol] = {}
         self._count = 0
@@ -81,7 +83,7 @@ class Algebra:
         binder: tuple[Symbol, Index] | None = None,
     ) -> Atom:
         """Return the one atom with this structure."""
-        if head == "ref" and args[-2] > args[-1] and self.symmetric(name):
+        if head == "ref" and args[-2] > args[-1] and self.fact(name, "symmetric"):
             args = (*args[:-2], args[-1], args[-2])
         elif head == "delta" and args[0] and args[0][-1][1] < 0:
             args = (scaled(args[0], -1),)
@@ -111,6 +113,14 @@ class Algebra:
     def has_transcendental(self) -> bool:
         """Tell whether an atom has been met that ``explicit`` writes in another way."""
         return any(a.head in ("softmax", "lse") or (a.head == "fn" and a.name == "tanh") for a in self._atoms.values())
+
+    def fact(self, name: str, *facts: str) -> bool:
+        """Tell whether one of some facts is known of a variable; it then counts as used."""
+        known = self.facts.get(name)
+        found = known and next((f for f in facts if f in known), None)
+        if found:
+            self.used.add((name, found))
+        return bool(found)
 
     def symmetric(self, name: str) -> bool:
         """Tell whether a variable equals its transpose."""
@@ -238,21 +248,25 @@ class Algebra:
 
     def nonzero(self, atom: Atom) -> bool:
         """Tell whether an atom is known not to vanish."""
-        return self.positive(atom) or (atom.head == "ref" and "signs" in self.facts.get(atom.name, ()))
+        return self.positive(atom) or (atom.head == "ref" and self.fact(atom.name, "signs"))
 
     def positive(self, atom: Atom) -> bool:
         """Tell whether an atom is known to be positive wherever it is defined."""
         if atom.head in ("exp", "size", "prime", "const", "softmax"):
             return True
         if atom.head == "ref":
-            return "positive" in self.facts.get(atom.name, ())
+            return self.fact(atom.name, "positive")
         return atom.head == "pow" and self.poly_positive(atom.inner[0])
 
     def is_mask(self, atom: Atom) -> bool:
         """Tell whether an atom is known to be 0 or 1."""
         if atom.head == "ref":
-            return not MASK_FACTS.isdisjoint(self.facts.get(atom.name, ()))
+            return self.fact(atom.name, *MASK_FACTS)
         return atom.head in MASKS
+
+    def poly_not_negative(self, poly: Poly) -> bool:
+        """Tell whether every term of a polynomial is visibly not negative."""
+        return all(c > 0 and all(self._not_negative_power(a, e) for a, e in t.factors) for t, c in poly.terms.items())
 
     def poly_positive(self, poly: Poly) -> bool:
         """Tell whether a polynomial is visibly positive: non-negative terms, one of them positive."""
@@ -278,7 +292,8 @@ class Algebra:
 
     def _not_negative_power(self, atom: Atom, e: Exponent) -> bool:
         even, root = e % 2 == 0, atom.head == "pow" and Fraction(e).denominator > 1
-        return even or root or self.is_mask(atom) or self.positive(atom)
+        known = atom.head == "ref" and self.fact(atom.name, "not_negative")
+        return even or root or known or self.is_mask(atom) or self.positive(atom)
 
     def multiply(self, first: Products, second: Products) -> Products:
         """Return the product of two sums; no bound symbol may occur in both."""
@@ -321,15 +336,26 @@ class Algebra:
         """Return a rational multiple."""
         return [Product(p.coefficient * factor, p.bound, p.factors) for p in products]
 
+    def complement(self, mask: Products) -> Products:
+        """Return 1 minus a mask."""
+        return self.constant(1) + self.scaled(mask, -1)
+
     # -- substitution -----------------------------------------------------------------------------------------
     def rename_atom(self, atom: Atom, names: Mapping[Symbol, Symbol]) -> Atom:
         """Return the atom with variables renamed one to one; no new name may occur in it."""
         if atom.variables.isdisjoint(names):
             return atom
-        mapping = {old: of(new) for old, new in names.items()}
-        args = tuple(substitute(a, mapping) for a in atom.args)
-        binder = atom.binder and (atom.binder[0], substitute(atom.binder[1], mapping))
-        return self.atom(atom.head, atom.name, args, tuple(self.rename(p, names) for p in atom.inner), binder)
+        mine = {old: new for old, new in names.items() if old in atom.variables}
+        key = atom, frozenset(mine.items())
+        found = self._renamed_atoms.get(key)
+        if found is None:
+            self.tick()
+            mapping = {old: of(new) for old, new in mine.items()}
+            args = tuple(substitute(a, mapping) for a in atom.args)
+            binder = atom.binder and (atom.binder[0], substitute(atom.binder[1], mapping))
+            inner = tuple(self.rename(p, mine) for p in atom.inner)
+            found = self._renamed_atoms[key] = self.atom(atom.head, atom.name, args, inner, binder)
+        return found
 
     def rename(self, poly: Poly, names: Mapping[Symbol, Symbol]) -> Poly:
         """Return a closed polynomial with free variables renamed one to one."""

@@ -69,8 +69,24 @@ def replaceable(definitions: Definitions) -> frozenset[str]:
     return _acyclic(definitions, [*sorted(short(definitions)), *definitions])
 
 
+def within(definitions: Definitions, names: frozenset[str]) -> frozenset[str]:
+    """Return those of some names that stand for others of them, so that nothing new comes in."""
+    return _acyclic(definitions, [n for n, d in definitions.items() if n in names and _reads(d) <= names])
+
+
+def names_in(poly: Poly) -> frozenset[str]:
+    """Return the names of the variables in a polynomial."""
+    atoms = [a for t in poly.terms for a, _ in t.factors]
+    inside = [names_in(p) for a in atoms for p in a.inner]
+    return frozenset(a.name for a in atoms if a.head == "ref").union(*inside)
+
+
+def _reads(definition: Definition) -> set[str]:
+    return {r.name for p in definition.pieces for r in refs(p.value)}
+
+
 def _acyclic(definitions: Definitions, names: Sequence[str]) -> frozenset[str]:
-    reads = {n: {r.name for p in d.pieces for r in refs(p.value)} for n, d in definitions.items()}
+    reads = {n: _reads(d) for n, d in definitions.items()}
     kept: set[str] = set()
     for name in names:
         reached: set[str] = set()

@@ -168,7 +168,7 @@ class Differential:
             arguments = tuple(algebra.close(entry(o)) for o in node.operands)
             return applied(algebra, node.function.derivative(slot), arguments)
         mask = entry(node.operands[0])
-        return mask if slot == 1 else algebra.constant(1) + algebra.scaled(mask, -1)
+        return mask if slot == 1 else algebra.complement(mask)
 
 
 def reads(poly: Poly, name: str) -> bool:

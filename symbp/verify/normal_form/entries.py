@@ -293,7 +293,7 @@ class Entries:
         if node.kind == "diagonal":
             return diagonal
         if node.kind == "off_diagonal":
-            return algebra.constant(1) + algebra.scaled(diagonal, -1)
+            return algebra.complement(diagonal)
         above = minus(j, i) if node.kind in ("triu", "strict_triu") else minus(i, j)
         strict = algebra.single(algebra.indicator(minus(above, one)))
         on = {"tril": 1, "triu": 1, "half_lower": Fraction(1, 2), "strict_tril": 0, "strict_triu": 0}.get(node.kind)
@@ -319,7 +319,7 @@ class Entries:
         """Return ``M*A + (1 - M)*B``, which is the selection for a 0/1 mask."""
         algebra = self.algebra
         m, a, b = node.operands
-        other = algebra.constant(1) + algebra.scaled(self.entry(m, i, j), -1)
+        other = algebra.complement(self.entry(m, i, j))
         return algebra.multiply(self.entry(m, i, j), self.entry(a, i, j)) + algebra.multiply(other, self.entry(b, i, j))
 
     def axis(self, node: Node, i: Index, j: Index) -> Products:
@@ -340,7 +340,7 @@ class Entries:
 
 def has_sums(algebra: Algebra, name: str) -> bool:
     """Tell whether sums of a variable's entries are declared, so that its shape is part of the atom."""
-    return not algebra.facts.get(name, frozenset()).isdisjoint(SUM_FACTS[0] | SUM_FACTS[1])
+    return not algebra.facts.get(name, frozenset()).isdisjoint(SUM_FACTS[0] + SUM_FACTS[1])
 
 
 def place(algebra: Algebra, atom: Atom) -> tuple[Index, ...]:

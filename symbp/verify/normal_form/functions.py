@@ -225,12 +225,16 @@ def positive_mask(algebra: Algebra, poly: Poly) -> Products:
     cases = _cases(algebra, rest)
     if cases is not None:
         mask, one, zero = cases
-        other = algebra.constant(1) + algebra.scaled(mask, -1)
+        other = algebra.complement(mask)
         chosen = algebra.multiply(mask, positive_mask(algebra, one))
         return chosen + algebra.multiply(other, positive_mask(algebra, zero))
     negated = algebra.negated(rest)
     if algebra.poly_positive(rest) or algebra.poly_positive(negated):
         return algebra.constant(1 if algebra.poly_positive(rest) else 0)
+    if algebra.poly_not_negative(rest):
+        return algebra.complement(zero_mask(algebra, rest))
+    if algebra.poly_not_negative(negated):
+        return []
     if orientation(rest) < 0:
         return [
             *algebra.constant(1), *algebra.scaled(algebra.single(algebra.atom("gt", "", (), (negated,))), -1),
@@ -264,7 +268,7 @@ def zero_mask(algebra: Algebra, poly: Poly) -> Products:
     cases = _cases(algebra, rest)
     if cases is not None:
         mask, one, zero = cases
-        other = algebra.constant(1) + algebra.scaled(mask, -1)
+        other = algebra.complement(mask)
         return algebra.multiply(mask, zero_mask(algebra, one)) + algebra.multiply(other, zero_mask(algebra, zero))
     negated = algebra.negated(rest)
     if rest.constant() is not None or algebra.poly_positive(rest) or algebra.poly_positive(negated):
@@ -280,18 +284,20 @@ def comparison(algebra: Algebra, difference: Poly, relation: str) -> Products:
     if relation == "<":
         return positive_mask(algebra, below)
     if relation == ">=":
-        return algebra.constant(1) + algebra.scaled(positive_mask(algebra, below), -1)
+        return algebra.complement(positive_mask(algebra, below))
     if relation == "<=":
-        return algebra.constant(1) + algebra.scaled(positive_mask(algebra, difference), -1)
+        return algebra.complement(positive_mask(algebra, difference))
     if relation == "==":
         return zero_mask(algebra, difference)
     if relation == "!=":
-        return algebra.constant(1) + algebra.scaled(zero_mask(algebra, difference), -1)
+        return algebra.complement(zero_mask(algebra, difference))
     raise Unsupported(f"the relation {relation}")
 
 
 def absolute(algebra: Algebra, poly: Poly) -> Products:
     """Return the absolute value ``p [p > 0] - p [-p > 0]``."""
+    if algebra.poly_not_negative(poly):
+        return algebra.open(poly)
     above = algebra.multiply(algebra.open(poly), positive_mask(algebra, poly))
     below = algebra.multiply(algebra.open(poly), positive_mask(algebra, algebra.negated(poly)))
     return above + algebra.scaled(below, -1)
@@ -440,7 +446,7 @@ def scalar(algebra: Algebra, law: sp.Basic, values: Mapping[sp.Symbol, Poly]) ->
             # A branch that is never taken need not be defined.
             if mask.terms:
                 result += algebra.multiply(scalar(algebra, branch, values), algebra.open(mask))
-            left = algebra.multiply(left, algebra.constant(1) + algebra.scaled(chosen, -1))
+            left = algebra.multiply(left, algebra.complement(chosen))
         return algebra.open(close(result))
     if isinstance(law, sp.Function) and len(law.args) == 1 and not isinstance(law, AppliedUndef):
         return special(algebra, type(law).__name__, value(law.args[0]))
@@ -453,6 +459,16 @@ def _truth(algebra: Algebra, condition: sp.Basic, values: Mapping[sp.Symbol, Pol
     if isinstance(condition, Relational):
         left, right = (scalar(algebra, side, values) for side in condition.args)
         return comparison(algebra, algebra.close(left + algebra.scaled(right, -1)), condition.rel_op)
+    if isinstance(condition, sp.And | sp.Or):
+        # One and the other: their product; one or the other: not, that neither holds.
+        either = isinstance(condition, sp.Or)
+        result = algebra.constant(1)
+        for part in condition.args:
+            holds = _truth(algebra, part, values)
+            result = algebra.multiply(result, algebra.complement(holds) if either else holds)
+        return algebra.complement(result) if either else result
+    if isinstance(condition, sp.Not):
+        return algebra.complement(_truth(algebra, condition.args[0], values))
     raise Unsupported(f"the condition {condition}")
 
 
@@ -481,3 +497,6 @@ Algebra.constructors.update({
     "lse": _axis,
     "argmax": _axis,
 })
+
+CONSTRUCTIONS = (power, exponential, logarithm, positive_mask, zero_mask, absolute, special, along_axis)
+"""The functions that rewrite while they construct; ``power`` takes an exponent, ``special`` a name."""

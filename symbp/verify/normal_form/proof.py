@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from typing import Literal
 
 import sympy as sp
@@ -13,13 +12,18 @@ import sympy as sp
 from symbp.expr import Node, Ref, refs, same_size, shape_text
 from symbp.program import Program, Site
 from symbp.verify.normal_form.algebra import Algebra
-from symbp.verify.normal_form.definitions import Definition, LoopRange, Piece, Unfolding, replaceable, short
+from symbp.verify.normal_form.definitions import (
+    Definition, LoopRange, Piece, Unfolding, names_in, replaceable, short, within,
+)
 from symbp.verify.normal_form.entries import Entries
 from symbp.verify.normal_form.indices import (
-    ZERO, Index, Symbol, minus, number, of, plus, scaled, variables,
+    ZERO, Index, Symbol, minus, number, of,
 )
+from symbp.verify.normal_form.settling import settle
+from symbp.verify.normal_form.signs import Facts
 from symbp.verify.normal_form.text import Speller
-from symbp.verify.normal_form.terms import Atom, Budget, BudgetExceeded, Poly, Product, Products, Unsupported
+from symbp.verify.normal_form.terms import Budget, BudgetExceeded, Poly, Products, Unsupported
+
 
 @dataclass(frozen=True)
 class Proof:
@@ -29,12 +33,14 @@ class Proof:
     residual:   for ``unproved``: a term that is left of ``before - after``, or what could not be treated.
     conditions: what rewritings assumed (entries that are not zero, arguments of roots that are not negative); the
                 equality holds wherever both sides are defined and these hold.
+    facts:      the declared facts, and the signs that follow from equations, that rewritings used.
     seconds:    the time taken.
     """
 
     status: Literal["proved", "unproved"]
     residual: str = ""
     conditions: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
     seconds: float = 0.0
 
     def __bool__(self) -> bool:
@@ -46,14 +52,14 @@ class Proof:
 class Context:
     """What a proof may use.
 
-    facts:       declared facts by variable name.
-    definitions: what names stand for.
+    facts:       declared facts by variable name, ``positive`` and ``not_negative`` among them.
+    definitions: what names stand for; a relation such as ``s**2 == v + eps`` is given as ``v = s**2 - eps``.
     loops:       ranges of free loop indices, outermost first.
     least:       known lower bounds of sizes.
     budget:      the work allowed.
     """
 
-    facts: Mapping[str, frozenset[str]]
+    facts: Facts
     definitions: Mapping[str, Definition]
     loops: tuple[LoopRange, ...] = ()
     least: Mapping[sp.Expr, int] | None = None
@@ -74,7 +80,7 @@ class Context:
 
 
 def prove(
-    before: Node, after: Node, *, facts: Mapping[str, frozenset[str]] | None = None,
+    before: Node, after: Node, *, facts: Facts | None = None,
     definitions: Mapping[Ref, Node] | None = None, loops: Sequence[LoopRange] = (),
     least: Mapping[sp.Expr, int] | None = None, budget: Budget | None = None,
 ) -> Proof:
@@ -112,13 +118,13 @@ def prove_zero(
 ) -> Proof:
     """Try to prove that an entry (i, j) vanishes for all sizes.
 
-    Tried in turn: names as they are; messages and the names of mere products replaced by what they stand for; all
-    names replaced; and the same with softmax, log-sum-exp and tanh written in exponentials.
+    Tried in turn: names as they are; messages and the names of mere products replaced by what they stand for; names
+    replaced that stand for others in the difference; all names replaced.  Then the same with softmax, log-sum-exp and
+    tanh written in exponentials.
     """
     start = time.perf_counter()
     residuals: list[tuple[int, str]] = []
     problem = ""
-    levels = {frozenset[str](): None, short(context.definitions): None, replaceable(context.definitions): None}
     for explicit in (False, True):
         left = context.budget.seconds - (time.perf_counter() - start)
         algebra = context.algebra(explicit, max(left, 0.0))
@@ -129,20 +135,24 @@ def prove_zero(
         try:
             i, j = (ZERO if size == number(1) else of(symbol) for symbol, size in zip(symbols, sizes, strict=True))
             opaque = algebra.close(difference(entries, i, j))
-            for names in levels:
-                chosen = {n: d for n, d in context.definitions.items() if n in names}
+            known = context.definitions
+            levels = frozenset[str](), short(known), within(known, names_in(opaque)), replaceable(known)
+            for names in dict.fromkeys(levels):
+                chosen = {n: d for n, d in known.items() if n in names}
                 rest = settle(algebra, Unfolding(entries, chosen).closed(opaque) if chosen else opaque)
                 if not rest.terms:
-                    return Proof("proved", "", speller.conditions(), time.perf_counter() - start)
+                    return Proof("proved", "", speller.conditions(), speller.facts(), time.perf_counter() - start)
                 if not explicit:
                     residuals.append((len(rest.terms), _first_terms(speller, rest)))
             if not algebra.has_transcendental:
                 break
         except (BudgetExceeded, Unsupported) as reason:
             problem = problem or str(reason)
+        except RecursionError:
+            problem = problem or "the expression is nested too deeply"
     # The level at which most terms cancel names the difference best.
     residual = min(residuals, key=lambda pair: pair[0])[1] if residuals else problem
-    return Proof("unproved", residual, (), time.perf_counter() - start)
+    return Proof("unproved", residual, seconds=time.perf_counter() - start)
 
 
 def _first_terms(speller: Speller, rest: Poly, count: int = 2) -> str:
@@ -153,122 +163,10 @@ def _first_terms(speller: Speller, rest: Poly, count: int = 2) -> str:
 
 
 # ---------------------------------------------------------------------------------------------------------
-# Second thoughts on what is left: each is an equality, kept if it leaves fewer terms
-
-
-LARGEST_PEELED = 12
-"""Sums are taken apart only where at most this many terms are left."""
-
-
-def settle(algebra: Algebra, rest: Poly) -> Poly:
-    """Try to make a difference vanish by complements of inequalities, by common denominators, by ends of sums."""
-    for _ in range(8):
-        if not rest.terms:
-            break
-        shorter = next((r for r in _rewritings(algebra, rest) if len(r.terms) < len(rest.terms)), None)
-        if shorter is None:
-            break
-        rest = shorter
-    return rest
-
-
-def _rewritings(algebra: Algebra, rest: Poly) -> Iterable[Poly]:
-    yield _complemented(algebra, rest, points=False)
-    yield _complemented(algebra, rest, points=True)
-    yield from _cleared(algebra, rest)
-    yield from _peeled(algebra, rest)
-
-
-def _complemented(algebra: Algebra, rest: Poly, points: bool) -> Poly:
-    """Write ``[e >= 0]`` as 1 minus its complement: a point, or ``[-e-1 >= 0]`` where e is the negative of the two.
-
-    With ``points`` also ``[e = 0]`` as ``[e >= 0] - [e-1 >= 0]``.
-    """
-    found: Products = []
-    for p in algebra.open(rest):
-        result = [Product(p.coefficient, p.bound, {})]
-        for atom, e in p.factors.items():
-            other = _complement(algebra, atom.args[0]) if atom.head == "ge" else None
-            if points and atom.head == "delta":
-                (index,) = atom.args
-                edges = algebra.single(algebra.indicator(index)) + algebra.scaled(
-                    algebra.single(algebra.indicator(minus(index, number(1)))), -1
-                )
-                result = algebra.multiply(result, edges)
-            elif other is None:
-                result = algebra.multiply(result, algebra.single(atom, e))
-            else:
-                result = algebra.multiply(result, algebra.constant(1) + algebra.scaled(algebra.single(other), -1))
-        found += result
-    return algebra.close(found)
-
-
-def _complement(algebra: Algebra, index: Index) -> Atom | None:
-    above = plus(index, number(1))
-    if algebra.not_negative(above):
-        return algebra.delta(above)
-    return algebra.indicator(scaled(above, -1)) if index and index[-1][1] < 0 else None
-
-
-def _cleared(algebra: Algebra, rest: Poly) -> Iterable[Poly]:
-    """Multiply by denominators whose indices are all free: they are not zero where the expression is defined.
-
-    A selection may guard a point where a denominator is zero, so with masks only positive ones are taken.
-    """
-    guarded = any(_has_mask(algebra, a) for t in rest.terms for a, _ in t.factors)
-    deepest: dict[Atom, Fraction] = {}
-    for term in rest.terms:
-        held = {s for s, _ in term.bound}
-        for atom, e in term.factors:
-            if guarded and not algebra.positive(atom):
-                continue
-            if atom.head == "pow" and e < 0 and held.isdisjoint(atom.variables):
-                deepest[atom] = max(deepest.get(atom, Fraction(0)), -Fraction(e))
-    current = rest
-    for atom, e in sorted(deepest.items(), key=lambda item: item[0].key):
-        power = int(e) if e.denominator == 1 else e
-        products = [p for q in algebra.open(current) for p in algebra.multiply([q], algebra.single(atom, power))]
-        if not algebra.nonzero(atom):
-            algebra.assume(atom, "!= 0")
-        current = algebra.close(products)
-        yield current
-
-
-def _has_mask(algebra: Algebra, atom: Atom) -> bool:
-    inside = (a for p in atom.inner for t in p.terms for a, _ in t.factors)
-    return algebra.is_mask(atom) or any(_has_mask(algebra, a) for a in inside)
-
-
-def _peeled(algebra: Algebra, rest: Poly) -> Iterable[Poly]:
-    """Take the first or the last summand out of a sum."""
-    if len(rest.terms) > LARGEST_PEELED:
-        return
-    for term, coefficient in rest.terms.items():
-        others = algebra.poly({t: c for t, c in rest.terms.items() if t is not term})
-        for place in range(len(term.bound)):
-            for first in (True, False):
-                (p,) = algebra.open(algebra.poly({term: -coefficient}))
-                yield algebra.difference(others, algebra.close(_split(algebra, p, place, first)))
-
-
-def _split(algebra: Algebra, p: Product, place: int, first: bool) -> Products:
-    symbol, last = list(p.bound.items())[place]
-    if not algebra.not_negative(last) or any(symbol in variables(x) for x in p.bound.values()):
-        return [p]
-    (alone,) = algebra.freshened([p])
-    lonely = list(alone.bound)[place]
-    single = algebra.substitute(alone, {lonely: ZERO if first else last})
-    shorter = minus(last, number(1))
-    new = algebra.fresh(shorter)
-    moved = Product(p.coefficient, {**p.bound, new: shorter}, p.factors)
-    return single + algebra.substitute(moved, {symbol: plus(of(new), number(1 if first else 0))})
-
-
-# ---------------------------------------------------------------------------------------------------------
 # In a program
 
 
-def facts_of(program: Program) -> dict[str, frozenset[str]]:
+def facts_of(program: Program) -> Facts:
     """Return the declared facts by variable name."""
     return {v.name: v.facts for v in program.variables.values() if v.facts}
 
@@ -291,10 +189,13 @@ def definitions_of(program: Program) -> dict[str, Definition]:
     return definitions
 
 
-def context_of(program: Program, site: Site | None = None, budget: Budget | None = None) -> Context:
-    """Return what a proof about a statement of a program may use."""
+def context_of(
+    program: Program, site: Site | None = None, budget: Budget | None = None, facts: Facts | None = None
+) -> Context:
+    """Return what a proof about a statement of a program may use; ``facts`` in place of those that are declared."""
     loops = tuple((loop.index, loop.lo, loop.hi) for loop in site.loops) if site is not None else ()
-    return Context(facts_of(program), definitions_of(program), loops, dict(program.assumptions), budget or Budget())
+    known = facts_of(program) if facts is None else facts
+    return Context(known, definitions_of(program), loops, dict(program.assumptions), budget or Budget())
 
 
 def prove_statement(

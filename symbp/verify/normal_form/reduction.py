@@ -55,7 +55,7 @@ def masks(algebra: Algebra, p: Product) -> Products | None:
     for atom, e in p.factors.items():
         if e not in (1, -1) and algebra.is_mask(atom):
             factors[atom], changed = (1 if e > 0 else -1), True
-        elif isinstance(e, int) and e != 1 and atom.head == "ref" and "signs" in algebra.facts.get(atom.name, ()):
+        elif isinstance(e, int) and e != 1 and atom.head == "ref" and algebra.fact(atom.name, "signs"):
             changed = True
             if e % 2:
                 factors[atom] = 1
@@ -303,11 +303,13 @@ def sums_to_one(algebra: Algebra, atom: Atom, symbol: Symbol, last: Index) -> bo
         shape, entry = atom.args[:2], atom.args[-2:]
         others = [a for k, a in enumerate(atom.args[2:-2])] + [entry[1 - axis], shape[0], shape[1]]
         if entry[axis] == of(symbol) and span(last) == shape[axis] and not any(symbol in variables(a) for a in others):
-            return True
+            return algebra.fact(atom.name, *names)
     return False
 
 
-SUM_FACTS = (frozenset({"columns_sum_to_one", "one_hot_columns"}), frozenset({"rows_sum_to_one", "one_hot_rows"}))
+ONE_HOT = ("one_hot_columns", "one_hot_rows")
+"""Facts about columns, and about rows, of which one entry is 1 and the others are 0."""
+SUM_FACTS = (("columns_sum_to_one", "one_hot_columns"), ("rows_sum_to_one", "one_hot_rows"))
 """Facts about sums down the columns, and along the rows."""
 
 
@@ -327,14 +329,18 @@ def one_hot(algebra: Algebra, p: Product) -> Products | None:
             keys = [("hot", atom.name, atom.args[:place], atom.args[-1])]
         elif atom.head == "ref":
             facts = algebra.facts.get(atom.name, frozenset())
-            for axis, name in enumerate(("one_hot_columns", "one_hot_rows")):
+            for axis, name in enumerate(ONE_HOT):
                 if name in facts:
                     place = len(atom.args) - 2 + axis
                     keys.append((atom.name, axis, atom.args[:place], atom.args[place + 1 :]))
         for key in keys:
             other = seen.setdefault(key, atom)
             if other is not atom and e == 1 and p.factors[other] == 1:
-                at = place if atom.head in ("argmax", "hot") else len(atom.args) - 2 + int(str(key[1]))
+                at = place
+                if atom.head == "ref":
+                    axis = int(str(key[1]))
+                    at = len(atom.args) - 2 + axis
+                    algebra.fact(atom.name, ONE_HOT[axis])
                 return [with_atoms(algebra, without(p, atom), algebra.delta(minus(atom.args[at], other.args[at])))]
     return None
 
@@ -357,6 +363,10 @@ def powers(algebra: Algebra, p: Product) -> Products | None:
             sine = algebra.atom("fn", "sin", (), atom.inner)
             square = [*algebra.constant(1), *algebra.scaled(algebra.single(sine, 2), -1)]
             return algebra.multiply([with_power(algebra, without(p, atom), atom, e - 2)], square)
+        if atom.head == "pow" and e > 1 and Fraction(e).denominator > 1:
+            # A root is multiplied out as far as it goes: b^(3/2) is b b^(1/2).
+            root = with_power(algebra, without(p, atom), atom, e - int(e))
+            return algebra.multiply([root], type(algebra).power(algebra, atom.inner[0], int(e)))
         if atom.head == "pow" and Fraction(e).denominator == 1:
             if e > 0 and not algebra.positive(atom):
                 algebra.assume(atom, ">= 0")

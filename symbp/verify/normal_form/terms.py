@@ -30,7 +30,7 @@ class Budget:
     """How much work one proof may take: elementary steps, seconds, orders tried of interchangeable bound indices."""
 
     steps: int = 200_000
-    seconds: float = 10.0
+    seconds: float = 3.0
     orders: int = 720
 
 

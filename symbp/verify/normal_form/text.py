@@ -10,6 +10,14 @@ from symbp.verify.normal_form.indices import Index, Symbol, is_variable
 from symbp.verify.normal_form.reduction import SUM_FACTS
 from symbp.verify.normal_form.terms import Atom, Exponent, Poly, Term
 
+FACT_WORDS = {
+    "positive": "{} > 0", "not_negative": "{} >= 0", "symmetric": "{} is symmetric", "signs": "{} holds 1 and -1",
+    "binary": "{} holds 0 and 1", "mask": "{} holds 0 and 1",
+    "columns_sum_to_one": "columns of {} sum to one", "rows_sum_to_one": "rows of {} sum to one",
+    "one_hot_columns": "columns of {} are one-hot", "one_hot_rows": "rows of {} are one-hot",
+}
+"""The facts that rewritings use, in words."""
+
 LETTERS = ("k", "l", "p", "q", "r", "s", "u", "v")
 
 
@@ -83,7 +91,7 @@ class Speller:
         inner = [self.poly(p) for p in atom.inner]
         if atom.head == "ref":
             facts = self.algebra.facts.get(atom.name, frozenset())
-            shown = args[2:] if not facts.isdisjoint(SUM_FACTS[0] | SUM_FACTS[1]) else args
+            shown = args[2:] if not facts.isdisjoint(SUM_FACTS[0] + SUM_FACTS[1]) else args
             text = f"{atom.name}[{','.join(shown)}]"
         elif atom.head == "size":
             text = f"{atom.name}[{','.join(args)}]" if args else atom.name
@@ -114,6 +122,10 @@ class Speller:
         else:
             text = f"{atom.name or atom.head}({', '.join(inner)})"
         return self.powered(text, e)
+
+    def facts(self) -> tuple[str, ...]:
+        """Return the facts that were used, one sentence each."""
+        return tuple(sorted(FACT_WORDS[fact].format(name) for name, fact in self.algebra.used))
 
     def conditions(self) -> tuple[str, ...]:
         """Return what was assumed, one sentence each, without repetition."""
