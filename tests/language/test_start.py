@@ -55,6 +55,8 @@ def test_the_python_api_says_the_same() -> None:
     assert net.program().variables["g"].start == sp.Rational(3, 2)
     with pytest.raises(ValueError, match="exact number"):
         net.param("h", "n", 1, start=0.1)  # type: ignore[arg-type]
+    with pytest.raises(ValueError):
+        net.param("h", "n", 1, start="1/2")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("end", "code"), [

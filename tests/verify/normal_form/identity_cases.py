@@ -120,6 +120,7 @@ TRUE: dict[str, tuple[Node, Node] | tuple[Node, Node, dict[str, frozenset[str]]]
     "constant summed": (SumOver(A, t, 1, T_), scaled(T_, A)),
     "exponential of a sum": (f("exp", A + C), Hadamard(f("exp", A), f("exp", C))),
     "exponential of what vanishes on the diagonal": (DiagOf(f("exp", W - W.T)), Ones(n, 1)),
+    "tanh of what vanishes on the diagonal": (Hadamard(Eye(n), f("tanh", W - W.T)), Zero(n, n)),
     "logarithm of an exponential": (f("log", f("exp", A)), A),
     "tanh by sigmoid": (TANH, 2 * f("sigmoid", 2 * A) - 1),
     "tanh is odd": (f("tanh", -A), -TANH),
