@@ -125,6 +125,7 @@ class Mine:
     entries: list[Entry] = field(default_factory=list)
     upright: frozenset[int] = frozenset()
     given: dict[str, str] = field(default_factory=dict)
+    turned: set[str] = field(default_factory=set)
     numbers: list[dict[Any, Any]] = field(default_factory=list)
     _variants: dict[tuple[tuple[int, str], ...], Mine | None] = field(default_factory=dict)
     _before: tuple[Any, Any, Any] | None = None
@@ -214,18 +215,15 @@ class Mine:
 
     def _read_all(self) -> None:
         """Read every line; one that reads a family that a later line assigns waits for it."""
-        waiting = list(self.entries)
-        while waiting:
-            left = [e for e in waiting if not self._ready(e, waiting)]
-            if len(left) == len(waiting):
+        while waiting := [e for e in self.entries if not e.variable and e.wrong is None]:
+            ready = [e for e in waiting if self._ready(e, waiting)]
+            if not ready:
                 # Each waits for another one: the shape of a gradient is known from its name, else it is tried out.
-                if not any(self._shaped_by_name(e) for e in left) and not self._shaped_by_trial(left):
-                    self._read(left[0])
-                    left = left[1:]
-            for e in waiting:
-                if e not in left and e.value is None and e.wrong is None and not e.variable:
-                    self._read(e)
-            waiting = [e for e in left if not e.variable and e.wrong is None]
+                if any(self._shaped_by_name(e) for e in waiting) or self._shaped_by_trial(waiting):
+                    continue
+                ready = waiting[:1]
+            for e in ready:
+                self._read(e)
 
     def _ready(self, entry: Entry, waiting: Sequence[Entry]) -> bool:
         """Tell whether the names that a line reads have shapes."""
@@ -283,7 +281,7 @@ class Mine:
                         at = dict(zip(var.indices, e.subscripts, strict=True))
                         return tuple(s.xreplace(at) for s in var.shape) == e.value.shape
                 left = [e for e in left if e not in ready]
-        except (Stop, Mistake):
+        except (Stop, Mistake, _Turned):
             return False
         finally:
             scope.variables, scope.private, scope.report, scope.loops = variables, private, kept, ()
@@ -305,6 +303,11 @@ class Mine:
         self.scope.loops = entry.heads
         try:
             self._expression(entry)
+        except _Turned as turned:
+            self.turned.add(entry.parsed.name)
+            self.scope.define(turned.variable)
+            entry.value = None
+            self._again(entry.parsed.name)
         except Stop:
             self._refuse(entry, quiet)
         except Mistake as mistake:
@@ -353,8 +356,9 @@ class Mine:
             if known is not None and name not in self.names.variables:
                 at = dict(zip(formals, entry.subscripts, strict=True))
                 wanted = (known.rows.xreplace(at), known.cols.xreplace(at))
-                if wanted == shape[::-1] != shape:
-                    scope.define(Var(name, known.cols, known.rows, formals))
+                if wanted == shape[::-1] != shape and name not in self.turned:
+                    # Its name said how it lies; who read it by that is read again.
+                    raise _Turned(Var(name, known.cols, known.rows, formals))
                 elif wanted != shape:
                     raise Mistake(
                         "S010", f"{name} is {shape_text(wanted)} elsewhere but its right side is {shape_text(shape)}"
@@ -371,6 +375,17 @@ class Mine:
         scope.define(Var(name, *shape))
         scope._members.pop((name, ()), None)
         return name
+
+    def _again(self, name: str) -> None:
+        """Read those lines again that read a name."""
+        for e in self.entries:
+            assert e.parsed.value is not None
+            if e.value is not None and any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(e.parsed.value)):
+                e.value, e.variable = None, ""
+                self.scope.private.pop(e.parsed.name, None)
+                if not e.parsed.subscripts:
+                    self.scope.variables.pop(e.parsed.name, None)
+        self.scope._members.clear()
 
     def _fits_its_name(self, entry: Entry, shape: tuple[sp.Expr, sp.Expr]) -> None:
         """Refuse a gradient that has neither the shape of its variable nor that of its transpose."""
@@ -475,14 +490,25 @@ class Mine:
                     else:
                         value = self._evaluate(entry, fixed.get(k, entry.value), machine, at)
                 except _Broken as broken:
-                    d = broken.diagnostic
-                    failure = Failure(k, d.code, d.message, d.label, where, d.column, d.length, d.help)
-                    return Run(values, failure)
+                    return Run(values, self._failure(k, where, broken.diagnostic))
                 values[where] = value
                 machine.keep(entry, where, value, at)
                 if where == until:
                     break
         return Run(values)
+
+    def _failure(self, k: int, where: Where | None, d: Diagnostic) -> Failure:
+        """Return why a line has no value; where another line is the reason, with that one's failure."""
+        source: Failure | None = None
+        if d.code == CASCADE:
+            value = self.entries[k].parsed.value
+            assert value is not None
+            read = {n.id for n in ast.walk(value) if isinstance(n, ast.Name)}
+            for j, e in enumerate(self.entries):
+                if j != k and e.wrong is not None and e.wrong.code != CASCADE and e.parsed.name in read:
+                    source = self._failure(j, None, e.wrong)
+                    break
+        return Failure(k, d.code, d.message, d.label, where, d.column, d.length, d.help, source)
 
     def _start(
         self, draw: int, mends: Mapping[Where, Array] | None, line: int | None
@@ -628,6 +654,14 @@ class _Broken(Exception):
     def __init__(self, diagnostic: Diagnostic) -> None:
         super().__init__(diagnostic.message)
         self.diagnostic = diagnostic
+
+
+class _Turned(Exception):
+    """Thrown where a family lies transposed, beside how its name says that it lies."""
+
+    def __init__(self, variable: Var) -> None:
+        super().__init__(variable.name)
+        self.variable = variable
 
 
 class LineEvaluator(Evaluator):
