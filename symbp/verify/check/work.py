@@ -42,12 +42,20 @@ class Line:
 
 @dataclass(frozen=True)
 class Failure:
-    """A line that could not be evaluated, e.g. because shapes do not fit."""
+    """A line that could not be evaluated, e.g. because shapes do not fit.
+
+    where: the assignment that broke off, if it is known which.
+    column, length: the place in the line's text, counted from 1, where it is known.
+    """
 
     line: int
     code: str
     message: str
     label: str = ""
+    where: Where | None = None
+    column: int = 0
+    length: int = 1
+    help: str = ""
 
 
 @dataclass(frozen=True)
