@@ -46,7 +46,9 @@ def with_dimensions(value: ast.expr) -> ast.expr:
         entry = OPERATIONS.get(name)
         if entry is None or "keepdims" not in (p.name for p in entry.parameters):
             continue
-        if not any(k.arg == "keepdims" for k in node.keywords) and len(node.args) < 3:
+        words = [k.arg for k in node.keywords]
+        along = "axis" in words or len(node.args) == (2 if isinstance(node.func, ast.Name) else 1)
+        if along and "keepdims" not in words:
             flag = ast.copy_location(ast.Constant(True), node)
             node.keywords.append(ast.copy_location(ast.keyword("keepdims", flag), node))
     return value

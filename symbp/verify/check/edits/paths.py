@@ -115,6 +115,11 @@ def _messages(line: EditedLine) -> list[str]:
     known, meaning = line.known, line.meaning
     found = list(known.terms.get(meaning.of, ())) if meaning is not None else []
     gradients: list[str] = []
+    if not any(m is not None and m.kind == "gradient" for m in map(known.meaning, line.expressions())):
+        # An error signal is made of values: P - Y.
+        for name, other in known.names.items():
+            if other.kind == "value":
+                found += [text for i in line.members(other)[:1] for text in (member(name, i), f"-{member(name, i)}")]
     for name, other in known.names.items():
         if other.kind == "gradient":
             gradients += [member(name, i) for i in line.members(other)]

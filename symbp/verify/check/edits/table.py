@@ -179,4 +179,5 @@ def _fits(statement: ast.stmt, known: Known) -> bool:
         return False
     target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
     wanted = known.meaning(target) if target is not None else None
-    return shape is None or wanted is None or wanted.shape is None or shape == wanted.shape
+    # In the other layout the line gives the transpose.
+    return shape is None or wanted is None or wanted.shape is None or shape in (wanted.shape, wanted.shape[::-1])
