@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -341,8 +341,13 @@ class Mine:
         self, draw: int, mends: Mapping[Where, Array] | None = None, edits: Mapping[int, ast.stmt] | None = None
     ) -> Run:
         """Evaluate the lines in order at a draw; see ``Work.run``."""
+        return self._run(draw, LineEvaluator(self, draw), mends, edits)
+
+    def _run(
+        self, draw: int, machine: LineEvaluator, mends: Mapping[Where, Array] | None,
+        edits: Mapping[int, ast.stmt] | None,
+    ) -> Run:
         at_draw = self.truth.draws[draw]
-        machine = LineEvaluator(self, draw)
         values: dict[Where, Array] = {}
         fixed = {k: self._edit(k, statement) for k, statement in (edits or {}).items()}
         with np.errstate(all="ignore"):
@@ -361,6 +366,31 @@ class Mine:
                 values[where] = value
                 machine.keep(entry, where, value, at)
         return Run(values)
+
+    def glance(
+        self, draw: int, line: int, mends: Mapping[Where, Array], edits: Mapping[int, ast.stmt]
+    ) -> tuple[Where, Callable[[ast.stmt], Array | None]] | None:
+        """Return the last assignment of a line, and what it would be with another statement in its place.
+
+        Nothing but this statement is evaluated, with everything else as it is after a run with the mends and edits;
+        None where that breaks off.
+        """
+        machine = LineEvaluator(self, draw)
+        run = self._run(draw, machine, mends, edits)
+        last = next((w for w in reversed(run.values) if w[0] == line), None)
+        if run.failure is not None or last is None:
+            return None
+        entry = self.entries[line]
+        at = dict(zip((h.symbol.name for h in entry.heads), last[1], strict=True))
+
+        def value(statement: ast.stmt) -> Array | None:
+            try:
+                with np.errstate(all="ignore"):
+                    return self._evaluate(entry, self._edit(line, statement), machine, at)
+            except _Broken:
+                return None
+
+        return last, value
 
     def _evaluate(
         self, entry: Entry, node: Node | Diagnostic | None, machine: LineEvaluator, at: Mapping[str, int]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from symbp.verify.check.constants import standings
 from symbp.verify.check.edits import Edit, Known, edits
 from symbp.verify.check.examine import Examination, Trial
 from symbp.verify.check.walk import Blame, Walk
@@ -104,11 +106,14 @@ class Repairer:
         """Return the nearest change of a line that makes the blamed one right, and as many gradients as its mend."""
         found: Repair | None = None
         equal: list[Edit] = []
+        plausible = self._plausible(blame, others) if line == blame.line else _anything
         for edit in self.edits(line):
             if found is not None and edit.distance > found.edit.distance + 1:
                 break
             if self.left <= 0:
                 break
+            if not plausible(edit.statement):
+                continue
             self.left -= 1
             first = self._trial(others, (line, edit), draws=1)
             if first.failed or not self._fine(first, blame):
@@ -125,6 +130,27 @@ class Repairer:
                 equal.append(edit)
         return None if found is None else Repair(line, found.edit, found.right, tuple(equal))
 
+    def _plausible(self, blame: Blame, others: Sequence[Blame]) -> Callable[[ast.stmt], bool]:
+        """Return a quick test of a statement in place of the blamed line: whether its last value is a multiple of what
+        it should be, in one of the layouts; a work that cannot tell says yes to all."""
+        glance = getattr(self.examination.work, "glance", None)
+        if glance is None or not blame.mends:
+            return _anything
+        mends: dict[Where, Array] = {}
+        for b in (*others, blame):
+            if b.edit is None and b.mends:
+                mends.update(b.mends[0])
+        seen = glance(0, blame.line, mends, {b.line: b.edit for b in others if b.edit is not None})
+        if seen is None or seen[0] not in mends:
+            return _anything
+        wanted, value = mends[seen[0]], seen[1]
+
+        def plausible(statement: ast.stmt) -> bool:
+            got = value(statement)
+            return got is not None and bool(standings(got, wanted))
+
+        return plausible
+
     def _fine(self, trial: Trial, blame: Blame) -> bool:
         """Tell whether a blamed line is a multiple of the truth, or has the constant that it should have."""
         seen = [s for one in trial.seen for s in one if s.where[0] == blame.line]
@@ -133,6 +159,10 @@ class Repairer:
         if blame.kind in ("constant", "layout"):
             return True
         return any(s.quantity is not None for s in seen) or blame.kind == "shape"
+
+
+def _anything(statement: ast.stmt) -> bool:
+    return True
 
 
 def source_of(examination: Examination, line: int) -> str:
