@@ -100,6 +100,11 @@ class Examination:
             self.meanings[key] = stated or self.names.meaning(target) or self._numbered(target)
         return self.meanings[key]
 
+    def reanchor(self, line: int, text: str, meaning: Meaning) -> None:
+        """Say that a target means something else than its name says."""
+        target = self.target(text)
+        self.meanings[line, target.holder + "." + target.word] = meaning
+
     def is_guess(self, line: int, text: str) -> bool:
         """Tell whether a target has its meaning from its value or its shape alone."""
         target = self.target(text)

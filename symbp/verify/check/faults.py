@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from symbp.verify.check.constants import difference, name_of, text_of
@@ -48,6 +48,9 @@ class Faults:
         k = 0
         while k < len(self.walk.blames):
             blame = self.walk.blames[k]
+            if blame.kind == "missing":
+                k += 1
+                continue
             lines = self.repairer.slice(blame.line) if blame.kind == "value" else (blame.line,)
             others = self.walk.blames[:k] if len(lines) > 1 else [b for b in self.walk.blames if b is not blame]
             repair = self.repairer.repairs(self.walk, blame, lines, others)
@@ -55,7 +58,7 @@ class Faults:
                 others = [b for b in self.walk.blames if b is not blame]
                 repair = self.repairer.repairs(self.walk, blame, lines, others)
             if repair is None:
-                blame.slice = lines
+                blame.slice = self._suspects(lines, blame)
             elif repair.line != blame.line:
                 moved = Blame(repair.line, "value", (repair.line,), edit=repair.edit.statement, first=blame.first)
                 self.walk.blames[k:] = [moved]
@@ -66,10 +69,22 @@ class Faults:
                 self.repaired[blame.line] = repair
             k += 1
 
+    def _suspects(self, lines: Sequence[int], blame: Blame) -> tuple[int, ...]:
+        """Return the lines of a slice that nothing speaks for: neither their values nor a line that reads them."""
+        ex, trial = self.examination, self.walk.trial(without=blame)
+        fine = {
+            k for k in range(len(ex.lines))
+            if k != blame.line and any(s.where[0] == k and s.standing is not None for s in trial.seen[0])
+            and not any(s.where[0] == k and s.wrong for seen in trial.seen for s in seen)
+        }
+        for k in tuple(fine):
+            fine |= ex.reads.before(k)
+        return tuple(k for k in lines if k == blame.line or k not in fine)
+
     # -- one mistake -------------------------------------------------------------------------------------------
     def _affected(self, blame: Blame) -> tuple[str, ...]:
         """Return the gradients that are not right when all is mended but this."""
-        if blame.kind == "shape":
+        if blame.kind in ("shape", "missing"):
             # Nothing behind it is evaluated, but only what reads it is spoiled.
             spoiled = {blame.line, *self.examination.reads.after(blame.line)}
             return tuple(n for n in self.judge.outputs if self._lines_of(n) & spoiled)
@@ -107,6 +122,12 @@ class Faults:
             return Fault(
                 blame.line, blame.slice, nature="", code=f.code, title=f.message, label=f.label, help=f.help,
                 **{**common, **place},  # type: ignore[arg-type]
+            )
+        if blame.kind == "missing":
+            title, label = f"d{blame.missing} is never computed", "do the loops around it reach all members?"
+            return Fault(
+                blame.line, blame.slice, nature="", code="C005", title=title, label=label,
+                **common,  # type: ignore[arg-type]
             )
         if blame.kind == "layout":
             title = "a transpose among gradients that are not transposed"

@@ -116,7 +116,9 @@ class Judge:
                 continue
             seen_names.add(name)
             if one.standing is None:
-                remarks.append(f"your {name} is not the gradient of {quantity.of}, and nothing depends on it")
+                looks = self.examination.looks_like(trial, one.where[0])
+                if looks is not None and looks[0][0] == "gradient":
+                    remarks.append(f"your {name} is the gradient of {looks[0][1]}, not of {quantity.of}")
                 continue
             constants = self._constants(trial, one.where[0])
             if constants is not None and not all(equal(c, 1.0) for c in constants):

@@ -54,6 +54,9 @@ def with_dimensions(value: ast.expr) -> ast.expr:
     return value
 
 
+_LETTERS = sp.symbols("i j k", integer=True)
+
+
 @dataclass
 class Entry:
     """A line as it was read: its parts, the loops around it, its value as an expression or what is wrong with it."""
@@ -103,6 +106,7 @@ class Mine:
     truth: Truth
     entries: list[Entry] = field(default_factory=list)
     given: dict[str, str] = field(default_factory=dict)
+    numbers: list[dict[Any, Any]] = field(default_factory=list)
     _edited: dict[tuple[int, str], Node | Diagnostic] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -116,6 +120,7 @@ class Mine:
             self.report.add("P016", "nothing is computed", place(_nowhere(), None), "write a line such as `dW1 = ...`")
             self.report.raise_if_any()
         self._lines = tuple(self._line(e) for e in self.entries)
+        self.numbers = [{} for _ in self.truth.draws]
         self._assigned = [self._members(k) for k in range(len(self.truth.draws))]
 
     # -- reading -------------------------------------------------------------------------------------------
@@ -190,8 +195,8 @@ class Mine:
         while waiting:
             left = [e for e in waiting if not self._ready(e, waiting)]
             if len(left) == len(waiting):
-                # Each waits for another one: the shape of a gradient is known from its name.
-                if not any(self._shaped_by_name(e) for e in left):
+                # Each waits for another one: the shape of a gradient is known from its name, else it is tried out.
+                if not any(self._shaped_by_name(e) for e in left) and not self._shaped_by_trial(left):
                     self._read(left[0])
                     left = left[1:]
             for e in waiting:
@@ -218,17 +223,65 @@ class Mine:
         self.scope.define(Var(name, var.rows, var.cols, var.indices))
         return True
 
+    def _shaped_by_trial(self, waiting: Sequence[Entry]) -> bool:
+        """Give a family that lines around it need the one shape, among those of the network, with which they fit."""
+        for e in waiting:
+            name, count = e.parsed.name, len(e.parsed.subscripts)
+            if not count or name in self.scope.variables:
+                continue
+            shapes = {}
+            for var in self.truth.variables.values():
+                if len(var.indices) == count:
+                    shapes.setdefault(tuple(s.xreplace(dict(zip(var.indices, _LETTERS, strict=False))) for s in var.shape), var)
+            for var in shapes.values():
+                if self._fits(Var(name, var.rows, var.cols, var.indices), waiting):
+                    self.scope.define(Var(name, var.rows, var.cols, var.indices))
+                    return True
+        return False
+
+    def _fits(self, var: Var, waiting: Sequence[Entry]) -> bool:
+        """Tell whether lines can be read, and give a family this shape, if it has this shape."""
+        scope = self.scope
+        variables, private = dict(scope.variables), {k: list(v) for k, v in scope.private.items()}
+        kept = scope.report
+        scope.define(var)
+        left = [replace(e) for e in waiting]
+        try:
+            while True:
+                ready = [e for e in left if self._ready(e, left)]
+                if not ready:
+                    return False
+                for e in ready:
+                    scope.report = Report("", self.report.lines)
+                    scope.loops = e.heads
+                    self._expression(e)
+                    assert e.value is not None
+                    if e.parsed.name == var.name:
+                        at = dict(zip(var.indices, e.subscripts, strict=True))
+                        return tuple(s.xreplace(at) for s in var.shape) == e.value.shape
+                left = [e for e in left if e not in ready]
+        except (Stop, Mistake):
+            return False
+        finally:
+            scope.variables, scope.private, scope.report, scope.loops = variables, private, kept, ()
+            scope._members.clear()
+
+    def _expression(self, entry: Entry) -> None:
+        """Read subscripts, value and target of a line."""
+        p = entry.parsed
+        assert p.value is not None
+        reader = Expressions(self.scope, p.statement, LAYER_TABLE)
+        entry.subscripts = tuple(reader.shapes.index(s) for s in p.subscripts)
+        entry.value = as_node(reader.value(p.value))
+        entry.variable = self._target(entry, entry.value)
+
     def _read(self, entry: Entry) -> None:
         """Read one line; keep what is wrong with its shapes, report what else is wrong with it."""
         p, quiet = entry.parsed, Report(self.report.file, self.report.lines)
-        assert p.value is not None
         self.scope.report = quiet
         self.scope.loops = entry.heads
         try:
-            reader = Expressions(self.scope, p.statement, LAYER_TABLE)
-            entry.subscripts = tuple(reader.shapes.index(s) for s in p.subscripts)
-            entry.value = as_node(reader.value(p.value))
-            entry.variable = self._target(entry, entry.value)
+            self._expression(entry)
         except Stop:
             self._refuse(entry, quiet)
         except Mistake as mistake:
@@ -338,14 +391,15 @@ class Mine:
         return [e.wrong for e in self.entries if e.wrong is not None]
 
     def run(
-        self, draw: int, mends: Mapping[Where, Array] | None = None, edits: Mapping[int, ast.stmt] | None = None
+        self, draw: int, mends: Mapping[Where, Array] | None = None, edits: Mapping[int, ast.stmt] | None = None,
+        until: Where | None = None,
     ) -> Run:
         """Evaluate the lines in order at a draw; see ``Work.run``."""
-        return self._run(draw, LineEvaluator(self, draw), mends, edits)
+        return self._run(draw, LineEvaluator(self, draw), mends, edits, until)
 
     def _run(
         self, draw: int, machine: LineEvaluator, mends: Mapping[Where, Array] | None,
-        edits: Mapping[int, ast.stmt] | None,
+        edits: Mapping[int, ast.stmt] | None, until: Where | None = None,
     ) -> Run:
         at_draw = self.truth.draws[draw]
         values: dict[Where, Array] = {}
@@ -365,6 +419,8 @@ class Mine:
                     return Run(values, failure)
                 values[where] = value
                 machine.keep(entry, where, value, at)
+                if where == until:
+                    break
         return Run(values)
 
     def glance(
@@ -377,7 +433,7 @@ class Mine:
         """
         machine = LineEvaluator(self, draw)
         run = self._run(draw, machine, mends, edits)
-        last = next((w for w in reversed(run.values) if w[0] == line), None)
+        last = next((w for w in reversed(list(run.values)) if w[0] == line), None)
         if run.failure is not None or last is None:
             return None
         entry = self.entries[line]
@@ -413,7 +469,9 @@ class Mine:
             raise _Broken(
                 Diagnostic("C003", f"it has no value: {error}", self.report.file, p.line, p.column, source=source)
             ) from None
-        return np.broadcast_to(value, wanted).copy() if value.shape != wanted else value
+        if value.shape == wanted or any(n not in (1, k) for n, k in zip(value.shape, wanted, strict=True)):
+            return value  # what was read from a mended line may have another shape than that line says
+        return np.broadcast_to(value, wanted).copy()
 
     def _edit(self, k: int, statement: ast.stmt) -> Node | Diagnostic:
         """Read a line that is put in place of the k-th."""
@@ -488,6 +546,7 @@ class LineEvaluator(Evaluator):
         known = mine.truth.draws[draw]
         super().__init__(mine.model.program.replace(variables=mine.scope.variables), {}, known.sizes)
         self.assigned = mine._assigned[draw]
+        self._numbers = mine.numbers[draw]  # what sizes and indices come to, which no run changes
         mine_alone = {e.variable for e in mine.entries}
         for name, value in known.results.items():
             if name in mine_alone and name not in mine.names.variables:

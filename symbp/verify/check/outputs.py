@@ -55,7 +55,7 @@ def asked(examination: Examination, trial: Trial) -> tuple[str, ...]:
     wanted = [n for n in truth.outputs if n in mine]
     wanted += [
         n for n, v in truth.variables.items()
-        if v.declared and n in mine and n not in wanted and n in truth.draws[0].gradients
+        if v.declared and not truth.computed(n) and n in mine and n not in wanted
     ]
     if wanted:
         return tuple(wanted)

@@ -79,18 +79,29 @@ class Repairer:
         best: tuple[tuple[int, int, int], Repair] | None = None
         for line in sorted(lines, key=lambda k: (k != blame.line, -k)):
             repair = self._of_line(walk, blame, line, others, goal)
+            if repair is not None and line != blame.line and repair.right == goal and self._speaks(line):
+                continue  # its value is that of something: it is blamed only where that mends more
             if repair is not None:
                 score = -repair.right, repair.edit.distance, int(line != blame.line)
                 if best is None or score < best[0]:
                     best = score, repair
         return None if best is None else best[1]
 
+    def _speaks(self, line: int) -> bool:
+        """Tell whether a line is told by its value."""
+        return any(key[0] == line for key in self.examination.guessed)
+
     def _right(self, walk: Walk, blames: Sequence[Blame]) -> int:
         return walk.score(self._trial(blames))[0]
 
-    def _trial(self, blames: Sequence[Blame], edit: tuple[int, Edit] | None = None, draws: int | None = None) -> Trial:
-        ex = self.examination
-        mends: list[dict[Where, Array]] = [{} for _ in ex.truth.draws]
+    def _trial(self, blames: Sequence[Blame], edit: tuple[int, Edit] | None = None) -> Trial:
+        return self.examination.trial(*self._given(blames, edit))
+
+    def _given(
+        self, blames: Sequence[Blame], edit: tuple[int, Edit] | None = None
+    ) -> tuple[list[dict[Where, Array]], dict[int, ast.stmt]]:
+        """Return the mends of blamed lines for every draw, and the statements in place of lines."""
+        mends: list[dict[Where, Array]] = [{} for _ in self.examination.truth.draws]
         statements = {b.line: b.edit for b in blames if b.edit is not None}
         for b in blames:
             if b.edit is None and (edit is None or b.line != edit[0]):
@@ -98,7 +109,7 @@ class Repairer:
                     mine.update(new)
         if edit is not None:
             statements[edit[0]] = edit[1].statement
-        return ex.trial(mends, statements, draws)
+        return mends, statements
 
     def _of_line(
         self, walk: Walk, blame: Blame, line: int, others: Sequence[Blame], goal: int
@@ -115,8 +126,7 @@ class Repairer:
             if not plausible(edit.statement):
                 continue
             self.left -= 1
-            first = self._trial(others, (line, edit), draws=1)
-            if first.failed or not self._fine(first, blame):
+            if not self._promising(blame, others, (line, edit)):
                 continue
             whole = self._trial(others, (line, edit))
             if whole.failed or not self._fine(whole, blame):
@@ -150,6 +160,19 @@ class Repairer:
             return got is not None and bool(standings(got, wanted))
 
         return plausible
+
+    def _promising(self, blame: Blame, others: Sequence[Blame], edit: tuple[int, Edit]) -> bool:
+        """Tell whether a change makes right what was wrong first, at the first draw."""
+        ex = self.examination
+        first = blame.first.where if blame.first is not None else None
+        mends, statements = self._given(others, edit)
+        run = ex.work.run(0, mends[0], statements, first)
+        if run.failure is not None:
+            return False
+        if first is None or first not in run.values:
+            return True
+        quantity = ex.quantity(first, ex.truth.draws[0])
+        return quantity is None or ex.stand(run.values[first], quantity, 0) is not None
 
     def _fine(self, trial: Trial, blame: Blame) -> bool:
         """Tell whether a blamed line is a multiple of the truth, or has the constant that it should have."""

@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from symbp.program import Program, Var
+from symbp.expr import Map, Ref, Softmax
+from symbp.program import Program, Site, Var
 from symbp.verify.check.work import Array
 from symbp.verify.draws import (
     DISCRETE, arrays, bound_sizes, choose_sizes, draw, inner, sizes_text, tangent_matrix,
@@ -64,6 +65,8 @@ class Truth:
     witnesses: how the gradients are known.
     error:     the worst difference between the witnesses.
     refused:   why a check at these draws could not fail; empty if it could.
+    assigned:  the variables that equations give values, all members or some.
+    inside:    for the value of a function that is applied to a name, that name: Z1 for A1 = tanh(Z1).
     """
 
     variables: Mapping[str, Var]
@@ -72,6 +75,12 @@ class Truth:
     witnesses: tuple[str, ...] = ("adjoint", "complex step")
     error: float = 0.0
     refused: str = ""
+    assigned: frozenset[str] = frozenset()
+    inside: Mapping[str, str] = field(default_factory=dict)
+
+    def computed(self, name: str) -> bool:
+        """Tell whether an equation gives a variable, or a member of it, its value."""
+        return name in self.assigned
 
     @property
     def sizes(self) -> tuple[str, ...]:
@@ -119,7 +128,9 @@ def truth_of(model: Model, seed: int = 0, draws: int = 3) -> Truth:
         known = {n: results[n] for n in model.named.variables if n in results}
         made.append(Draw(assignment, known, gradients, dict(_table(known, gradients))))
     outputs = tuple(v.name for v in model.program.parameters)
-    return Truth(model.named.variables, outputs, tuple(made), error=worst, refused=refused)
+    inside = {s.target.name: s.equation.value.operands[0].name for s in model.named.sites if _is_applied(s)}
+    computed = frozenset(site.target.name for site in model.named.sites)
+    return Truth(model.named.variables, outputs, tuple(made), error=worst, refused=refused, assigned=computed, inside=inside)
 
 
 def sizes_of(program: Program, draws: int) -> list[Mapping[str, Any]]:
@@ -137,6 +148,11 @@ def sizes_of(program: Program, draws: int) -> list[Mapping[str, Any]]:
 
         found.append(min(pool, key=rank))
     return found
+
+
+def _is_applied(site: Site) -> bool:
+    value = site.equation.value
+    return isinstance(value, (Map, Softmax)) and isinstance(value.operands[0], Ref) and len(value.operands) == 1
 
 
 def _tempered(program: Program, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class Blame:
     edit:    the statement in its place, if the line was found by mending it so.
     factor:  for a constant: by what its values are to be multiplied, at every draw.
     failure: why it could not be evaluated.
+    missing: a member that no line gives.
     first:   the first assignment that was wrong.
     """
 
@@ -37,6 +38,7 @@ class Blame:
     edit: ast.stmt | None = None
     factor: tuple[float, ...] = ()
     failure: Failure | None = None
+    missing: str = ""
     first: Seen | None = None
 
 
@@ -65,11 +67,12 @@ class Walk:
         return states(self.examination, trial, self.outputs)
 
     def score(self, trial: Trial) -> tuple[int, int, int]:
-        """Return how good a trial is: gradients that are right, those that are right up to a constant, lines not wrong."""
+        """Return how good a trial is: gradients that are right, those that are right up to a constant, and how many
+        assignments come before the first wrong one."""
         found = self.states(trial).values()
-        wrong = {s.where[0] for seen in trial.seen for s in seen if s.wrong}
-        seen = {s.where[0] for one in trial.seen for s in one}
-        return sum(o.right for o in found), sum(o.state == "multiple" for o in found), len(seen) - len(wrong)
+        first = self._first_wrong(trial)
+        before = first[1] if first is not None else len(trial.seen[0]) + 1
+        return sum(o.right for o in found), sum(o.state == "multiple" for o in found), before
 
     # -- the walk ------------------------------------------------------------------------------------------
     def run(self) -> None:
@@ -82,6 +85,21 @@ class Walk:
             if not self._blame(trial, *found):
                 break
         self._constants()
+        self._lacking()
+
+    def _lacking(self) -> None:
+        """Blame the lines that leave out members of a gradient, as a loop with the wrong range does."""
+        ex, trial = self.examination, self.trial()
+        for o in self.states(trial).values():
+            if o.state == "missing" and o.missing and not trial.failed:
+                lines = {
+                    s.where[0] for seen in trial.seen for s in seen
+                    if s.quantity is not None and s.quantity[:2] == ("gradient", o.name)
+                }
+                line = max(lines)
+                if all(b.line != line for b in self.blames):
+                    none: list[dict[Where, Array]] = [{} for _ in ex.truth.draws]
+                    self.blames.append(Blame(line, "missing", (line,), none, missing=o.missing))
 
     def _first_wrong(self, trial: Trial) -> tuple[int, int, Seen | Failure] | None:
         """Return draw and place of the first assignment that is wrong, in the order in which they run."""
@@ -113,20 +131,36 @@ class Walk:
                 return True
         before = self.score(trial)
         layout = self._layout(found, d)
-        best: tuple[tuple[int, int, int], Blame] | None = None
+        best: tuple[tuple[int, int, int], Quantity, Blame] | None = None
         is_output = quantity.of in self.outputs and not ex.reads.is_read(line)
-        for constants in self._constants_to_try(carried, is_output):
-            blame = Blame(line, "value", (line,), self._truths(trial, line, constants, layout), first=found)
-            score = self.score(self.trial(blame))
-            if best is None or score > best[0]:
-                best = score, blame
+        for meant in self._may_mean(quantity):
+            # Who writes dG may mean the gradient of what goes into the function with the value G.
+            ex.reanchor(line, found.where[2], (meant.kind, meant.of))
+            again = trial if meant == quantity else self.trial()
+            if meant != quantity and not any(seen[p].wrong for seen, p in _first(again, line)):
+                if best is None or self.score(again) >= best[0]:
+                    return True
+                continue
+            for constants in self._constants_to_try(carried, is_output):
+                mended = Blame(line, "value", (line,), self._truths(again, line, constants, layout), first=found)
+                score = self.score(self.trial(mended))
+                if best is None or score > best[0]:
+                    best = score, meant, mended
         assert best is not None
+        ex.reanchor(line, found.where[2], (best[1].kind, best[1].of))
         if best[0][0] < before[0]:
             # With the truth in its place less is right: its name means something else to whoever wrote it.
             ex.dropped.add(line)
             return True
-        self.blames.append(best[1])
+        self.blames.append(best[2])
         return True
+
+    def _may_mean(self, quantity: Quantity) -> Iterator[Quantity]:
+        """Yield what a name may mean: what it says, or the gradient of what goes into the function."""
+        yield quantity
+        inside = self.examination.truth.inside.get(quantity.of)
+        if quantity.kind == "gradient" and inside is not None:
+            yield Quantity("gradient", inside, quantity.at)
 
     def _blame_failure(self, trial: Trial, d: int, failure: Failure) -> bool:
         """Blame a line that cannot be evaluated, and give it the value that it should have."""
@@ -301,6 +335,12 @@ class Walk:
 
 def _count(seen: Sequence[Seen], p: int, line: int) -> int:
     return sum(s.where[0] != line for s in seen[:p])
+
+
+def _first(trial: Trial, line: int) -> list[tuple[Sequence[Seen], int]]:
+    """Return for every draw the first assignment of a line."""
+    found = [(seen, next((p for p, s in enumerate(seen) if s.where[0] == line), None)) for seen in trial.seen]
+    return [(seen, p) for seen, p in found if p is not None]
 
 
 def _places(trial: Trial, line: int) -> list[tuple[Sequence[Seen], int]]:

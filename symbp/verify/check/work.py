@@ -74,11 +74,13 @@ class Work(Protocol):
         """Return the lines in the order in which they were written."""
 
     def run(
-        self, draw: int, mends: Mapping[Where, Array] | None = None, edits: Mapping[int, ast.stmt] | None = None
+        self, draw: int, mends: Mapping[Where, Array] | None = None, edits: Mapping[int, ast.stmt] | None = None,
+        until: Where | None = None,
     ) -> Run:
         """Evaluate the lines in order at a draw.
 
         draw:  the number of the draw; every draw has sizes and values of its own.
         mends: values that take the place of what was assigned there; evaluation goes on with them.
         edits: statements that stand in place of lines, by index.
+        until: an assignment behind which evaluation may end, if it is all that is asked for.
         """
