@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from symbp.verify.check.constants import standings
 from symbp.verify.check.edits import Edit, Known, edits
 from symbp.verify.check.examine import Examination, Trial
 from symbp.verify.check.walk import Blame, Walk
@@ -98,13 +97,13 @@ class Repairer:
         return self.examination.trial(*self._given(blames, edit))
 
     def _given(
-        self, blames: Sequence[Blame], edit: tuple[int, Edit] | None = None
+        self, blames: Sequence[Blame], edit: tuple[int, Edit] | None = None, line: int | None = None
     ) -> tuple[list[dict[Where, Array]], dict[int, ast.stmt]]:
         """Return the mends of blamed lines for every draw, and the statements in place of lines."""
         mends: list[dict[Where, Array]] = [{} for _ in self.examination.truth.draws]
         statements = {b.line: b.edit for b in blames if b.edit is not None}
         for b in blames:
-            if b.edit is None and (edit is None or b.line != edit[0]):
+            if b.edit is None and b.line != line and (edit is None or b.line != edit[0]):
                 for mine, new in zip(mends, b.mends, strict=False):
                     mine.update(new)
         if edit is not None:
@@ -117,16 +116,14 @@ class Repairer:
         """Return the nearest change of a line that makes the blamed one right, and as many gradients as its mend."""
         found: Repair | None = None
         equal: list[Edit] = []
-        plausible = self._plausible(blame, others) if line == blame.line else _anything
+        mends = self._given(others, None, line)[0]
         for edit in self.edits(line):
             if found is not None and edit.distance > found.edit.distance + 1:
                 break
             if self.left <= 0:
                 break
-            if not plausible(edit.statement):
-                continue
             self.left -= 1
-            if not self._promising(blame, others, (line, edit)):
+            if not self._promising(blame, mends[0], others, (line, edit)):
                 continue
             whole = self._trial(others, (line, edit))
             if whole.failed or not self._fine(whole, blame):
@@ -140,33 +137,14 @@ class Repairer:
                 equal.append(edit)
         return None if found is None else Repair(line, found.edit, found.right, tuple(equal))
 
-    def _plausible(self, blame: Blame, others: Sequence[Blame]) -> Callable[[ast.stmt], bool]:
-        """Return a quick test of a statement in place of the blamed line: whether its last value is a multiple of what
-        it should be, in one of the layouts; a work that cannot tell says yes to all."""
-        glance = getattr(self.examination.work, "glance", None)
-        if glance is None or not blame.mends:
-            return _anything
-        mends: dict[Where, Array] = {}
-        for b in (*others, blame):
-            if b.edit is None and b.mends:
-                mends.update(b.mends[0])
-        seen = glance(0, blame.line, mends, {b.line: b.edit for b in others if b.edit is not None})
-        if seen is None or seen[0] not in mends:
-            return _anything
-        wanted, value = mends[seen[0]], seen[1]
-
-        def plausible(statement: ast.stmt) -> bool:
-            got = value(statement)
-            return got is not None and bool(standings(got, wanted))
-
-        return plausible
-
-    def _promising(self, blame: Blame, others: Sequence[Blame], edit: tuple[int, Edit]) -> bool:
+    def _promising(
+        self, blame: Blame, mends: Mapping[Where, Array], others: Sequence[Blame], edit: tuple[int, Edit]
+    ) -> bool:
         """Tell whether a change makes right what was wrong first, at the first draw."""
         ex = self.examination
         first = blame.first.where if blame.first is not None else None
-        mends, statements = self._given(others, edit)
-        run = ex.work.run(0, mends[0], statements, first)
+        statements = self._given(others, edit)[1]
+        run = ex.work.run(0, mends, statements, first)
         if run.failure is not None:
             return False
         if first is None or first not in run.values:
@@ -182,10 +160,6 @@ class Repairer:
         if blame.kind in ("constant", "layout"):
             return True
         return any(s.quantity is not None for s in seen) or blame.kind == "shape"
-
-
-def _anything(statement: ast.stmt) -> bool:
-    return True
 
 
 def source_of(examination: Examination, line: int) -> str:

@@ -12,7 +12,7 @@ from symbp.verify.check.constants import equal
 from symbp.verify.check.examine import Examination, Seen, Trial
 from symbp.verify.check.outputs import Output, states
 from symbp.verify.check.truth import Draw, Quantity
-from symbp.verify.check.work import Array, Failure, Where
+from symbp.verify.check.work import CASCADE, Array, Failure, Where
 
 
 @dataclass
@@ -20,7 +20,7 @@ class Blame:
     """A line that is wrong.
 
     line:    its index.
-    kind:    ``value`` (it is no multiple of the truth), ``constant`` (a factor is wrong), ``layout`` (a transpose among
+    kind:    ``caused`` (it reads a line that cannot be read), ``value`` (it is no multiple of the truth), ``constant`` (a factor is wrong), ``layout`` (a transpose among
              gradients that are not transposed), ``shape`` (it cannot be evaluated), ``missing`` (a member is not given).
     slice:   the lines among which the mistake is.
     mends:   for every draw the values that it should have.
@@ -169,13 +169,23 @@ class Walk:
         quantity = ex.quantity(where, draw) if where is not None else None
         known = next((b for b in self.blames if b.line == failure.line), None)
         if known is None:
-            known = Blame(failure.line, "shape", (failure.line,), [{} for _ in ex.truth.draws], failure=failure)
+            kind = "caused" if failure.code == CASCADE else "shape"
+            known = Blame(failure.line, kind, (failure.line,), [{} for _ in ex.truth.draws], failure=failure)
             self.blames.append(known)
         if known.edit is not None or quantity is None or where is None or where in known.mends[d]:
             return False
         carried = self._carried_at_end(trial, d, failure.line)
         constant = 1.0 if quantity.of in self.outputs and not ex.reads.is_read(failure.line) else carried
-        known.mends[d][where] = constant * draw.table[quantity]
+        best: tuple[tuple[int, int, int], Quantity] | None = None
+        meanings = list(self._may_mean(quantity)) if not known.mends[d] else [quantity]
+        for meant in meanings:
+            known.mends[d][where] = constant * draw.table[meant]
+            score = self.score(self.trial())
+            if best is None or score > best[0]:
+                best = score, meant
+        assert best is not None
+        known.mends[d][where] = constant * draw.table[best[1]]
+        ex.reanchor(failure.line, where[2], (best[1].kind, best[1].of))
         return True
 
     def _carried_at_end(self, trial: Trial, d: int, line: int) -> float:
@@ -255,10 +265,21 @@ class Walk:
 
     def _rescaled(self, trial: Trial, line: int, factors: Sequence[float]) -> Blame:
         """Return the blame of a line whose values are to be multiplied by a factor."""
-        mends = [
-            {s.where: factor * s.value for s in seen if s.where[0] == line}
-            for seen, factor in zip(trial.seen, factors, strict=True)
-        ]
+        mends: list[dict[Where, Array]] = []
+        for d, (seen, factor) in enumerate(zip(trial.seen, factors, strict=True)):
+            mine = [s for s in seen if s.where[0] == line]
+            known = [s.standing for s in mine if s.standing is not None]
+            fixed: dict[Where, Array] = {}
+            for s in mine:
+                if s.wrong and known and s.quantity is not None:
+                    # Spoiled by what the line itself did in an earlier round.
+                    constant = known[0].constant * factor
+                    fixed[s.where] = _like(
+                        s.value, constant, self.examination.truth.draws[d], s.quantity, known[0].transposed
+                    )
+                else:
+                    fixed[s.where] = factor * s.value
+            mends.append(fixed)
         return Blame(line, "constant", (line,), mends, factor=tuple(factors))
 
     def _constants(self) -> None:

@@ -18,6 +18,10 @@ Where = tuple[int, tuple[int, ...], str]
 """
 
 
+CASCADE = "C006"
+"""The code of the failure of a line that cannot be evaluated because of another one that cannot."""
+
+
 @dataclass(frozen=True)
 class Line:
     """A statement that assigns, as it was written.
