@@ -54,7 +54,16 @@ def _names(mine: Mine, examination: Examination, line: int) -> Iterator[tuple[st
                 shape = (str(var.rows.xreplace(letters)), str(var.cols.xreplace(letters)))
                 yield name, Meaning(kind, of, shape)
             continue
-        yield name, _meaning(var, kind, of)
+        yield name, _meaning(_as_it_should_be(var, mine.truth.variables.get(of)), kind, of)
+
+
+def _as_it_should_be(var: Var, of: Var | None) -> Var:
+    """Return a name with the shape of what it means, if a wrong line gave it another one than that or its transpose."""
+    if of is None or len(of.indices) != len(var.indices):
+        return var
+    letters = dict(zip(of.indices, var.indices, strict=True))
+    rows, cols = (size.xreplace(letters) for size in of.shape)
+    return var if var.shape in ((rows, cols), (cols, rows)) else Var(var.name, rows, cols, var.indices)
 
 
 def _meaning(var: Var, kind: str, of: str) -> Meaning:

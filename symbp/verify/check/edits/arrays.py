@@ -85,7 +85,8 @@ def without_factor(node: ast.AST, line: EditedLine) -> Iterator[str]:
         return
     factors = chain(node, ast.Mult)
     for k, factor in enumerate(factors):
-        if not isinstance(factor, ast.Constant) and line.shape(factor) != ("1", "1"):
+        meaning = line.known.meaning(factor)
+        if meaning is not None and meaning.kind != "gradient" and line.shape(factor) != ("1", "1"):
             rest = factors[:k] + factors[k + 1 :]
             yield " * ".join(line.factor(f, ast.Mult) for f in rest) if len(rest) > 1 else line.of(rest[0])
 
@@ -98,13 +99,16 @@ def with_factor(node: ast.AST, line: EditedLine) -> Iterator[str]:
     inner = isinstance(parent, ast.BinOp) and isinstance(parent.op, (ast.Mult, ast.Div, ast.Pow))
     if inner or not (node is line.value or isinstance(parent, (ast.BinOp, ast.Call, ast.GeneratorExp))):
         return
-    shape = line.shape(node)
+    shape, here = line.shape(node), line.known.reference(node)
     for name, meaning in line.known.names.items():
         if meaning.kind == "gradient":
             continue
-        for indices in line.members(meaning)[:1]:
+        mine = [here[1]] if here is not None and len(here[1]) == len(meaning.indices) else []
+        for indices in dict.fromkeys([*line.members(meaning)[:1], *mine]):
             text = member(name, indices)
             theirs = line.shape_of_text(text)
+            if theirs == ("1", "1") and shape != theirs:
+                continue
             if theirs is None or shape is None or all(b in (a, "1") for a, b in zip(shape, theirs, strict=True)):
                 yield f"{line.factor(node, ast.Mult)} * {text}"
 
