@@ -142,7 +142,6 @@ class Mine:
             self.report.add("P016", "nothing is computed", place(_nowhere(), None), "write a line such as `dW1 = ...`")
             self.report.raise_if_any()
         self._lines = tuple(self._line(e) for e in self.entries)
-        self._shapes = [None if e.value is None else e.value.shape for e in self.entries]
         self._schedules = [list(self._schedule(d.sizes)) for d in self.truth.draws]
         self.numbers = [{} for _ in self.truth.draws]
         self._assigned = [self._members(k) for k in range(len(self.truth.draws))]
@@ -318,6 +317,7 @@ class Mine:
             self.scope.loops = ()
 
     def _refuse(self, entry: Entry, quiet: Report) -> None:
+        entry.value = None
         shapes = [d for d in quiet.found if d.code.startswith("S")]
         if len(shapes) == len(quiet.found) and shapes:
             entry.wrong = _shown(shapes[0], self.original)
@@ -476,6 +476,9 @@ class Mine:
         """Evaluate the lines in order at a draw; see ``Work.run``."""
         fixed = {k: self._edit(k, statement) for k, statement in (edits or {}).items()}
         other = self._reread(fixed, edits or {})
+        if other is self:
+            k = min(fixed)
+            return Run({}, Failure(k, "S010", "it has not the shape that other lines need"))
         if other is not None:
             return other.run(draw, mends, None, until)
         first = min(fixed, default=None)
@@ -541,15 +544,23 @@ class Mine:
         machine = LineEvaluator(self, draw, results)
         return dict(values), machine, schedule[end:]
 
+    def _wanted(self, k: int) -> tuple[sp.Expr, sp.Expr] | None:
+        """Return the shape of a line that other lines were read with; None if they could not be read."""
+        entry = self.entries[k]
+        if entry.value is not None:
+            return entry.value.shape
+        var = self.scope.variables.get(entry.variable)
+        return None if var is None else self._shape_at(var, entry)
+
     def _reread(self, fixed: Mapping[int, Node | Diagnostic], edits: Mapping[int, ast.stmt]) -> Mine | None:
         """Return the work read again with edits in place, where they change the shape that other lines see."""
-        changed = [
-            k for k, node in fixed.items()
-            if isinstance(node, Node) and self._shapes[k] is not None and node.shape != self._shapes[k]
-            or isinstance(node, Node) and self._shapes[k] is None
-        ]
+        changed = [k for k, node in fixed.items() if isinstance(node, Node) and self._wanted(k) != node.shape]
         if not changed:
             return None
+        named = any(self.names.gradient(self.entries[k].parsed.name) is not None for k in changed)
+        if named or not self.wrong:
+            # The other lines fit the shape that it has, or that its name states: with this one they do not.
+            return self
         key = tuple(sorted((k, ast.unparse(edits[k])) for k in fixed))
         if key not in self._variants:
             rows = list(self.report.lines)
