@@ -555,8 +555,8 @@ class Mine:
             value: Array = machine.expression(node, at)
             wanted = tuple(machine.integer(s, at) for s in node.shape)
             if value.shape == wanted or any(n not in (1, k) for n, k in zip(value.shape, wanted, strict=True)):
-            return value  # what was read from a mended line may have another shape than that line says
-        return np.broadcast_to(value, wanted).copy()
+                return value  # what was read from a mended line may have another shape than that line says
+            return np.broadcast_to(value, wanted).copy()
         except UndefinedRead as error:
             raise _Broken(
                 Diagnostic("B001", str(error), self.report.file, p.line, p.column, source=source)

@@ -76,7 +76,7 @@ ROWS: tuple[Row, ...] = (
     Row("stale cache", names.other_value_of_the_same, names.other_value_of_the_same),
     Row("own output", names.other_input, names.other_input),
     Row("another quantity", names.other_quantity, names.other_quantity),
-    Row("wrong exponent", constants.other_exponent, constants.with_exponent),
+    Row("wrong exponent", constants.with_exponent, constants.with_exponent),
     Row("wrong constant", constants.other_factor, constants.other_factor),
     Row("not summed", reductions.summed, reductions.not_summed),
     Row("silent broadcast", reductions.with_dimension, reductions.without_dimension),
