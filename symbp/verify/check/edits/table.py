@@ -95,6 +95,9 @@ ROWS: tuple[Row, ...] = (
 """Every nature with its edits; of two at the same distance the earlier one is the likelier."""
 
 
+_ORDER = {row.nature: k for k, row in reversed(list(enumerate(ROWS)))}
+
+
 def edits(statement: ast.stmt, known: Known, source: str = "") -> list[Edit]:
     """Return every change of a line by one edit that may mend it, the nearest to its text first.
 
@@ -105,7 +108,7 @@ def edits(statement: ast.stmt, known: Known, source: str = "") -> list[Edit]:
     Nothing is evaluated; results whose shapes certainly do not fit, or are not those of the left side, are left out.
     """
     found = [e for e in _all(statement, known, source, mend=True) if _fits(e.statement, known)]
-    return sorted(found, key=lambda e: e.distance)[:MOST_EDITS]
+    return sorted(found, key=lambda e: (e.distance, _ORDER[e.nature], len(e.text)))[:MOST_EDITS]
 
 
 def plant(statement: ast.stmt, known: Known, source: str = "") -> list[Edit]:
