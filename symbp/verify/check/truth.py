@@ -98,6 +98,8 @@ class Model:
     adjoints: the name of the adjoint by variable.
     output:   what is differentiated.
     layout:   what to call its layout where it is not the declared one.
+    terms:    gives, for variables, the letters of their indices and the terms of which their gradients are made, as
+              text in which ``dZ1`` is the gradient of ``Z1``.
     why:      gives the differential from which the gradient of a variable follows, as text; empty if it is not known.
     """
 
@@ -108,6 +110,7 @@ class Model:
     output: str = "loss"
     layout: str = ""
     why: Callable[[str], str] = lambda name: ""
+    terms: Callable[[], Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = dict
 
 
 def truth_of(model: Model, seed: int = 0, draws: int = 3) -> Truth:

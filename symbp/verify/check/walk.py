@@ -123,6 +123,10 @@ class Walk:
         known = next((b for b in self.blames if b.line == line), None)
         if known is not None:
             return self._mend_rest(known, trial)
+        jumping = self._jumping(trial, line)
+        if jumping is not None:
+            self.blames.append(jumping)
+            return True
         carried = [ex.carried(seen, p) for seen, p in _places(trial, line)]
         quantity = found.quantity
         assert quantity is not None
@@ -243,6 +247,33 @@ class Walk:
         return more
 
     # -- constants -------------------------------------------------------------------------------------------
+    def _jumping(self, trial: Trial, line: int) -> Blame | None:
+        """Blame the line whose constant differs from what it reads, if a wrong line is right without that.
+
+        In a recurrence a wrong factor is one in the first round only, and mixes with what is right in the next.
+        """
+        ex = self.examination
+        best: tuple[tuple[int, int, int], Blame] | None = None
+        for k in sorted({line, *ex.reads.before(line)}):
+            carried, mine = [], []
+            for seen, p in _first(trial, k):
+                one, inputs = seen[p], ex.carried(seen, p) or [1.0]
+                gradient = one.quantity is not None and one.quantity.kind == "gradient"
+                if one.standing is None or not gradient or len(inputs) > 1 or equal(one.standing.constant, inputs[0]):
+                    break
+                carried.append(inputs[0])
+                mine.append(one.standing)
+            if len(mine) < len(trial.seen):
+                continue
+            factor = tuple(c / s.constant for c, s in zip(carried, mine, strict=True))
+            blame = Blame(k, "constant", (k,), self._truths(trial, k, carried, mine[0].transposed), factor=factor)
+            after = self.trial(blame)
+            if not any(s.wrong for seen in after.seen for s in seen if s.where[0] == line):
+                score = self.score(after)
+                if best is None or score > best[0]:
+                    best = score, blame
+        return None if best is None else best[1]
+
     def _diverging(self, trial: Trial, line: int, carried: Sequence[float]) -> Blame | None:
         """Blame the line before a sum of gradients that carry different constants, if that makes the sum right."""
         ex = self.examination
