@@ -125,6 +125,7 @@ class Mine:
     entries: list[Entry] = field(default_factory=list)
     upright: frozenset[int] = frozenset()
     given: dict[str, str] = field(default_factory=dict)
+    turned: set[str] = field(default_factory=set)
     numbers: list[dict[Any, Any]] = field(default_factory=list)
     _variants: dict[tuple[tuple[int, str], ...], Mine | None] = field(default_factory=dict)
     _before: tuple[Any, Any, Any] | None = None
@@ -141,7 +142,6 @@ class Mine:
             self.report.add("P016", "nothing is computed", place(_nowhere(), None), "write a line such as `dW1 = ...`")
             self.report.raise_if_any()
         self._lines = tuple(self._line(e) for e in self.entries)
-        self._shapes = [None if e.value is None else e.value.shape for e in self.entries]
         self._schedules = [list(self._schedule(d.sizes)) for d in self.truth.draws]
         self.numbers = [{} for _ in self.truth.draws]
         self._assigned = [self._members(k) for k in range(len(self.truth.draws))]
@@ -214,18 +214,15 @@ class Mine:
 
     def _read_all(self) -> None:
         """Read every line; one that reads a family that a later line assigns waits for it."""
-        waiting = list(self.entries)
-        while waiting:
-            left = [e for e in waiting if not self._ready(e, waiting)]
-            if len(left) == len(waiting):
+        while waiting := [e for e in self.entries if not e.variable and e.wrong is None]:
+            ready = [e for e in waiting if self._ready(e, waiting)]
+            if not ready:
                 # Each waits for another one: the shape of a gradient is known from its name, else it is tried out.
-                if not any(self._shaped_by_name(e) for e in left) and not self._shaped_by_trial(left):
-                    self._read(left[0])
-                    left = left[1:]
-            for e in waiting:
-                if e not in left and e.value is None and e.wrong is None and not e.variable:
-                    self._read(e)
-            waiting = [e for e in left if not e.variable and e.wrong is None]
+                if any(self._shaped_by_name(e) for e in waiting) or self._shaped_by_trial(waiting):
+                    continue
+                ready = waiting[:1]
+            for e in ready:
+                self._read(e)
 
     def _ready(self, entry: Entry, waiting: Sequence[Entry]) -> bool:
         """Tell whether the names that a line reads have shapes."""
@@ -283,7 +280,7 @@ class Mine:
                         at = dict(zip(var.indices, e.subscripts, strict=True))
                         return tuple(s.xreplace(at) for s in var.shape) == e.value.shape
                 left = [e for e in left if e not in ready]
-        except (Stop, Mistake):
+        except (Stop, Mistake, _Turned):
             return False
         finally:
             scope.variables, scope.private, scope.report, scope.loops = variables, private, kept, ()
@@ -305,6 +302,11 @@ class Mine:
         self.scope.loops = entry.heads
         try:
             self._expression(entry)
+        except _Turned as turned:
+            self.turned.add(entry.parsed.name)
+            self.scope.define(turned.variable)
+            entry.value = None
+            self._again(entry.parsed.name)
         except Stop:
             self._refuse(entry, quiet)
         except Mistake as mistake:
@@ -315,6 +317,7 @@ class Mine:
             self.scope.loops = ()
 
     def _refuse(self, entry: Entry, quiet: Report) -> None:
+        entry.value = None
         shapes = [d for d in quiet.found if d.code.startswith("S")]
         if len(shapes) == len(quiet.found) and shapes:
             entry.wrong = _shown(shapes[0], self.original)
@@ -353,8 +356,9 @@ class Mine:
             if known is not None and name not in self.names.variables:
                 at = dict(zip(formals, entry.subscripts, strict=True))
                 wanted = (known.rows.xreplace(at), known.cols.xreplace(at))
-                if wanted == shape[::-1] != shape:
-                    scope.define(Var(name, known.cols, known.rows, formals))
+                if wanted == shape[::-1] != shape and name not in self.turned:
+                    # Its name said how it lies; who read it by that is read again.
+                    raise _Turned(Var(name, known.cols, known.rows, formals))
                 elif wanted != shape:
                     raise Mistake(
                         "S010", f"{name} is {shape_text(wanted)} elsewhere but its right side is {shape_text(shape)}"
@@ -371,6 +375,17 @@ class Mine:
         scope.define(Var(name, *shape))
         scope._members.pop((name, ()), None)
         return name
+
+    def _again(self, name: str) -> None:
+        """Read those lines again that read a name."""
+        for e in self.entries:
+            assert e.parsed.value is not None
+            if e.value is not None and any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(e.parsed.value)):
+                e.value, e.variable = None, ""
+                self.scope.private.pop(e.parsed.name, None)
+                if not e.parsed.subscripts:
+                    self.scope.variables.pop(e.parsed.name, None)
+        self.scope._members.clear()
 
     def _fits_its_name(self, entry: Entry, shape: tuple[sp.Expr, sp.Expr]) -> None:
         """Refuse a gradient that has neither the shape of its variable nor that of its transpose."""
@@ -461,6 +476,9 @@ class Mine:
         """Evaluate the lines in order at a draw; see ``Work.run``."""
         fixed = {k: self._edit(k, statement) for k, statement in (edits or {}).items()}
         other = self._reread(fixed, edits or {})
+        if other is self:
+            k = min(fixed)
+            return Run({}, Failure(k, "S010", "it has not the shape that other lines need"))
         if other is not None:
             return other.run(draw, mends, None, until)
         first = min(fixed, default=None)
@@ -475,14 +493,25 @@ class Mine:
                     else:
                         value = self._evaluate(entry, fixed.get(k, entry.value), machine, at)
                 except _Broken as broken:
-                    d = broken.diagnostic
-                    failure = Failure(k, d.code, d.message, d.label, where, d.column, d.length, d.help)
-                    return Run(values, failure)
+                    return Run(values, self._failure(k, where, broken.diagnostic))
                 values[where] = value
                 machine.keep(entry, where, value, at)
                 if where == until:
                     break
         return Run(values)
+
+    def _failure(self, k: int, where: Where | None, d: Diagnostic) -> Failure:
+        """Return why a line has no value; where another line is the reason, with that one's failure."""
+        source: Failure | None = None
+        if d.code == CASCADE:
+            value = self.entries[k].parsed.value
+            assert value is not None
+            read = {n.id for n in ast.walk(value) if isinstance(n, ast.Name)}
+            for j, e in enumerate(self.entries):
+                if j != k and e.wrong is not None and e.wrong.code != CASCADE and e.parsed.name in read:
+                    source = self._failure(j, None, e.wrong)
+                    break
+        return Failure(k, d.code, d.message, d.label, where, d.column, d.length, d.help, source)
 
     def _start(
         self, draw: int, mends: Mapping[Where, Array] | None, line: int | None
@@ -515,15 +544,23 @@ class Mine:
         machine = LineEvaluator(self, draw, results)
         return dict(values), machine, schedule[end:]
 
+    def _wanted(self, k: int) -> tuple[sp.Expr, sp.Expr] | None:
+        """Return the shape of a line that other lines were read with; None if they could not be read."""
+        entry = self.entries[k]
+        if entry.value is not None:
+            return entry.value.shape
+        var = self.scope.variables.get(entry.variable)
+        return None if var is None else self._shape_at(var, entry)
+
     def _reread(self, fixed: Mapping[int, Node | Diagnostic], edits: Mapping[int, ast.stmt]) -> Mine | None:
         """Return the work read again with edits in place, where they change the shape that other lines see."""
-        changed = [
-            k for k, node in fixed.items()
-            if isinstance(node, Node) and self._shapes[k] is not None and node.shape != self._shapes[k]
-            or isinstance(node, Node) and self._shapes[k] is None
-        ]
+        changed = [k for k, node in fixed.items() if isinstance(node, Node) and self._wanted(k) != node.shape]
         if not changed:
             return None
+        named = any(self.names.gradient(self.entries[k].parsed.name) is not None for k in changed)
+        if named or not self.wrong:
+            # The other lines fit the shape that it has, or that its name states: with this one they do not.
+            return self
         key = tuple(sorted((k, ast.unparse(edits[k])) for k in fixed))
         if key not in self._variants:
             rows = list(self.report.lines)
@@ -630,6 +667,14 @@ class _Broken(Exception):
     def __init__(self, diagnostic: Diagnostic) -> None:
         super().__init__(diagnostic.message)
         self.diagnostic = diagnostic
+
+
+class _Turned(Exception):
+    """Thrown where a family lies transposed, beside how its name says that it lies."""
+
+    def __init__(self, variable: Var) -> None:
+        super().__init__(variable.name)
+        self.variable = variable
 
 
 class LineEvaluator(Evaluator):

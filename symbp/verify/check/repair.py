@@ -75,13 +75,14 @@ class Repairer:
         Most gradients right comes first, then the nearest to the text, then the blamed line itself.
         """
         goal = self._right(walk, [*others, blame])
-        best: tuple[tuple[int, int, int], Repair] | None = None
+        best: tuple[tuple[int, ...], Repair] | None = None
         for line in sorted(lines, key=lambda k: (k != blame.line, -k)):
             repair = self._of_line(walk, blame, line, others, goal)
             if repair is not None and line != blame.line and repair.right == goal and self._speaks(line):
                 continue  # its value is that of something: it is blamed only where that mends more
             if repair is not None:
-                score = -repair.right, repair.edit.distance, int(line != blame.line)
+                own = line == blame.line
+                score = -repair.right, int(own and blame.diverging), repair.edit.distance, int(not own)
                 if best is None or score < best[0]:
                     best = score, repair
         return None if best is None else best[1]

@@ -27,6 +27,7 @@ class Blame:
     edit:    the statement in its place, if the line was found by mending it so.
     factor:  for a constant: by what its values are to be multiplied, at every draw.
     failure: why it could not be evaluated.
+    diverging: whether the gradients that it reads carry different constants.
     missing: a member that no line gives.
     first:   the first assignment that was wrong.
     """
@@ -39,6 +40,7 @@ class Blame:
     factor: tuple[float, ...] = ()
     failure: Failure | None = None
     missing: str = ""
+    diverging: bool = False
     first: Seen | None = None
 
 
@@ -156,6 +158,7 @@ class Walk:
             # With the truth in its place less is right: its name means something else to whoever wrote it.
             ex.dropped.add(line)
             return True
+        best[2].diverging = len(carried[0]) > 1
         self.blames.append(best[2])
         return True
 
@@ -169,6 +172,10 @@ class Walk:
     def _blame_failure(self, trial: Trial, d: int, failure: Failure) -> bool:
         """Blame a line that cannot be evaluated, and give it the value that it should have."""
         ex, where = self.examination, failure.where
+        source = failure.source
+        if source is not None and all(b.line != source.line for b in self.blames):
+            none: list[dict[Where, Array]] = [{} for _ in ex.truth.draws]
+            self.blames.append(Blame(source.line, "shape", (source.line,), none, failure=source))
         draw = ex.truth.draws[d]
         quantity = ex.quantity(where, draw) if where is not None else None
         known = next((b for b in self.blames if b.line == failure.line), None)
