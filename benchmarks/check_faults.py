@@ -102,7 +102,7 @@ def faults_of(name: str, limit: int, seconds: float, own: bool = False) -> Repor
             break
         changed = changes_a_gradient(fault.text, bench.model, bench.truth, outputs)
         kind = "no fault" if changed is False else "shapes" if changed is None else "fault"
-        if kind == "shapes" and counts["shapes"] >= limit / 4:
+        if kind == "shapes" and counts["shapes"] >= limit / 8:
             continue
         counts[kind] += 1
         row = Row(name, fault.nature, f"own {kind}" if own else kind, f"right {fault.right}\n  wrong {fault.wrong}")
