@@ -55,9 +55,9 @@ def _names(mine: Mine, examination: Examination, line: int) -> Iterator[tuple[st
         yield name, _meaning(mine.scope.variables[name], "gradient", of)
     here = mine.entries[line].heads
     for k, entry in enumerate(mine.entries):
-        var = mine.scope.variables.get(entry.variable)
-        if var is None:
+        if entry.variable not in mine.scope.variables:
             continue
+        var = mine.scope.variables[entry.variable]
         word = examination.lines[k].targets[0]
         name = word.rpartition("[")[0].strip() if entry.subscripts else word
         meaning = examination.meaning(k, word)
