@@ -72,14 +72,18 @@ def backward_lines(derivation: Derivation) -> list[WrittenLine]:
     return found
 
 
-def gradient_terms(derivation: Derivation) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+Terms = tuple[tuple[str, ...], tuple[str, ...]]
+"""The letters of a variable's indices, and terms in which they stand."""
+
+
+def gradient_terms(derivation: Derivation) -> dict[str, Terms]:
     """Return the terms of sums from which the gradient of each variable is made, with the letters of its indices.
 
     ``{"Z": (("t",), ("V.T @ dO[t]", "W.T @ dZ[t+1]"))}``
     """
     adjoints = {bar: name for name, bar in _adjoints(derivation).items()}
     writer = Writer({bar: f"d{name}" for bar, name in adjoints.items()})
-    found: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+    found: dict[str, Terms] = {}
     for result in derivation.results:
         of = adjoints.get(result.target.name)
         if of is None:
