@@ -39,16 +39,20 @@ class Repairer:
 
     def __init__(self, examination: Examination, known: KnownOf) -> None:
         self.examination, self.known = examination, known
-        self._edits: dict[int, list[Edit]] = {}
+        self._edits: dict[int, tuple[list[Edit], Iterator[Edit]]] = {}
         self.left = MOST_TRIED
         self.cost = max(1, len(examination.work.run(0).values))
 
-    def edits(self, line: int) -> list[Edit]:
-        """Return the changes of a line, the nearest to its text first."""
+    def edits(self, line: int) -> Iterator[Edit]:
+        """Yield the changes of a line, the nearest to its text first; they are made as far as they are asked for."""
         if line not in self._edits:
             one = self.examination.lines[line]
-            self._edits[line] = list(edits(one.statement, self.known(line), source_of(self.examination, line)))
-        return self._edits[line]
+            self._edits[line] = [], edits(one.statement, self.known(line), source_of(self.examination, line))
+        made, more = self._edits[line]
+        yield from made
+        for edit in more:
+            made.append(edit)
+            yield edit
 
     def slice(self, line: int) -> tuple[int, ...]:
         """Return the lines among which the mistake is that shows in a line: itself, and those that it is made of
