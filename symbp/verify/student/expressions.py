@@ -185,7 +185,7 @@ class Expressions:
             self.budget.array(elements)
             self.budget.work(elements * (np.shape(left) or (1,))[-1])
             return left @ right
-        self.budget.array(math.prod(np.broadcast_shapes(np.shape(left), np.shape(right))))
+        self.budget.array(math.prod(sizes.together(np.shape(left), np.shape(right))))
         if name == "LShift":
             raise Mistake("C110", "a shift of an array")
         if name in ("FloorDiv", "Mod") and self.is_complex:
@@ -398,7 +398,7 @@ class Expressions:
             if isinstance(left, Opaque) or isinstance(right, Opaque):
                 raise Mistake("C110", f"a comparison of {kind_of(left)} with {kind_of(right)}")
             shapes = [np.shape(v) for v in (left, right) if isinstance(v, (np.ndarray, list, tuple))]
-            self.budget.array(math.prod(np.broadcast_shapes(*shapes)))
+            self.budget.array(math.prod(sizes.together(*shapes)))
         return COMPARE[type(op).__name__](ar.real(left), ar.real(right))
 
     def _either(self, node: ast.BoolOp) -> Any:

@@ -286,8 +286,15 @@ class Interpreter(Expressions):
         return self.block(written.body if self.truth(self.expression(written.test)) else written.orelse)
 
     def _assert(self, written: ast.Assert, original: ast.stmt) -> None:
-        if not self.truth(self.expression(written.test)):
-            raise Mistake("C116", "an assertion of the code does not hold")
+        if self.truth(self.expression(written.test)):
+            return
+        seen = ""
+        if isinstance(written.test, ast.Compare) and len(written.test.ops) == 1:
+            sides = [self.expression(s) for s in (written.test.left, written.test.comparators[0])]
+            if all(isinstance(v, (int, tuple)) for v in sides):
+                sign = {"Eq": "==", "NotEq": "!="}.get(type(written.test.ops[0]).__name__, "and")
+                seen = f": {sides[0]} {sign} {sides[1]}"[:200]
+        raise Mistake("C116", f"an assertion of the code does not hold{seen}")
 
     def _raise(self, written: ast.Raise, original: ast.stmt) -> None:
         raise Mistake("C116", "the code raises an error of its own")

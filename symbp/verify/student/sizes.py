@@ -44,7 +44,16 @@ def all_of(bound: Bound) -> int:
 def broadcast(bound: Bound) -> int:
     """Return the size of arguments that are broadcast."""
     shapes = [shape_of(v) for name, v in bound.items() if name != "out" and isinstance(v, (np.ndarray, list, tuple))]
-    return math.prod(np.broadcast_shapes(*shapes))
+    return math.prod(together(*shapes))
+
+
+def together(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape to which shapes are broadcast."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        shown = " ".join(str(s).replace(" ", "") for s in shapes)
+        raise ValueError(f"operands could not be broadcast together with shapes {shown}") from None
 
 
 def outer(bound: Bound) -> int:

@@ -33,11 +33,13 @@ class Trace:
     mends:  values that take the place of what was assigned there.
     values: what was assigned, mended where a mend is given; a copy, since arrays may change later.
     scopes: the scope in which each assignment was made.
+    nudge:  an entry and what is added to it.
     keeps:  whether values are recorded; without, only mends are put in.
     """
 
     mends: Mapping[Entry, Any] = field(default_factory=dict)
     keeps: bool = True
+    nudge: tuple[Entry, Array] | None = None
     values: dict[Entry, Any] = field(default_factory=dict)
     order: list[Entry] = field(default_factory=list)
     counts: dict[tuple[ast.stmt, str], int] = field(default_factory=dict)
@@ -50,6 +52,8 @@ class Trace:
         entry = Entry(statement, count, target)
         if entry in self.mends:
             value = mended(value, self.mends[entry])
+        if self.nudge is not None and entry == self.nudge[0]:
+            value = mended(value, value + self.nudge[1])
         if self.keeps and isinstance(value, (np.ndarray, np.generic, float, complex)):
             self.values[entry] = np.array(value)
             self.order.append(entry)
