@@ -42,12 +42,20 @@ class Line:
 
 @dataclass(frozen=True)
 class Failure:
-    """A line that could not be evaluated, e.g. because shapes do not fit."""
+    """A line that could not be evaluated, e.g. because shapes do not fit.
+
+    where: the assignment that broke off, if it is known which.
+    column, length: the place in the line's text, counted from 1, where it is known.
+    """
 
     line: int
     code: str
     message: str
     label: str = ""
+    where: Where | None = None
+    column: int = 0
+    length: int = 1
+    help: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,11 +74,13 @@ class Work(Protocol):
         """Return the lines in the order in which they were written."""
 
     def run(
-        self, draw: int, mends: Mapping[Where, Array] | None = None, edits: Mapping[int, ast.stmt] | None = None
+        self, draw: int, mends: Mapping[Where, Array] | None = None, edits: Mapping[int, ast.stmt] | None = None,
+        until: Where | None = None,
     ) -> Run:
         """Evaluate the lines in order at a draw.
 
         draw:  the number of the draw; every draw has sizes and values of its own.
         mends: values that take the place of what was assigned there; evaluation goes on with them.
         edits: statements that stand in place of lines, by index.
+        until: an assignment behind which evaluation may end, if it is all that is asked for.
         """
