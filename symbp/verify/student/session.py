@@ -81,6 +81,7 @@ class Outcome:
     outputs:  what the backward pass gave, by path.
     trace:    every assignment.
     split:    how many assignments there were when the backward pass began.
+    before:   the statements that ran before it.
     failure:  the error that ended the run, if one did.
     phase:    how far it came: setup, forward, loss, backward, outputs, done.
     """
@@ -89,6 +90,7 @@ class Outcome:
     outputs: dict[str, Array] = field(default_factory=dict)
     trace: Trace = field(default_factory=Trace)
     split: int = 0
+    before: tuple[ast.stmt, ...] = ()
     failure: Located | None = None
     phase: str = "setup"
     scope: dict[str, Any] = field(default_factory=dict)
@@ -116,7 +118,7 @@ class Session:
 
     def run(
         self, case: Case, *, mends: Mapping[Entry, Any] | None = None, edits: Mapping[ast.stmt, ast.stmt] | None = None,
-        nudge: Nudge | None = None, keeps: bool = True, upto: str = "outputs", observer: Any = None,
+        nudge: Nudge | None = None, keeps: bool = True, upto: str = "outputs", looks: bool = False,
     ) -> Outcome:
         """Run the plan once.
 
@@ -124,12 +126,13 @@ class Session:
         edits: statements in place of others.
         nudge: a move of one value; if it is complex the run is in complex numbers.
         keeps: whether assignments are recorded.
+        looks: whether the names that each statement sees are kept.
         upto:  ``loss`` stops before the backward pass.
 
         Raises ``NotAnalytic`` where a complex run is not possible; other errors end the run and stand in the outcome.
         """
         is_complex = nudge is not None and np.iscomplexobj(nudge.by)
-        trace = Trace(dict(mends or {}), keeps, observer=observer)
+        trace = Trace(dict(mends or {}), keeps, looks=looks)
         if nudge is not None and isinstance(nudge.at, Entry):
             trace.nudge = nudge.at, nudge.by
         run = Interpreter(self.reading.module, is_complex=is_complex, trace=trace, edits=edits)
@@ -160,6 +163,7 @@ class Session:
         if self.plan.loss:
             outcome.loss = run.expression(expression(self.plan.loss))
         outcome.split = len(outcome.trace.order)
+        outcome.before = tuple(outcome.trace.visits)
         if upto == "loss":
             return
         outcome.phase = "backward"
