@@ -19,7 +19,7 @@ from symbp.verify.student.binding import leaves
 from symbp.verify.student.expressions import Located
 from symbp.verify.student.trace import Entry
 from symbp.verify.student.truth import At, Point
-from symbp.verify.student.values import Array, Instance
+from symbp.verify.student.values import Array
 from symbp.verify.student.work import CodeWork
 
 MOST_COMPARED = 60
@@ -70,6 +70,10 @@ class Anchors:
         for entry in self.point.ran.trace.order:
             if entry.statement not in self.work.index:
                 self._hold(entry, self.point.ran.trace.values[entry])
+        self._last: dict[tuple[str, bytes], Entry] = {}
+        for entry in self.point.ran.trace.order:
+            if entry.statement in self.work.index:
+                self._last[entry.target, self._beside_key(entry)] = entry
         self.gradients = {e.target: e for e in self.point.ran.trace.order if e.statement in self.work.index}
 
     def _hold(self, at: At, value: Array) -> None:
@@ -84,33 +88,37 @@ class Anchors:
         key = entry.statement, entry.count, entry.target
         if key not in self._named:
             found: dict[At, None] = {}
-            scope = self.point.ran.trace.visits.get(entry.statement, {})
-            for at in self._of_target(entry, scope):
+            for at in self._of_target(entry):
                 found[at] = None
             self._named[key] = tuple(found)
         return self._named[key]
 
-    def _of_target(self, entry: Entry, scope: dict[str, Any]) -> Iterator[At]:
+    def _of_target(self, entry: Entry) -> Iterator[At]:
+        """Yield what a target may be the gradient of: what its scope holds; else what is called so elsewhere."""
         target = entry.target
-        if target.startswith("return"):
+        if target.startswith("return") or not self._is_last(entry):
+            return
+        near = [at for value in self.point.ran.trace.beside.get(entry, {}).values() for at in self.holding(value)]
+        if near:
+            yield from near
             return
         word = nm.tail(target)
         is_held = target.endswith("']") or target.endswith('"]')
-        owner = target.rpartition(".")[0] if "." in target and not is_held else ""
-        wanted = [*nm.gradient_of(word), *([word] if is_held else [])]
-        for of in wanted:
-            if owner:
-                holder = scope.get(owner)
-                if isinstance(holder, Instance) and of in holder.attributes:
-                    yield from self.holding(holder.attributes[of])
-                continue
-            if of in scope and isinstance(scope[of], (np.ndarray, np.generic, float)) and entry.count == 0:
-                yield from self.holding(scope[of])
+        if "." in target and not is_held:
+            return
+        for of in [*nm.gradient_of(word), *([word] if is_held else [])]:
             yield from (p for p in self.point.case.sources if nm.tail(p) == of)
             same = [e for e in self.point.ran.trace.order if e.target == of and e.statement not in self.work.index]
-            if same:
-                # Of a name that was assigned again and again, the last assignment; in a loop the loop tells.
-                yield from same if len(same) <= MOST_ROUNDS else same[-MOST_ROUNDS:]
+            yield from same[-MOST_ROUNDS:]
+
+    def _is_last(self, entry: Entry) -> bool:
+        """Tell whether a target is not made anew, out of the same, right behind: ``dW = ...; dW = dW + reg * W``."""
+        key = self._last.get((entry.target, self._beside_key(entry)))
+        return key is None or key == entry
+
+    def _beside_key(self, entry: Entry) -> bytes:
+        near = self.point.ran.trace.beside.get(entry, {})
+        return b"|".join(_key(np.asarray(v)) for v in near.values() if _is_array(v))
 
     def holding(self, value: Any) -> list[At]:
         """Return what holds a value: arguments, and assignments of the forward pass."""
@@ -133,14 +141,16 @@ class Anchors:
                 return Seen(entry, value, at, standing, True)
             if standing is not None and best is None:
                 best = at, standing
-        for at in self.known[:MOST_COMPARED]:
+        is_argument = any(isinstance(at, str) for at in named)
+        for at in [] if is_argument else self.known[:MOST_COMPARED]:
             if at not in named and np.size(self.point.value(at)) == value.size and value.size > 1:
                 standing = self._stand(value, at)
                 if standing is not None and standing.same and not standing.transposed and np.any(value):
                     return Seen(entry, value, at, standing, False)
         if best is not None:
             return Seen(entry, value, best[0], best[1], True)
-        return Seen(entry, value, named[0] if len(named) == 1 else None, None, bool(named))
+        is_certain = len(named) == 1 or is_argument
+        return Seen(entry, value, named[0] if is_certain else None, None, bool(named))
 
     def _stand(self, value: Array, at: At) -> Standing | None:
         try:
@@ -154,7 +164,7 @@ def _key(value: Array) -> bytes:
 
 
 def _is_array(value: Any) -> bool:
-    return np.asarray(value).dtype.kind in "fc" and np.size(value) > 0
+    return isinstance(value, (np.ndarray, np.generic, float)) and np.asarray(value).dtype.kind in "fc" and np.size(value) > 0
 
 
 def states(seen: Iterable[Seen], last: bool) -> str:

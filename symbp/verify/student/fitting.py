@@ -46,6 +46,8 @@ def fit(session: Session, draws: Draws, turn: int = 0, upto: str = "loss") -> Ou
             if not session.plan.loss or _narrow(draws, outcome, turn):
                 return outcome
             continue
+        if draws.gradients_from and getattr(outcome.failure.node, "lineno", 0) >= draws.gradients_from:
+            raise Clash(outcome)  # what a backward pass says of shapes may be its mistake
         if not _learn(draws, outcome.failure.mistake.args[0], turn):
             raise Clash(outcome)
     raise Clash(outcome)

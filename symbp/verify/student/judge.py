@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,7 @@ from symbp.verify.check.constants import TOLERANCE, Standing, equal, name_of, te
 from symbp.verify.check.edits import Edit, edits
 from symbp.verify.check.natures import NATURES
 from symbp.verify.check.verdict import Fault, Judgement
+from symbp.verify.draws import sizes_text
 from symbp.verify.student import names as nm
 from symbp.verify.student.anchors import Anchors, Seen, is_accumulation, states
 from symbp.verify.student.binding import Bound, find_outputs
@@ -27,8 +29,8 @@ from symbp.verify.student.values import Array
 from symbp.verify.student.work import CodeWork
 
 DRAWS = 3
-MOST_TRIED = 4_000
-"""More changes of lines are not evaluated."""
+MOST_NODES = 3_000_000
+"""Changes of lines are evaluated until their runs have cost so many nodes together."""
 MOST_ENTRIES = 8
 """Of a line that ran more often only the last assignments are looked at."""
 
@@ -63,7 +65,7 @@ class Judge:
         self.anchors = Anchors(self.work, self.points[0])
         self.scopes = Scopes(self.work, self.anchors)
         self.outputs = bound.session.plan.outputs
-        self.left = MOST_TRIED
+        self.left = MOST_NODES
         self._edits: dict[int, list[Edit]] = {}
         self._states: dict[int, str] = {}
 
@@ -98,8 +100,8 @@ class Judge:
         names = tuple(nm.tail(of) for _, of in self.outputs)
         witnesses = ("complex step" if self.points[0].analytic else "differences at two steps", "differences of order 6")
         plain = Judgement(
-            "right", self.work.lines, outputs=names, witnesses=witnesses, sizes=tuple(_sizes(p) for p in self.points),
-            worst=0.0, remarks=tuple(self.bound.remarks),
+            "right", self.work.lines, outputs=names, witnesses=witnesses, sizes=tuple(sizes_text(s) for s in self._named_sizes()),
+            worst=self._worst(), remarks=tuple(self.bound.remarks),
         )
         worst = max((p.worst for p in self.points), default=0.0)
         if worst > CONFIRMED:
@@ -115,6 +117,18 @@ class Judge:
         if all(s is not None and s.transposed and equal(s.constant, 1.0) for one in found for s in one):
             return replace(plain, verdict="right (other layout)")
         return self._wrong(plain, found)
+
+    def _worst(self) -> float:
+        """Return the largest relative difference of an output from the truth along the directions that were looked at."""
+        worst = 0.0
+        for point in self.points:
+            for path, of in self.outputs:
+                value = point.ran.outputs.get(path)
+                directions, wanted = point.slopes(of)
+                if value is not None and value.shape == directions.shape[1:]:
+                    mine = (directions * value).reshape(len(wanted), -1).sum(axis=1)
+                    worst = max(worst, float(np.abs(mine - wanted).max() / max(np.abs(wanted).max(), 1e-300)))
+        return worst
 
     def _remarks(self) -> Iterator[str]:
         """Say which intermediate lines carry a constant though the gradients are right."""
@@ -194,7 +208,10 @@ class Judge:
             text = ""
             if statement.lineno == statement.end_lineno:
                 text = one.source.encode()[statement.col_offset: statement.end_col_offset].decode(errors="ignore")
-            self._edits[line] = edits(statement, self.scopes.known(line), text)
+            found = edits(statement, self.scopes.known(line), text)
+            if statement in self.points[0].ran.trace.integers:
+                found = list(other_axes(statement, text))
+            self._edits[line] = found
         return self._edits[line]
 
     def state(self, line: int) -> str:
@@ -213,35 +230,66 @@ class Judge:
         return self.anchors.seen(outcome.trace.values, entries[-MOST_ENTRIES:])
 
     def _order(self) -> list[int]:
-        """Return the lines in the order in which they first ran."""
-        visits = {s: k for k, s in enumerate(self.points[0].ran.trace.visits)}
-        return sorted(range(len(self.work.lines)), key=lambda k: visits.get(self.work.statements[k], len(visits)))
+        """Return the lines in the order in which they first went wrong, or first ran."""
+        trace = self.points[0].ran.trace
+        times: dict[int, int] = {}
+        for time, entry in enumerate(trace.order):
+            line = self.work.index.get(entry.statement)
+            if line is not None:
+                times.setdefault(line, time)
+        for line in range(len(self.work.lines)):
+            wrong = [s.entry for s in self._seen(line, self.points[0].ran) if s.state in ("wrong", "multiple")]
+            if wrong:
+                times[line] = trace.order.index(wrong[0])
+        later = 0
+        for line, statement in sorted(enumerate(self.work.statements), key=lambda p: p[1].lineno):
+            later = times.setdefault(line, later)
+        return sorted(range(len(self.work.lines)), key=lambda k: (times[k], self.work.statements[k].lineno))
 
     def _repair(self) -> Repair | None:
         """Return the change of one line that makes every gradient right: the earliest wrong line first, then the nearest."""
-        best: tuple[tuple[int, int], Repair] | None = None
+        best: tuple[tuple[int, int, int], Repair] | None = None
         candidates = [k for k in self._order() if self.state(k) != "right"]
         wrong = [k for k in candidates if self.state(k) in ("wrong", "multiple")]
+        stop: list[int] = []
         for place, line in enumerate(candidates):
-            repair = self._of_line(line, None if best is None else best[0][0])
-            if repair is None:
-                continue
-            score = repair.edit.distance, place
-            if best is None or score < best[0]:
-                best = score, repair
-            if wrong and line == wrong[0]:
+            if best is not None and stop and line not in stop:
                 break
+            repair = self._of_line(line, None if best is None else best[0][0])
+            if repair is not None:
+                # Of changes of one size the one that takes something away is the likelier: it was put there.
+                grows = len(repair.edit.text) > len(ast.unparse(self.work.statements[line]))
+                score = repair.edit.distance, int(grows), place
+                if best is None or score < best[0]:
+                    best = score, repair
+            if wrong and line == wrong[0]:
+                # In a loop a mistake may be made up for where its value comes round again.
+                stop = self._same_loop(line)
+                if not stop:
+                    break
         return None if best is None else best[1]
+
+    def _same_loop(self, line: int) -> list[int]:
+        """Return the lines of the innermost loop around a line."""
+        at = self.work.statements[line]
+        loops = [
+            n for n in ast.walk(self.work.reading.module)
+            if isinstance(n, ast.For) and n.lineno < at.lineno <= (n.end_lineno or 0)
+        ]
+        if not loops:
+            return []
+        inside = set(ast.walk(max(loops, key=lambda n: n.lineno)))
+        return [k for k, s in enumerate(self.work.statements) if s in inside]
 
     def _of_line(self, line: int, below: int | None) -> Repair | None:
         found: Edit | None = None
         equal_ones: list[Edit] = []
         for edit in self.edits(line):
-            limit = found.distance + 1 if found is not None else None if below is None else below - 1
+            limit = found.distance + 1 if found is not None else below
             if (limit is not None and edit.distance > limit) or self.left <= 0:
                 break
-            self.left -= 1
             outcome = self._edited(0, line, edit)
+            self.left -= outcome.nodes
             if not self.outputs:
                 self._find(outcome)
             if not self._all_right(0, outcome):
@@ -309,12 +357,13 @@ class Judge:
         if wrong:
             line = wrong[0]
             before = order[: order.index(line)]
-            unknown = [k for k in before if self.state(k) == "unknown" and self._seen(k, self.points[0].ran)]
+            feeding = self._feeding(line, before)
+            unknown = [k for k in before if k in feeding and self.state(k) == "unknown"]
             blamed = self.work.lines[line]
             row, column, length = span(getattr(blamed.statement, "value", blamed.statement), self.work.reading.lines)
             of = next((nm.gradient_of(nm.tail(t))[0] for t in blamed.targets if nm.gradient_of(nm.tail(t))), "")
             return Fault(
-                line, tuple(sorted({line, *unknown[-2:]})) if unknown else (line,), of=of, nature="", code="C001",
+                line, tuple(sorted({line, *unknown})), of=of, nature="", code="C001",
                 title="not the truth", label=f"this is not the gradient of {of}" if of else "", row=row, column=column,
                 length=length, affected=affected,
                 caused=tuple(sorted(k for k in wrong[1:])),
@@ -329,6 +378,21 @@ class Judge:
             row=blamed.line, column=blamed.column, affected=affected,
         )
 
+    def _feeding(self, line: int, before: Sequence[int]) -> set[int]:
+        """Return the lines before a line whose values it is made of, as far back as lines that are known to be right."""
+        wanted = _read(self.work.statements[line])
+        found: set[int] = set()
+        for k in reversed(before):
+            statement = self.work.statements[k]
+            given = _assigned(statement)
+            if given & wanted:
+                found.add(k)
+                if not is_accumulation(statement):
+                    wanted = wanted - given
+                if self.state(k) != "right":
+                    wanted = wanted | _read(statement)
+        return found
+
     def _failed(self, failure: Located) -> Fault:
         """Return the error with which the backward pass broke off."""
         mistake: Mistake = failure.mistake
@@ -339,6 +403,32 @@ class Judge:
             index, (index,), of="", nature="", code=mistake.code, title=str(mistake.args[0]), label=mistake.label,
             row=line, column=column, length=length, help=mistake.help,
         )
+
+
+def _read(statement: ast.stmt) -> set[str]:
+    """Return the names that a statement reads."""
+    found = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    target = getattr(statement, "target", None)
+    return found | ({n.id for n in ast.walk(target) if isinstance(n, ast.Name)} if target is not None else set())
+
+
+def _assigned(statement: ast.stmt) -> set[str]:
+    """Return the names of which a statement assigns the whole or a part."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        targets = [statement.value]
+    return {n.id for t in targets if t is not None for n in ast.walk(t) if isinstance(n, ast.Name)}
+
+
+def other_axes(statement: ast.stmt, source: str) -> Iterator[Edit]:
+    """Yield a line that counts samples with another axis of the shape: ``X.shape[0]`` for ``X.shape[1]``."""
+    text = source or ast.unparse(statement)
+    for match in re.finditer(r"\.shape\[(-?\d)\]", text):
+        for axis in "01":
+            if axis != match[1]:
+                new = text[: match.start(1)] + axis + text[match.end(1):]
+                place = match.start() + 1, match.end() - match.start()
+                yield Edit("wrong axis", ast.parse(new).body[0], new, 0, *place, 1)
 
 
 def _equal(repair: Repair) -> tuple[str, ...]:
@@ -357,10 +447,6 @@ def _leaf(outcome: Outcome, path: str) -> Array:
             if here == path:
                 return array
     raise KeyError(path)
-
-
-def _sizes(point: Point) -> str:
-    return " ".join(f"{n}={v}" for n, v in point.case.sizes.items())
 
 
 __all__ = ["Judge", "TOLERANCE", "judge"]

@@ -79,6 +79,10 @@ class Scopes:
         statement = self.work.statements[line]
         scope = self.anchors.point.ran.trace.visits.get(statement, {})
         values = dict(self._values(statement, scope))
+        # What the line assigns has the shape that it gets, whatever stood there in the round before.
+        for entry, value in self.anchors.point.ran.trace.values.items():
+            if entry.statement is statement and entry.count == 0 and isinstance(value, np.ndarray):
+                values[entry.target] = value
         numbers = self._numbers(scope, values)
         texts = {v: n for n, v in reversed(list(numbers.items()))}
         names = {text: self._meaning(text, value, texts) for text, value in values.items()}

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from symbp.verify.student.names import gradient_of, tail
 from symbp.verify.student.values import Array, Instance, Scope
 
 
@@ -32,6 +33,8 @@ class Trace:
 
     mends:  values that take the place of what was assigned there.
     values: what was assigned, mended where a mend is given; a copy, since arrays may change later.
+    beside: for each assignment, if names are kept, what it may be the gradient of, by name: of ``dZ`` the value of ``Z``.
+    integers: the statements that assigned a whole number.
     visits: every statement that ran, with the names that it saw, if they are kept.
     nudge:  an entry and what is added to it.
     keeps:  whether values are recorded; without, only mends are put in.
@@ -44,6 +47,8 @@ class Trace:
     values: dict[Entry, Any] = field(default_factory=dict)
     order: list[Entry] = field(default_factory=list)
     counts: dict[tuple[ast.stmt, str], int] = field(default_factory=dict)
+    beside: dict[Entry, dict[str, Any]] = field(default_factory=dict)
+    integers: set[ast.stmt] = field(default_factory=set)
     visits: dict[ast.stmt, dict[str, Any]] = field(default_factory=dict)
     looks: bool = False
 
@@ -61,10 +66,22 @@ class Trace:
             value = mended(value, self.mends[entry])
         if self.nudge is not None and entry == self.nudge[0]:
             value = mended(value, value + self.nudge[1])
+        if self.keeps and isinstance(value, (int, np.integer)):
+            self.integers.add(statement)
         if self.keeps and isinstance(value, (np.ndarray, np.generic, float, complex)):
             self.values[entry] = np.array(value)
+            if self.looks:
+                self.beside[entry] = {n: kept(v) for n, v in beside(target, scope).items()}
             self.order.append(entry)
         return value
+
+
+def beside(target: str, scope: Scope) -> dict[str, Any]:
+    """Return the values in scope of which a target may be the gradient by its name."""
+    owner, dot, _ = target.rpartition(".")
+    holder = scope.names.get(owner) if dot else None
+    names = holder.attributes if isinstance(holder, Instance) else {} if dot else scope.names
+    return {n: names[n] for n in gradient_of(tail(target)) if n in names}
 
 
 def kept(value: Any, depth: int = 0) -> Any:

@@ -27,6 +27,9 @@ DIRECTIONS = 4
 CONFIRMED = 1e-6
 """The largest relative difference between complex step and differences at which a slope is taken to be known."""
 
+STEPS = (2e-3, 1e-4, 1e-5)
+"""Steps of the differences; where a kink is near, only a small one stays on its side."""
+
 At = str | Entry
 """What a gradient is of: something drawn, by its path, or an assignment."""
 
@@ -81,8 +84,11 @@ class Point:
             directions = rng.normal(size=(DIRECTIONS, *shape))
             found = np.array([self.slope(at, d) for d in directions])
             if isinstance(at, str):
-                again = self.session.slope(self.case, at, directions[0], complex_step=False)
-                self.worst = max(self.worst, abs(again - found[0]) / max(float(np.abs(found).max()), 1e-12))
+                size = max(float(np.abs(found).max()), 1e-12)
+                self.worst = max(self.worst, min(
+                    abs(self.session.slope(self.case, at, directions[0], complex_step=False, step=h) - found[0]) / size
+                    for h in STEPS
+                ))
             self._slopes[at] = directions, found
         return self._slopes[at]
 
@@ -126,12 +132,19 @@ class Point:
 
 
 def _laid(value: Array, shape: tuple[int, ...]) -> Array | None:
-    """Return a value in a shape, where only axes of length 1 are added or taken away."""
+    """Return a value in a shape, where only leading axes of length 1 are added or taken away.
+
+    So ``(n,)`` counts as ``(1, n)``, as broadcasting has it; taken for ``(n, 1)`` it would become ``(n, n)``.
+    """
     if value.shape == shape:
         return value
-    if value.size != int(np.prod(shape)) or [n for n in value.shape if n != 1] != [n for n in shape if n != 1]:
-        return None
-    return value.reshape(shape) if value.ndim != len(shape) else None
+    return value.reshape(shape) if _without_ones(value.shape) == _without_ones(shape) else None
+
+
+def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    while shape[:1] == (1,):
+        shape = shape[1:]
+    return shape
 
 
 def _ratio(mine: Array, wanted: Array, largest: float, scale: float) -> float | None:
