@@ -37,7 +37,8 @@ class Faults:
     def found(self) -> tuple[list[Blame], tuple[Fault, ...]]:
         """Return the blamed lines and the mistakes, one for each that spoils a gradient."""
         self._narrow()
-        blames = [b for b in self.walk.blames if self._affected(b)] or self.walk.blames
+        blames = [b for b in self.walk.blames if b.kind != "caused"] or self.walk.blames
+        blames = [b for b in blames if self._affected(b)] or blames
         return blames, tuple(self._fault(b) for b in blames)
 
     # -- narrowing -------------------------------------------------------------------------------------------
@@ -48,10 +49,10 @@ class Faults:
         k = 0
         while k < len(self.walk.blames):
             blame = self.walk.blames[k]
-            if blame.kind == "missing":
+            if blame.kind in ("missing", "caused"):
                 k += 1
                 continue
-            lines = self.repairer.slice(blame.line) if blame.kind == "value" else (blame.line,)
+            lines = self.repairer.slice(blame.line) if blame.kind in ("value", "shape") else (blame.line,)
             others = self.walk.blames[:k] if len(lines) > 1 else [b for b in self.walk.blames if b is not blame]
             repair = self.repairer.repairs(self.walk, blame, lines, others)
             if repair is None and len(lines) > 1 and k + 1 < len(self.walk.blames):
@@ -84,7 +85,7 @@ class Faults:
     # -- one mistake -------------------------------------------------------------------------------------------
     def _affected(self, blame: Blame) -> tuple[str, ...]:
         """Return the gradients that are not right when all is mended but this."""
-        if blame.kind in ("shape", "missing"):
+        if blame.kind in ("shape", "missing", "caused"):
             # Nothing behind it is evaluated, but only what reads it is spoiled.
             spoiled = {blame.line, *self.examination.reads.after(blame.line)}
             return tuple(n for n in self.judge.outputs if self._lines_of(n) & spoiled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from symbp.expr import Map, Ref, Softmax
 from symbp.program import Program, Var
@@ -45,6 +46,8 @@ def _names(mine: Mine, examination: Examination, line: int) -> Iterator[tuple[st
         kind = meaning[0] if meaning is not None else "value"
         # What was told by its value alone may be what is wrong with it.
         of = meaning[1] if meaning is not None and not examination.is_guess(k, word) else ""
+        if kind == "gradient" and of in mine.truth.outputs:
+            var = replace(var, rows=mine.truth.variables[of].rows, cols=mine.truth.variables[of].cols)
         if not entry.subscripts and entry.heads:
             if here[: len(entry.heads)] == entry.heads:
                 letters = dict(zip(var.indices, (h.symbol for h in entry.heads), strict=True))

@@ -12,7 +12,7 @@ from symbp.verify.check.constants import equal
 from symbp.verify.check.examine import Examination, Seen, Trial
 from symbp.verify.check.outputs import Output, states
 from symbp.verify.check.truth import Draw, Quantity
-from symbp.verify.check.work import Array, Failure, Where
+from symbp.verify.check.work import CASCADE, Array, Failure, Where
 
 
 @dataclass
@@ -20,13 +20,14 @@ class Blame:
     """A line that is wrong.
 
     line:    its index.
-    kind:    ``value`` (it is no multiple of the truth), ``constant`` (a factor is wrong), ``layout`` (a transpose among
+    kind:    ``caused`` (it reads a line that cannot be read), ``value`` (it is no multiple of the truth), ``constant`` (a factor is wrong), ``layout`` (a transpose among
              gradients that are not transposed), ``shape`` (it cannot be evaluated), ``missing`` (a member is not given).
     slice:   the lines among which the mistake is.
     mends:   for every draw the values that it should have.
     edit:    the statement in its place, if the line was found by mending it so.
     factor:  for a constant: by what its values are to be multiplied, at every draw.
     failure: why it could not be evaluated.
+    diverging: whether the gradients that it reads carry different constants.
     missing: a member that no line gives.
     first:   the first assignment that was wrong.
     """
@@ -39,6 +40,7 @@ class Blame:
     factor: tuple[float, ...] = ()
     failure: Failure | None = None
     missing: str = ""
+    diverging: bool = False
     first: Seen | None = None
 
 
@@ -152,6 +154,7 @@ class Walk:
             # With the truth in its place less is right: its name means something else to whoever wrote it.
             ex.dropped.add(line)
             return True
+        best[2].diverging = len(carried[0]) > 1
         self.blames.append(best[2])
         return True
 
@@ -165,17 +168,31 @@ class Walk:
     def _blame_failure(self, trial: Trial, d: int, failure: Failure) -> bool:
         """Blame a line that cannot be evaluated, and give it the value that it should have."""
         ex, where = self.examination, failure.where
+        source = failure.source
+        if source is not None and all(b.line != source.line for b in self.blames):
+            none: list[dict[Where, Array]] = [{} for _ in ex.truth.draws]
+            self.blames.append(Blame(source.line, "shape", (source.line,), none, failure=source))
         draw = ex.truth.draws[d]
         quantity = ex.quantity(where, draw) if where is not None else None
         known = next((b for b in self.blames if b.line == failure.line), None)
         if known is None:
-            known = Blame(failure.line, "shape", (failure.line,), [{} for _ in ex.truth.draws], failure=failure)
+            kind = "caused" if failure.code == CASCADE else "shape"
+            known = Blame(failure.line, kind, (failure.line,), [{} for _ in ex.truth.draws], failure=failure)
             self.blames.append(known)
         if known.edit is not None or quantity is None or where is None or where in known.mends[d]:
             return False
         carried = self._carried_at_end(trial, d, failure.line)
         constant = 1.0 if quantity.of in self.outputs and not ex.reads.is_read(failure.line) else carried
-        known.mends[d][where] = constant * draw.table[quantity]
+        best: tuple[tuple[int, int, int], Quantity] | None = None
+        meanings = list(self._may_mean(quantity)) if not known.mends[d] else [quantity]
+        for meant in meanings:
+            known.mends[d][where] = constant * draw.table[meant]
+            score = self.score(self.trial())
+            if best is None or score > best[0]:
+                best = score, meant
+        assert best is not None
+        known.mends[d][where] = constant * draw.table[best[1]]
+        ex.reanchor(failure.line, where[2], (best[1].kind, best[1].of))
         return True
 
     def _carried_at_end(self, trial: Trial, d: int, line: int) -> float:
@@ -255,10 +272,21 @@ class Walk:
 
     def _rescaled(self, trial: Trial, line: int, factors: Sequence[float]) -> Blame:
         """Return the blame of a line whose values are to be multiplied by a factor."""
-        mends = [
-            {s.where: factor * s.value for s in seen if s.where[0] == line}
-            for seen, factor in zip(trial.seen, factors, strict=True)
-        ]
+        mends: list[dict[Where, Array]] = []
+        for d, (seen, factor) in enumerate(zip(trial.seen, factors, strict=True)):
+            mine = [s for s in seen if s.where[0] == line]
+            known = [s.standing for s in mine if s.standing is not None]
+            fixed: dict[Where, Array] = {}
+            for s in mine:
+                if s.wrong and known and s.quantity is not None:
+                    # Spoiled by what the line itself did in an earlier round.
+                    constant = known[0].constant * factor
+                    fixed[s.where] = _like(
+                        s.value, constant, self.examination.truth.draws[d], s.quantity, known[0].transposed
+                    )
+                else:
+                    fixed[s.where] = factor * s.value
+            mends.append(fixed)
         return Blame(line, "constant", (line,), mends, factor=tuple(factors))
 
     def _constants(self) -> None:

@@ -99,11 +99,12 @@ def with_factor(node: ast.AST, line: EditedLine) -> Iterator[str]:
     inner = isinstance(parent, ast.BinOp) and isinstance(parent.op, (ast.Mult, ast.Div, ast.Pow))
     if inner or not (node is line.value or isinstance(parent, (ast.BinOp, ast.Call, ast.GeneratorExp))):
         return
-    shape = line.shape(node)
+    shape, here = line.shape(node), line.known.reference(node)
     for name, meaning in line.known.names.items():
         if meaning.kind == "gradient":
             continue
-        for indices in line.members(meaning)[:1]:
+        mine = [here[1]] if here is not None and len(here[1]) == len(meaning.indices) else []
+        for indices in dict.fromkeys([*line.members(meaning)[:1], *mine]):
             text = member(name, indices)
             theirs = line.shape_of_text(text)
             if theirs == ("1", "1") and shape != theirs:

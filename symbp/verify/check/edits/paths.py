@@ -54,7 +54,7 @@ def without_term(node: ast.AST, line: EditedLine) -> Iterator[str]:
     if line.shape(node) == ("1", "1"):
         return
     terms = _terms(node)
-    if isinstance(terms[0][1], ast.Constant):
+    if isinstance(terms[0][1], ast.Constant) or (line.has_gradients(line.value) and not line.has_gradients(node)):
         return  # 1 - A**2 is a slope, no sum of paths
     for k in range(len(terms)):
         rest = terms[:k] + terms[k + 1 :]
@@ -115,7 +115,7 @@ def _messages(line: EditedLine) -> list[str]:
     known, meaning = line.known, line.meaning
     found = list(known.terms.get(meaning.of, ())) if meaning is not None else []
     gradients: list[str] = []
-    if not any(m is not None and m.kind == "gradient" for m in map(known.meaning, line.expressions())):
+    if not line.has_gradients(line.value):
         # An error signal is made of values: P - Y.
         for name, other in known.names.items():
             if other.kind == "value":
@@ -156,8 +156,9 @@ def _is_sum(node: ast.AST, line: EditedLine) -> bool:
             if isinstance(_terms(node)[0][1], ast.Constant):
                 return False  # 1 - A**2 is a slope, no sum of paths
             return not (isinstance(node.op, ast.Mult) and isinstance(parent.op, ast.Mult))
-        meaning = line.known.meaning(node)
-        return meaning is not None and meaning.kind == "gradient"
+        inner = node.operand if isinstance(node, ast.UnaryOp) else node
+        # An error signal is a difference of values, anything else that is passed on a sum of gradients.
+        return line.known.reference(inner) is not None and line.has_gradients(inner) == line.has_gradients(line.value)
     return False
 
 
