@@ -145,6 +145,8 @@ class Arguments:
         small = {"last": (2, None, 3, 2), "first": (3, 3, None, 2)}.get(kernel, ())
         if rank == 4 and role == "data":
             small = (3, 2, 5, 4)
+        if rank == 3 and role in ("data", "target") and not kernel:
+            small = (None, STEPS, None)  # a loop over time need not be long
         for axis, size in zip(drawn.axes, small, strict=False):
             if size is not None:
                 self.draws.fix(axis, size)

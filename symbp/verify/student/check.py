@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from symbp.language.diagnostics import DeclarationError, Diagnostic, Mistake
+from symbp.program import Program
 from symbp.verify import child
 from symbp.verify.check.verdict import GOOD, Fault, Judgement
 from symbp.verify.check.text import text_of
@@ -16,9 +17,12 @@ from symbp.verify.student.binding import Unbound, Wishes, bind
 from symbp.verify.student.expressions import Located
 from symbp.verify.student.functions import Task, tasks
 from symbp.verify.student.judge import judge
+from symbp.verify.student.network import compared
 from symbp.verify.student.reading import Reading, read, read_text, span, unread
 from symbp.verify.student.work import line_of
 
+MOST_BYTES = 20_000_001
+"""Bytes of a file that are read; more is told as too large."""
 SECONDS = 30.0
 """How long the check of one file may take; a run of the code that does not end is stopped by its budget long before."""
 
@@ -46,8 +50,13 @@ def check_text(text: str, file: str = "code.py", named: Sequence[str] = (), wish
     return check_reading(read_text(text, file), named, wishes)
 
 
-def check_reading(reading: Reading, named: Sequence[str] = (), wishes: Wishes | None = None) -> list[Checked]:
-    """Judge every task of a file that has been read."""
+def check_reading(
+    reading: Reading, named: Sequence[str] = (), wishes: Wishes | None = None, network: Program | None = None
+) -> list[Checked]:
+    """Judge every task of a file that has been read.
+
+    network: what the forward pass should compute; without it the forward pass is taken at its word.
+    """
     try:
         found = tasks(reading.module, named)
     except Mistake as mistake:
@@ -59,13 +68,14 @@ def check_reading(reading: Reading, named: Sequence[str] = (), wishes: Wishes | 
     refused = unread(reading, names)
     if refused:
         raise DeclarationError(sorted(refused, key=lambda d: (d.line, d.column)))
-    return [_checked(reading, task, wishes) for task in found]
+    return [_checked(reading, task, wishes, network) for task in found]
 
 
-def _checked(reading: Reading, task: Task, wishes: Wishes | None) -> Checked:
+def _checked(reading: Reading, task: Task, wishes: Wishes | None, network: Program | None) -> Checked:
     try:
         bound = bind(reading, task, wishes)
-        judgement = judge(bound)
+        astray = compared(bound, network) if network is not None else None
+        judgement = judge(bound) if astray is None else astray
     except Unbound as unbound:
         return Checked(task.name, _unchecked(reading, unbound.mistake, unbound.node))
     except Located as located:
@@ -135,11 +145,19 @@ class Answer:
 
 
 def check_file(
-    path: Path, named: Sequence[str] = (), wishes: Wishes | None = None, *, hint: bool = False, seconds: float = SECONDS,
+    path: Path, named: Sequence[str] = (), wishes: Wishes | None = None, *, network: Program | None = None,
+    hint: bool = False, seconds: float = SECONDS,
 ) -> Answer:
-    """Judge a file in a limited child."""
+    """Judge a file in a limited child.
+
+    Raises ``OSError`` where it cannot be read.
+    """
+    with path.open("rb") as file:
+        data = file.read(MOST_BYTES)
     try:
-        found = child.run(lambda: _answer(path, named, wishes, hint), child.Limits(seconds=seconds))
+        found = child.run(
+            lambda: _answer(data, path.name, named, wishes, network, hint), child.Limits(seconds=seconds)
+        )
     except child.Exceeded as exceeded:
         reason = f"not checked   {exceeded}\nNot checked: {exceeded}.\n"
         row = {"name": "", "verdict": "not checked", "line": 0, "code": "C125", "source": ""}
@@ -147,19 +165,17 @@ def check_file(
     return Answer(**found)
 
 
-def _answer(path: Path, named: Sequence[str], wishes: Wishes | None, hint: bool) -> dict[str, Any]:
-    reading_error = None
+def _answer(
+    data: bytes, name: str, named: Sequence[str], wishes: Wishes | None, network: Program | None, hint: bool
+) -> dict[str, Any]:
     try:
-        reading = _opened(path)
-        found = check_reading(reading, named, wishes)
+        found = check_reading(read(data, name), named, wishes, network)
     except DeclarationError as error:
-        reading_error = error
-    if reading_error is not None:
-        first = reading_error.diagnostics[0]
+        first = error.diagnostics[0]
         row = {"name": "", "verdict": "unreadable", "line": first.line, "code": first.code, "source": first.source.strip()}
-        text = reading_error.render() + "\n"
-        return {"verdict": "unreadable", "text": text, "rows": [row], "data": reading_error.json(), "code": 2}
-    texts, rows, data = [], [], []
+        text = error.render() + "\n"
+        return {"verdict": "unreadable", "text": text, "rows": [row], "data": error.json(), "code": 2}
+    texts, rows, facts = [], [], []
     for one in found:
         judgement = one.judgement
         head = f"{one.name}\n" if len(found) > 1 else ""
@@ -170,18 +186,7 @@ def _answer(path: Path, named: Sequence[str], wishes: Wishes | None, hint: bool)
             "name": one.name, "verdict": judgement.verdict, "line": line.line if line else 0,
             "code": fault.code if fault else "", "source": line.source.strip() if line else "",
         })
-        data.append({"name": one.name, "calls": list(one.calls), **judgement.json()})
+        facts.append({"name": one.name, "calls": list(one.calls), **judgement.json()})
     good = all(one.judgement.good for one in found)
-    bad = next((r["verdict"] for r in rows if r["verdict"] not in GOOD), rows[0]["verdict"])
-    return {"verdict": bad, "text": "\n".join(texts), "rows": rows, "data": data, "code": 0 if good else 1}
-
-
-_READ: dict[Path, Reading | DeclarationError] = {}
-
-
-def _opened(path: Path) -> Reading:
-    """Return a file that the parent has read: the child opens none."""
-    found = _READ.get(path)
-    if isinstance(found, DeclarationError):
-        raise found
-    return found if found is not None else read(path)
+    verdict = next((r["verdict"] for r in rows if r["verdict"] not in GOOD), rows[0]["verdict"])
+    return {"verdict": verdict, "text": "\n".join(texts), "rows": rows, "data": facts, "code": 0 if good else 1}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,6 @@ class Scopes:
 
     work: CodeWork
     anchors: Anchors
-    _applied: list[tuple[str, int | None, Array, Array]] = field(default_factory=list)
     _known: dict[int, Known] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -56,6 +56,12 @@ class Scopes:
             (e, np.asarray(point.ran.trace.values[e])) for e in point.ran.trace.order
             if e.statement not in self.work.index and np.asarray(point.ran.trace.values[e]).dtype.kind == "f"
         ][:80]
+        self.sizes = {v: n for n, v in point.case.sizes.items()}
+
+    @cached_property
+    def applied(self) -> list[tuple[str, int | None, Array, Array]]:
+        """The functions that the forward pass applied, with their axis, what went in and what came out."""
+        found = []
         arrays = [v for _, v in self.forward if v.size > 1]
         for name, axis, function in FUNCTIONS:
             for x in arrays:
@@ -65,9 +71,9 @@ class Scopes:
                     y = function(x)
                 for z in arrays:
                     if z is not x and z.shape == y.shape and np.allclose(z, y, 1e-9, 1e-12):
-                        self._applied.append((name, axis, x, z))
+                        found.append((name, axis, x, z))
                         break
-        self.sizes = {v: n for n, v in point.case.sizes.items()}
+        return found
 
     def known(self, line: int) -> Known:
         """Return what is known of the names in scope of a line."""
@@ -169,7 +175,7 @@ class Scopes:
         return Meaning("gradient", of, pair)
 
     def _functions(self, values: Mapping[str, Array]) -> Iterator[Applied]:
-        for name, axis, x, y in self._applied:
+        for name, axis, x, y in self.applied:
             argument = _written(values, x)
             result = _written(values, y)
             if argument or result:

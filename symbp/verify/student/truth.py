@@ -85,10 +85,12 @@ class Point:
             found = np.array([self.slope(at, d) for d in directions])
             if isinstance(at, str):
                 size = max(float(np.abs(found).max()), 1e-12)
-                self.worst = max(self.worst, min(
-                    abs(self.session.slope(self.case, at, directions[0], complex_step=False, step=h) - found[0]) / size
-                    for h in STEPS
-                ))
+                for h in STEPS:
+                    again = self.session.slope(self.case, at, directions[0], complex_step=False, step=h)
+                    off = abs(again - found[0]) / size
+                    if off <= CONFIRMED:
+                        break
+                self.worst = max(self.worst, off)
             self._slopes[at] = directions, found
         return self._slopes[at]
 
