@@ -8,6 +8,7 @@ processes, and - where an unprivileged user may ask for it - a network name spac
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import resource
@@ -132,7 +133,7 @@ def confine(limits: Limits, keep: int) -> None:
             break
     seconds = max(1, int(limits.seconds + 0.999))
     for what, most in (
-        (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NOFILE, keep + 1),
+        (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NOFILE, 0),
         (resource.RLIMIT_NPROC, 0), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, _mapped() + limits.memory),
     ):
         with contextlib.suppress(ValueError, OSError):
@@ -143,8 +144,6 @@ def confine(limits: Limits, keep: int) -> None:
 def _unshared(flags: int) -> bool:
     """Leave the network of the parent, if the system allows it."""
     try:
-        import ctypes
-
         return ctypes.CDLL(None, use_errno=True).unshare(flags) == 0
     except (OSError, AttributeError):
         return False

@@ -7,7 +7,6 @@ what the user says.  What stays unbound is an error that asks for it.
 from __future__ import annotations
 
 import ast
-import contextlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -98,8 +97,12 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
             score, bound = _Binder(reading, task, wishes, *choice).bind()
         except Clash as clash:
             failure = failure or clash.outcome.failure
+            if _is_limit(clash.outcome.failure):
+                break
             continue
         except (Unbound, Located) as error:
+            if _is_limit(error):
+                raise
             failure = failure if isinstance(failure, Unbound) else error
             continue
         shapes = tuple((p, np.shape(v)) for p, v in bound.case(0).sources.items())
@@ -120,6 +123,11 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
     if best is None:
         raise failure or Unbound(Mistake("C107", "nothing to check is found"), task.forward)
     return best[1]
+
+
+def _is_limit(error: Exception | None) -> bool:
+    """Tell whether a run ended at a budget: other shapes would not help."""
+    return isinstance(error, Located) and "C120" <= error.mistake.code <= "C124"
 
 
 def _axes(bound: Bound) -> int:
@@ -155,8 +163,12 @@ Choice = tuple[dict[str, Form], dict[str, str], Align]
 def _candidates(reading: Reading, task: Task, wishes: Wishes) -> Iterator[Choice]:
     """Yield choices of what the text leaves open, the likeliest first."""
     probe = _Binder(reading, task, wishes, {}, {}, "features")
-    with contextlib.suppress(Unbound, Located, Clash):
+    try:
         probe.bind()
+    except (Unbound, Located, Clash) as error:
+        failure = error.outcome.failure if isinstance(error, Clash) else error
+        if _is_limit(failure):
+            raise failure from None
     forms, words = probe.arguments.choices.forms, probe.arguments.choices.words
     # Arrays that are called alike have the same form.
     groups: dict[str, list[str]] = {}
@@ -436,6 +448,11 @@ class _Binder:
             if known:
                 return known[0]
             self.arguments.give(name, "target")
+            axes = np.ndim(outcome.scope.get(self._main(outcome)))
+            drawn = self.arguments.draws.arrays.get(name)
+            if axes > 2 and drawn is not None and drawn.fill != "labels" and name not in self.forms:
+                self.arguments.form(name, ("target", axes, ""))
+                self.arguments.choices.forms.pop(name, None)
             return name
         held = [n for n in self.outputs_of_forward if isinstance(pool.get(n), (dict, tuple, list, Instance))]
         if nm.CACHE.fullmatch(name) and held:

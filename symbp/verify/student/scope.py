@@ -87,7 +87,8 @@ class Scopes:
         values = dict(self._values(statement, scope))
         # What the line assigns has the shape that it gets, whatever stood there in the round before.
         for entry, value in self.anchors.point.ran.trace.values.items():
-            if entry.statement is statement and entry.count == 0 and isinstance(value, np.ndarray):
+            is_name = not entry.target.startswith("return")
+            if is_name and entry.statement is statement and entry.count == 0 and np.ndim(value):
                 values[entry.target] = value
         numbers = self._numbers(scope, values)
         texts = {v: n for n, v in reversed(list(numbers.items()))}
