@@ -82,8 +82,10 @@ def show(name: opt.Rule = None, ascii: opt.Ascii = False, as_json: opt.Json = Fa
 def explain(code: opt.Code = None, as_json: opt.Json = False) -> None:
     """Explain a diagnostic code by an example."""
     with settled(as_json):
-        from symbp.language.codes import CODES
+        from symbp.language import codes as of_language
+        from symbp.verify.check import codes as of_check
 
+        CODES = of_language.CODES | of_check.CODES
         if code is None:
             _table({key: value.title for key, value in CODES.items()}, as_json)
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -54,6 +55,7 @@ def with_dimensions(value: ast.expr) -> ast.expr:
     return value
 
 
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _LETTERS = sp.symbols("i j k", integer=True)
 
 
@@ -77,7 +79,8 @@ def read_mine(text: str, filename: str, model: Model, truth: Truth) -> Mine:
     Raises ``DeclarationError`` with everything else that is wrong with it.
     """
     if len(text) > MOST_CHARACTERS:
-        raise DeclarationError([Diagnostic("L001", f"a text of more than {MOST_CHARACTERS} characters", filename, 1, 1)])
+        long = Diagnostic("L001", f"a text of more than {MOST_CHARACTERS} characters", filename, 1, 1)
+        raise DeclarationError([long])
     original = split_lines(text)
     report = Report(filename, [respelled(line) for line in original])
     with warnings.catch_warnings():
@@ -142,7 +145,6 @@ class Mine:
             self.report.add("P016", "nothing is computed", place(_nowhere(), None), "write a line such as `dW1 = ...`")
             self.report.raise_if_any()
         self._lines = tuple(self._line(e) for e in self.entries)
-        self._shapes = [None if e.value is None else e.value.shape for e in self.entries]
         self._schedules = [list(self._schedule(d.sizes)) for d in self.truth.draws]
         self.numbers = [{} for _ in self.truth.draws]
         self._assigned = [self._members(k) for k in range(len(self.truth.draws))]
@@ -191,11 +193,12 @@ class Mine:
             if name in scope.sizes or name in scope.size_families:
                 self.report.add("N011", f"{name} is a size, it has no equation", at)
             elif name in OPERATIONS or name in scope.functions or name in LAYER_TABLE:
-                self.report.add("N005", f"`{name}` is a word of the language", at, f"write another name, e.g. `{name}1`")
+                self.report.add("N005", f"`{name}` is a word of the language", at, f"write another name: `{name}1`")
             elif var is not None and var.declared and not e.parsed.subscripts:
                 self.report.add("B002", f"{name} is declared by the network", at, "choose another name")
             elif name in plain and not e.parsed.subscripts:
-                self.report.add("B002", f"{name} is assigned already", at, "a name has one equation: choose another name")
+                help = "a name has one equation: choose another name"
+                self.report.add("B002", f"{name} is assigned already", at, help)
             if not e.parsed.subscripts and not e.heads:
                 plain.add(name)
         for e in self.entries:
@@ -250,10 +253,11 @@ class Mine:
             name, count = e.parsed.name, len(e.parsed.subscripts)
             if not count or name in self.scope.variables:
                 continue
-            shapes = {}
+            shapes: dict[tuple[sp.Expr, ...], Var] = {}
             for var in self.truth.variables.values():
                 if len(var.indices) == count:
-                    shapes.setdefault(tuple(s.xreplace(dict(zip(var.indices, _LETTERS, strict=False))) for s in var.shape), var)
+                    letters = dict(zip(var.indices, _LETTERS, strict=False))
+                    shapes.setdefault(tuple(s.xreplace(letters) for s in var.shape), var)
             for var in shapes.values():
                 if self._fits(Var(name, var.rows, var.cols, var.indices), waiting):
                     self.scope.define(Var(name, var.rows, var.cols, var.indices))
@@ -318,6 +322,7 @@ class Mine:
             self.scope.loops = ()
 
     def _refuse(self, entry: Entry, quiet: Report) -> None:
+        entry.value = None
         shapes = [d for d in quiet.found if d.code.startswith("S")]
         if len(shapes) == len(quiet.found) and shapes:
             entry.wrong = _shown(shapes[0], self.original)
@@ -359,7 +364,7 @@ class Mine:
                 if wanted == shape[::-1] != shape and name not in self.turned:
                     # Its name said how it lies; who read it by that is read again.
                     raise _Turned(Var(name, known.cols, known.rows, formals))
-                elif wanted != shape:
+                if wanted != shape:
                     raise Mistake(
                         "S010", f"{name} is {shape_text(wanted)} elsewhere but its right side is {shape_text(shape)}"
                     )
@@ -458,6 +463,35 @@ class Mine:
         first, end = span.column - 1, self.report.lines[span.line - 1].find("=", span.column - 1 + span.length)
         return self.original[span.line - 1][first : end if end >= 0 else first + span.length].strip()
 
+    def stated_value(self, line: int, where: Where, draw: int) -> Array | None:
+        """Return the value that a comment ``# is: W2.T @ dZ2`` says that an assignment has; names of gradients in it
+        mean the truth. None if there is no such comment, or if it cannot be read."""
+        kind, _, text = self._lines[line].about.partition(":")
+        if kind.strip() != "is":
+            return None
+        entry = self.entries[line]
+        key = line, "is:" + text
+        if key not in self._edited:
+            for word in set(_WORD.findall(text)):
+                self._given(word)
+            edited = ast.parse(f"{entry.parsed.name} = {text}").body[0] if _is_expression(text) else None
+            nothing = Diagnostic("C003", "it cannot be read", self.report.file, 1, 1)
+            self._edited[key] = nothing if edited is None else self._edit(line, edited)
+        node = self._edited[key]
+        if isinstance(node, Diagnostic):
+            return None
+        machine = LineEvaluator(self, draw)
+        known = self.truth.draws[draw]
+        for name in machine.program.variables:
+            meaning = self.names.gradient(name)
+            if meaning is not None and name not in self.names.variables and meaning[1] in known.gradients:
+                machine.results[name] = known.gradients[meaning[1]]
+        at = {h.symbol.name: k for h, k in zip(entry.heads, where[1], strict=True)}
+        try:
+            return self._evaluate(entry, node, machine, at)
+        except _Broken:
+            return None
+
     # -- running -------------------------------------------------------------------------------------------
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -476,6 +510,9 @@ class Mine:
         """Evaluate the lines in order at a draw; see ``Work.run``."""
         fixed = {k: self._edit(k, statement) for k, statement in (edits or {}).items()}
         other = self._reread(fixed, edits or {})
+        if other is self:
+            k = min(fixed)
+            return Run({}, Failure(k, "S010", "it has not the shape that other lines need"))
         if other is not None:
             return other.run(draw, mends, None, until)
         first = min(fixed, default=None)
@@ -541,15 +578,23 @@ class Mine:
         machine = LineEvaluator(self, draw, results)
         return dict(values), machine, schedule[end:]
 
+    def _wanted(self, k: int) -> tuple[sp.Expr, sp.Expr] | None:
+        """Return the shape of a line that other lines were read with; None if they could not be read."""
+        entry = self.entries[k]
+        if entry.value is not None:
+            return entry.value.shape
+        var = self.scope.variables.get(entry.variable)
+        return None if var is None else self._shape_at(var, entry)
+
     def _reread(self, fixed: Mapping[int, Node | Diagnostic], edits: Mapping[int, ast.stmt]) -> Mine | None:
         """Return the work read again with edits in place, where they change the shape that other lines see."""
-        changed = [
-            k for k, node in fixed.items()
-            if isinstance(node, Node) and self._shapes[k] is not None and node.shape != self._shapes[k]
-            or isinstance(node, Node) and self._shapes[k] is None
-        ]
+        changed = [k for k, node in fixed.items() if isinstance(node, Node) and self._wanted(k) != node.shape]
         if not changed:
             return None
+        named = any(self.names.gradient(self.entries[k].parsed.name) is not None for k in changed)
+        if named or not self.wrong:
+            # The other lines fit the shape that it has, or that its name states: with this one they do not.
+            return self
         key = tuple(sorted((k, ast.unparse(edits[k])) for k in fixed))
         if key not in self._variants:
             rows = list(self.report.lines)
@@ -709,6 +754,14 @@ class LineEvaluator(Evaluator):
             self.results.setdefault(entry.variable, {})[where[1]] = value
         elif entry.variable:
             self.results[entry.variable] = value
+
+
+def _is_expression(text: str) -> bool:
+    try:
+        ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def _nowhere() -> Statement:

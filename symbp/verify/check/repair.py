@@ -1,4 +1,4 @@
-"""What: the changes of a wrong line, in its author's words, that make it right; the nearest to the text is the mistake."""
+"""What: the changes of a wrong line, in its author's words, that make it right; the nearest to its text counts."""
 
 from __future__ import annotations
 

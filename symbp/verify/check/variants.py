@@ -201,6 +201,19 @@ def work_variants(lines: Sequence[WrittenLine], outputs: Sequence[str], rng: ran
     yield Variant("transposed throughout", laid_out([_turned(line, everything) for line in lines]))
 
 
+def disguised(lines: Sequence[WrittenLine], outputs: Sequence[str], rng: random.Random) -> list[WrittenLine]:
+    """Return a right work in which two lines are joined, and every line that is no output has a name that says nothing.
+
+    outputs: the names of the gradients that are asked for.
+    """
+    found = list(lines)
+    for _ in range(2):
+        inner = [k for k, line in enumerate(found) if _base(line) not in outputs and _alone(found, k)]
+        some = [joined for joined in (_joined(found, k) for k in inner) if joined is not None]
+        found = rng.choice(some) if some else found
+    return _renamed(found, _own([n for n in dict.fromkeys(map(_base, found)) if n not in outputs]))
+
+
 def _with(lines: Sequence[WrittenLine], k: int, value: str) -> list[WrittenLine]:
     return [*lines[:k], replace(lines[k], value=value), *lines[k + 1 :]]
 
@@ -302,4 +315,4 @@ def _turned(line: WrittenLine, names: Sequence[str]) -> WrittenLine:
     return replace(line, value=f"({value}).T")
 
 
-__all__ = ["FORMS", "Variant", "line_variants", "work_variants"]
+__all__ = ["FORMS", "Variant", "disguised", "line_variants", "work_variants"]

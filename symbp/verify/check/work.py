@@ -90,3 +90,6 @@ class Work(Protocol):
         edits: statements that stand in place of lines, by index.
         until: an assignment behind which evaluation may end, if it is all that is asked for.
         """
+
+    def stated_value(self, line: int, where: Where, draw: int) -> Array | None:
+        """Return the value that a comment ``# is: ...`` of a line defines; None if there is none that can be read."""

@@ -64,7 +64,8 @@ class Known:
     samples:   the one of them that counts samples; empty if there is none.
     loops:     the indices of the loops around the line, outermost first.
     ranges:    the first and the last value of each index of a loop, of the network's or of the work's.
-    terms:     for a variable the terms of its gradient in the reference, in names in scope.
+    terms:     for a variable the letters of its indices and the terms of its gradient in the reference, in names in
+               scope.
     numpy:     whether the line is NumPy, else it is in the language of the declaration.
     """
 
@@ -74,7 +75,7 @@ class Known:
     samples: str = ""
     loops: tuple[str, ...] = ()
     ranges: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    terms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    terms: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
     numpy: bool = False
 
     def reference(self, node: ast.AST) -> tuple[str, tuple[str, ...]] | None:

@@ -76,7 +76,7 @@ ROWS: tuple[Row, ...] = (
     Row("stale cache", names.other_value_of_the_same, names.other_value_of_the_same),
     Row("own output", names.other_input, names.other_input),
     Row("another quantity", names.other_quantity, names.other_quantity),
-    Row("wrong exponent", constants.other_exponent, constants.with_exponent),
+    Row("wrong exponent", constants.with_exponent, constants.with_exponent),
     Row("wrong constant", constants.other_factor, constants.other_factor),
     Row("not summed", reductions.summed, reductions.not_summed),
     Row("silent broadcast", reductions.with_dimension, reductions.without_dimension),
@@ -95,6 +95,9 @@ ROWS: tuple[Row, ...] = (
 """Every nature with its edits; of two at the same distance the earlier one is the likelier."""
 
 
+_ORDER = {row.nature: k for k, row in reversed(list(enumerate(ROWS)))}
+
+
 def edits(statement: ast.stmt, known: Known, source: str = "") -> list[Edit]:
     """Return every change of a line by one edit that may mend it, the nearest to its text first.
 
@@ -105,7 +108,7 @@ def edits(statement: ast.stmt, known: Known, source: str = "") -> list[Edit]:
     Nothing is evaluated; results whose shapes certainly do not fit, or are not those of the left side, are left out.
     """
     found = [e for e in _all(statement, known, source, mend=True) if _fits(e.statement, known)]
-    return sorted(found, key=lambda e: e.distance)[:MOST_EDITS]
+    return sorted(found, key=lambda e: (e.distance, _ORDER[e.nature], len(e.text)))[:MOST_EDITS]
 
 
 def plant(statement: ast.stmt, known: Known, source: str = "") -> list[Edit]:
