@@ -605,6 +605,21 @@ def test_check_of_what_cannot_be_read_tells_every_error(run: Run, text: str, cod
     assert ran.err.count("error[") >= len(codes)
 
 
+def test_check_of_a_folder_is_one_table(run: Run) -> None:
+    Path("works").mkdir()
+    right = HOMEWORK.replace("W2.T @ dZ2", "(W2.T @ dZ2) * (1 - A1**2)")
+    for name, text in {"ada": right, "ben": HOMEWORK, "cleo": HOMEWORK, "dan": "dW1 = (\n", "eve": "import os\n"}.items():
+        Path("works", f"{name}.txt").write_text(text)
+    ran = run("check", "mlp.net", "--mine", "works")
+    assert ran.code == 1
+    rows = [line.split("  ") for line in ran.out.splitlines()]
+    assert [row[0] for row in rows[:6]] == ["file", "ada.txt", "ben.txt", "cleo.txt", "dan.txt", "eve.txt"]
+    assert "right" in rows[1] and "C012" in ran.out.splitlines()[2] and "P003" in ran.out.splitlines()[4]
+    assert "   2 times  dZ1 = W2.T @ dZ2" in ran.out
+    data = json.loads(run("check", "mlp.net", "--mine", "works", "--json").out)
+    assert [r["verdict"] for r in data["submissions"]] == ["right", "wrong", "wrong", "unreadable", "unreadable"]
+
+
 def test_check_needs_a_work(run: Run) -> None:
     assert run("check", "mlp.net").code == 2
     assert run("check", "mlp.net", "--mine", "nowhere.txt").code == 2

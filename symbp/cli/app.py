@@ -239,6 +239,17 @@ def check(
         if net is None:
             raise BadInput("which network? symbp check NET --mine FILE, or symbp check --code FILE.py")
         _, _, program = _declared(net)
+        if mine is not None and mine.is_dir():
+            from symbp.cli import submissions
+
+            table = submissions.checked(program, mine, seed)
+            if as_json:
+                say_json(table.json())
+            elif not quiet:
+                say(table.text())
+            if not table.good:
+                leave(Exit.CHECK_FAILED)
+            return
         found = checking.judged(program, checking.given(mine, line), seed)
         if as_json:
             say_json(found.json())

@@ -27,7 +27,7 @@ def given(mine: Path | None, line: str | None) -> Given:
     if mine is not None and line is not None:
         raise BadInput("the work is given twice: as --mine FILE and as a line")
     if mine is not None and str(mine) != "-":
-        return Given(_read(mine), shown(mine))
+        return read(mine)
     if mine is not None or line == "-":
         return Given(sys.stdin.read(MOST_CHARACTERS + 1), "<stdin>")
     if line is None:
@@ -35,11 +35,12 @@ def given(mine: Path | None, line: str | None) -> Given:
     return Given(line, "<line>")
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> Given:
+    """Return the work that a file holds."""
     try:
         with path.open("rb") as file:
             data = file.read(4 * MOST_CHARACTERS + 1)
-        return data.decode("utf-8")
+        return Given(data.decode("utf-8"), shown(path))
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -51,4 +52,4 @@ def judged(program: Program, work: Given, seed: int) -> Judgement:
     return pipeline.check(program, work.text, filename=work.name, seed=seed)
 
 
-__all__ = ["Given", "given", "judged", "text_of"]
+__all__ = ["Given", "given", "judged", "read", "text_of"]
