@@ -614,7 +614,7 @@ def test_check_of_a_folder_is_one_table(run: Run) -> None:
     assert ran.code == 1
     rows = [line.split("  ") for line in ran.out.splitlines()]
     assert [row[0] for row in rows[:6]] == ["file", "ada.txt", "ben.txt", "cleo.txt", "dan.txt", "eve.txt"]
-    assert "right" in rows[1] and "C012" in ran.out.splitlines()[2] and "P003" in ran.out.splitlines()[4]
+    assert rows[1][1].strip() == "right" and "C012" in ran.out.splitlines()[2] and "P003" in ran.out.splitlines()[4]
     assert "   2 times  dZ1 = W2.T @ dZ2" in ran.out
     data = json.loads(run("check", "mlp.net", "--mine", "works", "--json").out)
     assert [r["verdict"] for r in data["submissions"]] == ["right", "wrong", "wrong", "unreadable", "unreadable"]
