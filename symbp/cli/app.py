@@ -227,7 +227,9 @@ def verify(
 def check(
     net: opt.OptionalNet = None, line: opt.One = None, mine: opt.Mine = None, code: opt.StudentCode = None,
     bind: opt.Bind = None, draw: opt.Draw = None, loss: opt.OwnLoss = "", hint: opt.Hint = False,
-    reveal: opt.Reveal = True, as_json: opt.Json = False, quiet: opt.Quiet = False, seed: opt.Seed = 0,
+    reveal: opt.Reveal = True, stuck: opt.Stuck = False, data: opt.Data = "xor", rate: opt.Rate = 0.5,
+    steps: opt.TrainingSteps = 500, start: opt.Start = None,
+    as_json: opt.Json = False, quiet: opt.Quiet = False, seed: opt.Seed = 0,
 ) -> None:
     """Check somebody's equations or NumPy code: right, or the first mistake."""
     with settled(as_json):
@@ -250,7 +252,9 @@ def check(
             if not table.good:
                 leave(Exit.CHECK_FAILED)
             return
-        found = checking.judged(program, checking.given(mine, line), seed)
+        found = checking.judged(program, checking.given(mine, line), seed, loss)
+        if stuck:
+            found = checking.with_training(found, program, checking.Training(data, start, rate, steps), seed)
         if as_json:
             say_json(found.json())
         elif not quiet:
