@@ -91,9 +91,10 @@ class Faults:
     def _suspects(self, lines: Sequence[int], blame: Blame) -> tuple[int, ...]:
         """Return the lines of a slice that nothing speaks for: neither their values nor a line that reads them."""
         ex, trial = self.examination, self.walk.trial(without=blame)
+        blamed = {b.line for b in self.walk.blames}
         fine = {
             k for k in range(len(ex.lines))
-            if k != blame.line and any(s.where[0] == k and s.standing is not None for s in trial.seen[0])
+            if k not in blamed and any(s.where[0] == k and s.standing is not None for s in trial.seen[0])
             and not any(s.where[0] == k and s.wrong for seen in trial.seen for s in seen)
         }
         for k in tuple(fine):

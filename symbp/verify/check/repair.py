@@ -14,8 +14,8 @@ from symbp.verify.check.work import Array, Where
 KnownOf = Callable[[int], Known]
 """What is known of the names in scope of a line."""
 
-MOST_TRIED = 6000
-"""More changes of lines are not evaluated for one mistake."""
+MOST_TRIED = 400_000
+"""How many assignments are evaluated at most in the search for mends."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Repairer:
         self.examination, self.known = examination, known
         self._edits: dict[int, tuple[list[Edit], Iterator[Edit]]] = {}
         self.left = MOST_TRIED
+        self.cost = max(1, len(examination.work.run(0).values))
 
     def edits(self, line: int) -> Iterator[Edit]:
         """Yield the changes of a line, the nearest to its text first; they are made as far as they are asked for."""
@@ -127,7 +128,7 @@ class Repairer:
                 break
             if self.left <= 0:
                 break
-            self.left -= 1
+            self.left -= self.cost
             if not self._promising(blame, mends[0], others, (line, edit)):
                 continue
             whole = self._trial(others, (line, edit))
