@@ -637,7 +637,9 @@ def test_check_says_that_training_is_stuck_where_it_was_seen(run: Run) -> None:
     assert (ran.code, ran.out.split("   ")[0]) == (0, "gradient right, training stuck")
     assert "all 4 rows of W1 are zero at the end" in ran.out
     assert run(*words, "--data", "mlp.net").code == 2
-    assert run("check", "mlp.net", "dW1 = dZ1 @ X.T", "--stuck", "--start", "zero.npz").code == 2
+    Path("rnn.net").write_text(networks.network("rnn").text)
+    assert run("check", "rnn.net", "dV = 2 * dV1", "--stuck").code == 2
+    assert "families" in run("check", "rnn.net", "dV = V", "--stuck").err
 
 
 def test_check_needs_a_work(run: Run) -> None:
