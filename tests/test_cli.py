@@ -605,6 +605,41 @@ def test_check_of_what_cannot_be_read_tells_every_error(run: Run, text: str, cod
     assert ran.err.count("error[") >= len(codes)
 
 
+def test_check_of_a_folder_is_one_table(run: Run) -> None:
+    Path("works").mkdir()
+    right = HOMEWORK.replace("W2.T @ dZ2", "(W2.T @ dZ2) * (1 - A1**2)")
+    works = {"ada": right, "ben": HOMEWORK, "cleo": HOMEWORK, "dan": "dW1 = (\n", "eve": "import os\n"}
+    for name, text in works.items():
+        Path("works", f"{name}.txt").write_text(text)
+    ran = run("check", "mlp.net", "--mine", "works")
+    assert ran.code == 1
+    rows = [line.split("  ") for line in ran.out.splitlines()]
+    assert [row[0] for row in rows[:6]] == ["file", "ada.txt", "ben.txt", "cleo.txt", "dan.txt", "eve.txt"]
+    assert rows[1][1].strip() == "right" and "C012" in ran.out.splitlines()[2] and "P003" in ran.out.splitlines()[4]
+    assert "   2 times  dZ1 = W2.T @ dZ2" in ran.out
+    data = json.loads(run("check", "mlp.net", "--mine", "works", "--json").out)
+    assert [r["verdict"] for r in data["submissions"]] == ["right", "wrong", "wrong", "unreadable", "unreadable"]
+
+
+def test_check_with_a_loss_that_is_a_sum(run: Run) -> None:
+    text = HOMEWORK.replace("W2.T @ dZ2", "(W2.T @ dZ2) * (1 - A1**2)").replace(" / m", "")
+    assert run("check", "mlp.net", "-", "--loss", "sum", stdin=text).code == 0
+    assert run("check", "mlp.net", "-", "--loss", "sum(Z2)", stdin=text).code == 2
+
+
+def test_check_says_that_training_is_stuck_where_it_was_seen(run: Run) -> None:
+    import numpy as np
+
+    Path("xor.net").write_text(networks.network("xor").text)
+    np.savez("zero.npz", W1=np.zeros((4, 2)), b1=np.zeros((4, 1)), W2=np.zeros((1, 4)), b2=np.zeros((1, 1)))
+    words = ("check", "xor.net", "dZ2 = (P - Y) / m; dW2 = dZ2 @ A1.T", "--stuck", "--steps", "120")
+    ran = run(*words, "--start", "zero.npz", "--rate", "1")
+    assert (ran.code, ran.out.split("   ")[0]) == (0, "gradient right, training stuck")
+    assert "all 4 rows of W1 are zero at the end" in ran.out
+    assert run(*words, "--data", "mlp.net").code == 2
+    assert run("check", "mlp.net", "dW1 = dZ1 @ X.T", "--stuck", "--start", "zero.npz").code == 2
+
+
 def test_check_needs_a_work(run: Run) -> None:
     assert run("check", "mlp.net").code == 2
     assert run("check", "mlp.net", "--mine", "nowhere.txt").code == 2

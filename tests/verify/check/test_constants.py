@@ -13,7 +13,8 @@ SIZES = ({"m": 7, "n1": 11, "T": 3}, {"m": 13, "n1": 5, "T": 4}, {"m": 5, "n1": 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("m", lambda s: s["m"]), ("1/m", lambda s: 1 / s["m"]), ("-m", lambda s: -s["m"]), ("2/m", lambda s: 2 / s["m"]),
+        ("m", lambda s: s["m"]), ("1/m", lambda s: 1 / s["m"]), ("-m", lambda s: -s["m"]),
+        ("2/m", lambda s: 2 / s["m"]),
         ("1/(2*m)", lambda s: 0.5 / s["m"]), ("m*n1", lambda s: s["m"] * s["n1"]), ("n1/m", lambda s: s["n1"] / s["m"]),
         ("m**2", lambda s: s["m"] ** 2), ("T", lambda s: s["T"]), ("1/2", lambda s: 0.5), ("-1", lambda s: -1.0),
         ("3/4", lambda s: 0.75), ("12", lambda s: 12.0),
