@@ -313,13 +313,44 @@ class Mine:
             entry.value = None
             self._again(entry.parsed.name)
         except Stop:
-            self._refuse(entry, quiet)
+            if not self._turns(entry):
+                self.scope.report = quiet
+                self._refuse(entry, quiet)
         except Mistake as mistake:
             quiet.add_mistake(mistake, place(p.statement, p.target))
             self._refuse(entry, quiet)
         finally:
             self.scope.report = self.report
             self.scope.loops = ()
+
+    def _turns(self, entry: Entry) -> bool:
+        """Turn families that have their shapes from their names only, if a line that reads them can be read then."""
+        scope = self.scope
+        assert entry.parsed.value is not None
+        read = {n.id for n in ast.walk(entry.parsed.value) if isinstance(n, ast.Name)}
+        pending = {e.parsed.name for e in self.entries if e.value is None and e.parsed.subscripts}
+        kept = {n: scope.variables[n] for n in read & pending if n in scope.variables and n not in self.turned}
+        kept = {n: v for n, v in kept.items() if n not in self.names.variables and v.rows != v.cols}
+        for names in [*([n] for n in kept), list(kept)]:
+            for name in names:
+                v = kept[name]
+                scope.define(Var(name, v.cols, v.rows, v.indices))
+            scope._members.clear()
+            scope.report = Report("", self.report.lines)
+            try:
+                self._expression(entry)
+            except (Stop, Mistake, _Turned):
+                for name in names:
+                    scope.define(kept[name])
+                scope._members.clear()
+                continue
+            self.turned.update(names)
+            entry.value, entry.variable = None, ""
+            for name in names:
+                self._again(name)
+            return bool(names)
+        entry.value, entry.variable = None, ""
+        return False
 
     def _refuse(self, entry: Entry, quiet: Report) -> None:
         entry.value = None

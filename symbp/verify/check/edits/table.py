@@ -146,7 +146,10 @@ def _texts(line: EditedLine, mend: bool) -> Iterator[_Change]:
         rewrite = row.mend if mend else row.plant
         for part in parts:
             for new in rewrite(part, line):
-                text, start, end = line.replaced(part, new)
+                try:
+                    text, start, end = line.replaced(part, new)
+                except SyntaxError:
+                    continue
                 if text not in seen:
                     seen.add(text)
                     yield _Change(row.nature, text, start, end, distance(line.text, text))
