@@ -116,6 +116,20 @@ class Anchors:
         key = self._last.get((entry.target, self._beside_key(entry)))
         return key is None or key == entry
 
+    def _was_right(self, entry: Entry, named: tuple[At, ...]) -> bool:
+        """Tell whether what a target is by its name was assigned to it before: ``dA``, then ``dA[Z <= 0] = 0``."""
+        if any(isinstance(at, str) for at in named):
+            return False
+        key = self._beside_key(entry)
+        for other in self.point.ran.trace.order:
+            if other == entry:
+                return False
+            if other.target == entry.target and other.statement in self.work.index and self._beside_key(other) == key:
+                value = np.asarray(self.point.ran.trace.values[other], dtype=float)
+                if any((s := self._stand(value, at)) is not None and s.same for at in named):
+                    return True
+        return False
+
     def _beside_key(self, entry: Entry) -> bytes:
         near = self.point.ran.trace.beside.get(entry, {})
         return b"|".join(_key(np.asarray(v)) for v in near.values() if _is_array(v))
@@ -134,6 +148,8 @@ class Anchors:
     def see(self, entry: Entry, value: Array) -> Seen:
         """Return one assignment beside the truth: what its name says comes before what its value says."""
         named = self.named(entry)
+        if named and self._was_right(entry, named):
+            named = ()
         best: tuple[At, Standing] | None = None
         for at in named:
             standing = self._stand(value, at)

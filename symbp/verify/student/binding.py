@@ -177,7 +177,7 @@ def _candidates(reading: Reading, task: Task, wishes: Wishes) -> Iterator[Choice
     lists = [forms[paths[0]] for paths in groups.values()]
     # All in their likeliest form first, then those with one other choice, then two.
     combos = sorted(itertools.islice(itertools.product(*(range(len(c)) for c in lists)), 4096), key=sum)
-    aligns: list[Align] = ["features", "last", "first", *(["single"] if is_binary(probe.functions) else [])]
+    aligns: list[Align] = [*(["single"] if is_binary(probe.functions) else []), "features", "last", "first"]
     tried = itertools.product(itertools.product(*words.values()), combos, aligns)
     for chosen, combo, align in itertools.islice(tried, MOST_CANDIDATES):
         yield (
@@ -367,7 +367,8 @@ class _Binder:
             return self.wishes.loss
         for name in self.outputs_of_forward:
             value = outcome.scope.get(name)
-            if is_number(value) and (self.task.loss is None or nm_is_loss(name)):
+            is_told = nm_is_loss(name) or self.task.backward is None or name.startswith("out")
+            if is_number(value) and is_told and (self.task.loss is None or nm_is_loss(name)):
                 return name
         if self.task.loss is None:
             return ""

@@ -31,6 +31,8 @@ from symbp.verify.student.work import CodeWork
 DRAWS = 3
 MOST_NODES = 3_000_000
 """Changes of lines are evaluated until their runs have cost so many nodes together."""
+PLAIN = 3
+"""A line that only gives a name to what is there has a mistake less often: it counts as so many words farther."""
 MOST_ENTRIES = 8
 """Of a line that ran more often only the last assignments are looked at."""
 
@@ -250,6 +252,7 @@ class Judge:
         """Return the change of one line that makes every gradient right: the earliest wrong line first, then the nearest."""
         best: tuple[tuple[int, int, int], Repair] | None = None
         candidates = [k for k in self._order() if self.state(k) != "right"]
+        candidates.sort(key=lambda k: is_plain_read(self.work.statements[k]))
         wrong = [k for k in candidates if self.state(k) in ("wrong", "multiple")]
         stop: list[int] = []
         for place, line in enumerate(candidates):
@@ -259,10 +262,11 @@ class Judge:
             if repair is not None:
                 # Of changes of one size the one that takes something away is the likelier: it was put there.
                 grows = len(repair.edit.text) > len(ast.unparse(self.work.statements[line]))
-                score = repair.edit.distance, int(grows), place
+                size = repair.edit.distance + (PLAIN if is_plain_read(self.work.statements[line]) else 0)
+                score = size, int(grows), place
                 if best is None or score < best[0]:
                     best = score, repair
-            if wrong and line == wrong[0]:
+            if best is not None and wrong and line == wrong[0]:
                 # In a loop a mistake may be made up for where its value comes round again.
                 stop = self._same_loop(line)
                 if not stop:
@@ -353,12 +357,16 @@ class Judge:
     def _blamed(self, affected: tuple[str, ...]) -> Fault:
         """Return the first line that is no multiple of the gradient that its name says, or the lines it may be in."""
         order = self._order()
-        wrong = [k for k in order if self.state(k) == "wrong"]
+        wrong = [k for k in order if self.state(k) == "wrong"] or [k for k in order if self.state(k) == "multiple"]
         if wrong:
             line = wrong[0]
             before = order[: order.index(line)]
             feeding = self._feeding(line, before)
-            unknown = [k for k in before if k in feeding and self.state(k) == "unknown"]
+            unknown = [
+                k for k in before if k in feeding and self.state(k) == "unknown"
+                and not self._is_cleared(k, order, line) and not is_plain_read(self.work.statements[k])
+                and self.work.statements[k] not in self.points[0].ran.trace.integers
+            ]
             blamed = self.work.lines[line]
             row, column, length = span(getattr(blamed.statement, "value", blamed.statement), self.work.reading.lines)
             of = next((nm.gradient_of(nm.tail(t))[0] for t in blamed.targets if nm.gradient_of(nm.tail(t))), "")
@@ -376,6 +384,16 @@ class Judge:
         return Fault(
             unknown[0], tuple(sorted(unknown)), of="", nature="", code="C002", title="the mistake is in these lines",
             row=blamed.line, column=blamed.column, affected=affected,
+        )
+
+    def _is_cleared(self, line: int, order: Sequence[int], wrong: int) -> bool:
+        """Tell whether something right is made of a line, or out of what it assigned."""
+        given = _assigned(self.work.statements[line])
+        later = order[order.index(line) + 1:]
+        return any(
+            k != wrong and self.state(k) == "right" and (
+                given & _read(self.work.statements[k]) or given & _assigned(self.work.statements[k])
+            ) for k in later
         )
 
     def _feeding(self, line: int, before: Sequence[int]) -> set[int]:
@@ -403,6 +421,16 @@ class Judge:
             index, (index,), of="", nature="", code=mistake.code, title=str(mistake.args[0]), label=mistake.label,
             row=line, column=column, length=length, help=mistake.help,
         )
+
+
+def is_plain_read(statement: ast.stmt) -> bool:
+    """Tell whether a statement only gives a name to something that is there: ``W2 = params['W2']``."""
+    if not isinstance(statement, ast.Assign):
+        return False
+    values = statement.value.elts if isinstance(statement.value, ast.Tuple) else [statement.value]
+    return all(isinstance(v, (ast.Name, ast.Attribute, ast.Subscript, ast.Constant)) for v in values) and all(
+        isinstance(t, (ast.Name, ast.Tuple)) for t in statement.targets
+    )
 
 
 def _read(statement: ast.stmt) -> set[str]:
