@@ -2,9 +2,9 @@
 
     python benchmarks/check_code.py [--files NAME ...] [--limit N] [--seed S] [--check]
 
-For every file of ``tests/verify/student/homework``, in both of its conventions of scale, faults of the table of edits are
-planted one at a time; those that change no gradient are set aside.  Printed are the share that is called wrong, the
-share whose line is named, and the share whose nature is named.
+For every file of ``tests/verify/student/homework``, in both of its conventions of scale, faults of the table of edits
+are planted one at a time; those that change no gradient are set aside.  Printed are the share that is called wrong,
+the share whose line is named, and the share whose nature is named.
 """
 
 from __future__ import annotations

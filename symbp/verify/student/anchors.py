@@ -15,7 +15,7 @@ import numpy as np
 
 from symbp.verify.check.constants import Standing
 from symbp.verify.student import names as nm
-from symbp.verify.student.binding import leaves
+from symbp.verify.student.outputs import leaves
 from symbp.verify.student.expressions import Located
 from symbp.verify.student.trace import Entry
 from symbp.verify.student.truth import At, Point
@@ -103,7 +103,7 @@ class Anchors:
             yield from near
             return
         word = nm.tail(target)
-        is_held = target.endswith("']") or target.endswith('"]')
+        is_held = target.endswith(("']", '"]'))
         if "." in target and not is_held:
             return
         for of in [*nm.gradient_of(word), *([word] if is_held else [])]:
@@ -180,7 +180,9 @@ def _key(value: Array) -> bytes:
 
 
 def _is_array(value: Any) -> bool:
-    return isinstance(value, (np.ndarray, np.generic, float)) and np.asarray(value).dtype.kind in "fc" and np.size(value) > 0
+    if not isinstance(value, (np.ndarray, np.generic, float)):
+        return False
+    return np.asarray(value).dtype.kind in "fc" and np.size(value) > 0
 
 
 def states(seen: Iterable[Seen], last: bool) -> str:

@@ -1,4 +1,4 @@
-"""The judge of student code: outputs decide; then the line whose repair makes every gradient right, or the first that is wrong."""
+"""The judge of student code: outputs decide; then the line whose repair makes all right, or the first wrong one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from symbp.verify.check.verdict import Fault, Judgement
 from symbp.verify.draws import sizes_text
 from symbp.verify.student import names as nm
 from symbp.verify.student.anchors import Anchors, Seen, is_accumulation, states
-from symbp.verify.student.binding import Bound, find_outputs
+from symbp.verify.student.binding import Bound
+from symbp.verify.student.outputs import find_outputs, leaves
 from symbp.verify.student.expressions import Located
 from symbp.verify.student.reading import span
 from symbp.verify.student.scope import Scopes
@@ -100,9 +101,10 @@ class Judge:
         """Return the judgement."""
         found = [self.standings(d, p.ran) for d, p in enumerate(self.points)]
         names = tuple(nm.tail(of) for _, of in self.outputs)
-        witnesses = ("complex step" if self.points[0].analytic else "differences at two steps", "differences of order 6")
+        first = "complex step" if self.points[0].analytic else "differences at another step"
         plain = Judgement(
-            "right", self.work.lines, outputs=names, witnesses=witnesses, sizes=tuple(sizes_text(s) for s in self._named_sizes()),
+            "right", self.work.lines, outputs=names, witnesses=(first, "differences of order 6"),
+            sizes=tuple(sizes_text(s) for s in self._named_sizes()),
             worst=self._worst(), remarks=tuple(self.bound.remarks),
         )
         worst = max((p.worst for p in self.points), default=0.0)
@@ -121,7 +123,7 @@ class Judge:
         return self._wrong(plain, found)
 
     def _worst(self) -> float:
-        """Return the largest relative difference of an output from the truth along the directions that were looked at."""
+        """Return the largest relative difference of an output from the truth, along the directions looked at."""
         worst = 0.0
         for point in self.points:
             for path, of in self.outputs:
@@ -137,7 +139,8 @@ class Judge:
         told = set()
         for line in range(len(self.work.lines)):
             for seen in self._seen(line, self.points[0].ran):
-                if seen.state == "multiple" and seen.named and seen.entry.target not in told and seen.standing is not None:
+                is_new = seen.entry.target not in told
+                if seen.state == "multiple" and seen.named and is_new:
                     told.add(seen.entry.target)
                     constant = self._constant(seen)
                     if constant is not None:
@@ -173,21 +176,23 @@ class Judge:
 
     def _wrong(self, plain: Judgement, found: list[list[Standing | None]]) -> Judgement:
         repair = self._repair()
-        off = [any(one[k] is None or not one[k].same for one in found) for k in range(len(self.outputs))]  # type: ignore[union-attr]
+        off = [not all((s := one[k]) is not None and s.same for one in found) for k in range(len(self.outputs))]
         affected = tuple(n for n, bad in zip(plain.outputs, off, strict=True) if bad)
         faults = [self._repaired(repair, affected)] if repair is not None else [self._blamed(affected)]
         common = self._common(found)
         if common is not None:
-            return replace(plain, verdict="right up to a constant", constant=common, faults=tuple(faults), affected=affected)
+            plain = replace(plain, verdict="right up to a constant", constant=common)
+            return replace(plain, faults=tuple(faults), affected=affected)
         return replace(plain, verdict="wrong", faults=tuple(faults), affected=affected)
 
     def _common(self, found: list[list[Standing | None]]) -> str | None:
         """Return the constant that every gradient carries at every draw, or None."""
         constants = []
         for one in found:
-            if any(s is None or s.transposed or not equal(s.constant, one[0].constant) for s in one):  # type: ignore[union-attr]
+            known = [s for s in one if s is not None and not s.transposed]
+            if len(known) < len(one) or not all(equal(s.constant, known[0].constant) for s in known):
                 return None
-            constants.append(one[0].constant)  # type: ignore[union-attr]
+            constants.append(known[0].constant)
         return text_of(constants, self._named_sizes()) if all(c > 0 for c in constants) else None
 
     def _broken(self, plain: Judgement) -> Judgement:
@@ -197,7 +202,8 @@ class Judge:
         repair = self._repair()
         if repair is not None:
             names = tuple(nm.tail(of) for _, of in self.outputs)
-            return replace(plain, verdict="wrong", outputs=names, affected=names, faults=(self._repaired(repair, names),))
+            fault = self._repaired(repair, names)
+            return replace(plain, verdict="wrong", outputs=names, affected=names, faults=(fault,))
         return replace(plain, verdict="wrong", affected=plain.outputs, faults=(self._failed(failure),))
 
     # -- repair
@@ -244,12 +250,12 @@ class Judge:
             if wrong:
                 times[line] = trace.order.index(wrong[0])
         later = 0
-        for line, statement in sorted(enumerate(self.work.statements), key=lambda p: p[1].lineno):
+        for line in sorted(range(len(self.work.lines)), key=lambda k: self.work.statements[k].lineno):
             later = times.setdefault(line, later)
         return sorted(range(len(self.work.lines)), key=lambda k: (times[k], self.work.statements[k].lineno))
 
     def _repair(self) -> Repair | None:
-        """Return the change of one line that makes every gradient right: the earliest wrong line first, then the nearest."""
+        """Return the change of one line that makes every gradient right: the nearest, of the earliest wrong line."""
         best: tuple[tuple[int, int, int], Repair] | None = None
         candidates = [k for k in self._order() if self.state(k) != "right"]
         candidates.sort(key=lambda k: is_plain_read(self.work.statements[k]))
@@ -378,9 +384,9 @@ class Judge:
             )
         line = order[-1] if order else 0
         unknown = [k for k in order if self.state(k) in ("unknown", "multiple")] or [line]
-        blamed = self.work.lines[unknown[0]] if self.work.lines else None
-        if blamed is None:
+        if not self.work.lines:
             return Fault(0, (), "", "", "C002", "the mistake is not found")
+        blamed = self.work.lines[unknown[0]]
         return Fault(
             unknown[0], tuple(sorted(unknown)), of="", nature="", code="C002", title="the mistake is in these lines",
             row=blamed.line, column=blamed.column, affected=affected,
@@ -397,7 +403,7 @@ class Judge:
         )
 
     def _feeding(self, line: int, before: Sequence[int]) -> set[int]:
-        """Return the lines before a line whose values it is made of, as far back as lines that are known to be right."""
+        """Return the lines before a line of which its value is made, as far back as those that are right."""
         wanted = _read(self.work.statements[line])
         found: set[int] = set()
         for k in reversed(before):
@@ -442,7 +448,9 @@ def _read(statement: ast.stmt) -> set[str]:
 
 def _assigned(statement: ast.stmt) -> set[str]:
     """Return the names of which a statement assigns the whole or a part."""
-    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    targets: list[ast.expr | None] = [getattr(statement, "target", None)]
+    if isinstance(statement, ast.Assign):
+        targets = list(statement.targets)
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
         targets = [statement.value]
     return {n.id for t in targets if t is not None for n in ast.walk(t) if isinstance(n, ast.Name)}
@@ -468,8 +476,6 @@ def _equal(repair: Repair) -> tuple[str, ...]:
 
 
 def _leaf(outcome: Outcome, path: str) -> Array:
-    from symbp.verify.student.binding import leaves
-
     for name, value in outcome.scope.items():
         for here, array in leaves(name, value):
             if here == path:

@@ -206,7 +206,7 @@ def _is_view(node: ast.AST) -> bool:
 def _loops(statement: ast.stmt, work: CodeWork) -> tuple[str, ...]:
     found = []
     for node in ast.walk(work.reading.module):
-        if isinstance(node, ast.For) and node.lineno < statement.lineno <= (node.end_lineno or 0):
-            if isinstance(node.target, ast.Name):
-                found.append(node.target.id)
+        is_around = isinstance(node, ast.For) and node.lineno < statement.lineno <= (node.end_lineno or 0)
+        if is_around and isinstance(node.target, ast.Name):  # type: ignore[attr-defined]
+            found.append(node.target.id)  # type: ignore[attr-defined]
     return tuple(found)

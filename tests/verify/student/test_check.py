@@ -27,7 +27,8 @@ FAULTS = [
     ("deep_loop", "dZ = dA * (Z > 0)", "dZ = dA * (Z < 0)", "wrong condition"),
     ("class_model", "dz1 = da1 * self.a1 * (1 - self.a1)", "dz1 = da1 * (1 - self.a1)", None),
     ("fused", "np.dot(X.T, dhidden) + reg * W1", "np.dot(X.T, dhidden)", None),
-    ("attention", "dS = P * (dP - np.sum(dP * P, axis=-1, keepdims=True))", "dS = P * (1 - P) * dP", "softmax as diagonal"),
+    ("attention", "dS = P * (dP - np.sum(dP * P, axis=-1, keepdims=True))", "dS = P * (1 - P) * dP",
+     "softmax as diagonal"),
     ("batch_norm", "dgamma = np.sum(dout * xhat, axis=0)", "dgamma = np.mean(dout * xhat, axis=0)", "mean for sum"),
     ("logistic", "dz = (a - y) / m", "dz = (y - a) / m", "sign"),
     ("svm", "dW = dW + 2 * reg * W", "dW = dW - 2 * reg * W", "sign"),
@@ -85,8 +86,9 @@ LAYER = "import numpy as np\ndef forward(X, W):\n    Z = X @ W\n    return Z, (X
 
 def test_a_layer_is_judged_by_a_random_gradient_from_above() -> None:
     good = LAYER + "def backward(dout, cache):\n    X, W = cache\n    return dout @ W.T, X.T @ dout\n"
-    assert "outputs" and not check_text(good)[0].judgement.outputs  # nothing says what is returned
-    named = LAYER + "def backward(dout, cache):\n    X, W = cache\n    dX = dout @ W.T\n    dW = X.T @ dout\n    return dX, dW\n"
+    assert not check_text(good)[0].judgement.outputs  # nothing says what is returned
+    body = "    X, W = cache\n    dX = dout @ W.T\n    dW = X.T @ dout\n    return dX, dW\n"
+    named = LAYER + "def backward(dout, cache):\n" + body
     assert check_text(named)[0].judgement.outputs == ("X", "W")
     assert check_text(named)[0].judgement.verdict == "right"
     assert check_text(named.replace("X.T @ dout", "X.T @ dout * 2"))[0].judgement.affected == ("W",)
@@ -103,7 +105,8 @@ def test_what_is_not_bound_is_asked_for() -> None:
 
 
 def test_a_loss_may_be_given() -> None:
-    text = LAYER.replace("return Z, (X, W)", "return Z") + "def backward(X, Z, Y):\n    dW = X.T @ (Z - Y)\n    return dW\n"
+    text = LAYER.replace("return Z, (X, W)", "return Z")
+    text += "def backward(X, Z, Y):\n    dW = X.T @ (Z - Y)\n    return dW\n"
     assert check_text(text)[0].judgement.verdict == "not checked"
     assert check_text(text, wishes=Wishes(loss="((Z - Y)**2).sum() / 2"))[0].judgement.verdict == "right"
     assert check_text(text, wishes=Wishes(loss="((Z - Y)**2).sum()"))[0].judgement.constant == "1/2"
@@ -114,7 +117,7 @@ def test_a_notebook_is_one_file(tmp_path: Path) -> None:
     head, tail = text.split("def backward")
     cells = [
         {"cell_type": "markdown", "source": ["# Homework"]},
-        {"cell_type": "code", "source": ["%matplotlib inline\n", "!pip install numpy\n", "import matplotlib.pyplot as plt"]},
+        {"cell_type": "code", "source": ["%matplotlib inline\n", "!pip list\n", "import matplotlib.pyplot as plt"]},
         {"cell_type": "code", "source": head}, {"cell_type": "code", "source": "def backward" + tail},
     ]
     file = tmp_path / "hw.ipynb"
@@ -129,7 +132,8 @@ def test_a_notebook_is_one_file(tmp_path: Path) -> None:
 def test_the_command_and_a_folder(tmp_path: Path) -> None:
     right = text_of(FOLDER / "tuple_cache.py", "first")
     wrong = right.replace("dA1 * (1 - A1 ** 2)", "dA1 * (1 - A1)")
-    for name, text in (("anna", right), ("ben", wrong), ("cora", wrong), ("dan", "def f(:\n"), ("eve", right + "while True:\n  pass\n")):
+    hangs = right + "while True:\n  pass\n"
+    for name, text in (("anna", right), ("ben", wrong), ("cora", wrong), ("dan", "def f(:\n"), ("eve", hangs)):
         (tmp_path / f"{name}.py").write_text(text)
     runner = CliRunner()
     one = runner.invoke(app, ["check", "--code", str(tmp_path / "ben.py")])
