@@ -26,8 +26,9 @@ from symbp.verify.check.edits import plant
 from symbp.verify.check.verdict import GOOD
 from symbp.verify.student.binding import bind
 from symbp.verify.student.functions import tasks
-from symbp.verify.student.judge import Judge, judge
-from symbp.verify.student.reading import Reading, read_text
+from symbp.verify.student.check import check_text
+from symbp.verify.student.judge import Judge
+from symbp.verify.student.reading import read_text
 from symbp.verify.student.truth import Point
 
 HOMEWORK = Path(__file__).resolve().parents[1] / "tests" / "verify" / "student" / "homework"
@@ -122,10 +123,9 @@ def chosen(file: Path, convention: str, count: int, seed: int) -> list[Planted]:
 def judged(planted: Planted) -> Result:
     """Return what the judge makes of a fault."""
     start = time.perf_counter()
-    reading: Reading = read_text(planted.text, planted.file)
     verdict, lines, nature = "right", [], ""
-    for task in tasks(reading.module):
-        judgement = judge(bind(reading, task))
+    for one in check_text(planted.text, planted.file):
+        judgement = one.judgement
         if judgement.verdict not in GOOD:
             verdict = judgement.verdict
             fault = judgement.faults[0] if judgement.faults else None

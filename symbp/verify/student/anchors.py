@@ -114,11 +114,11 @@ class Anchors:
     def _is_last(self, entry: Entry) -> bool:
         """Tell whether a target is not made anew, out of the same, right behind: ``dW = ...; dW = dW + reg * W``."""
         key = self._last.get((entry.target, self._beside_key(entry)))
-        return key is None or key == entry
+        return key is None or key == entry or not _reads_itself(key)
 
     def _was_right(self, entry: Entry, named: tuple[At, ...]) -> bool:
         """Tell whether what a target is by its name was assigned to it before: ``dA``, then ``dA[Z <= 0] = 0``."""
-        if any(isinstance(at, str) for at in named):
+        if any(isinstance(at, str) for at in named) or not _reads_itself(entry):
             return False
         key = self._beside_key(entry)
         for other in self.point.ran.trace.order:
@@ -173,6 +173,18 @@ class Anchors:
             return self.point.stand(value, at)
         except Located:
             return None
+
+
+def _reads_itself(entry: Entry) -> bool:
+    """Tell whether an assignment makes a target out of what it was: ``dZ[Z <= 0] = 0``, ``dW = dW + reg * W``."""
+    statement = entry.statement
+    if is_accumulation(statement):
+        return True
+    value = getattr(statement, "value", None)
+    root = entry.target.partition("[")[0]
+    return value is not None and any(
+        isinstance(n, (ast.Name, ast.Attribute)) and ast.unparse(n) == root for n in ast.walk(value)
+    )
 
 
 def _key(value: Array) -> bytes:

@@ -49,6 +49,10 @@ class Arguments:
             isinstance(n, ast.Attribute) and n.attr in ("log", "log1p", "logaddexp", "log2")
             for f in functions for n in ast.walk(f)
         )
+        # Where something is summed along an axis, a sample is not alone.
+        self.has_axes = any(
+            isinstance(n, ast.keyword) and n.arg in ("axis", "keepdims") for f in functions for n in ast.walk(f)
+        )
         self.is_signed = any(_is_hinge(n) for f in functions for n in ast.walk(f))
 
     def call(self, function: ast.FunctionDef, callee: str, given: dict[str, str] | None = None) -> str:
@@ -111,6 +115,8 @@ class Arguments:
         """Draw an array."""
         word = nm.tail(path)
         ranks = [use.rank] if use.rank else [r for r in _ranks(role) if r >= use.least] or [use.least]
+        if role == "data" and self.has_axes and len(ranks) > 1 and not use.is_index:
+            ranks = ranks[:1]
         kind = self.kinds.get(path, "")
         drawn = Drawn([], role)
         if kind:

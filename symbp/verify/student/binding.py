@@ -15,7 +15,7 @@ from symbp.verify.student.draws import Align
 from symbp.verify.student.expressions import Located
 from symbp.verify.student.fitting import Clash
 from symbp.verify.student.functions import Task
-from symbp.verify.student.hints import is_binary
+from symbp.verify.student.hints import gradients_from, is_binary
 from symbp.verify.student.reading import Reading
 
 MOST_CANDIDATES = 120
@@ -43,7 +43,7 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
                 break
             continue
         except (Unbound, Located) as error:
-            if _is_limit(error):
+            if _is_limit(error) or _is_late(error, task):
                 raise
             failure = failure if isinstance(failure, Unbound) else error
             continue
@@ -70,6 +70,12 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
 def _is_limit(error: Exception | None) -> bool:
     """Tell whether a run ended at a budget: other shapes would not help."""
     return isinstance(error, Located) and "C120" <= error.mistake.code <= "C124"
+
+
+def _is_late(error: Exception, task: Task) -> bool:
+    """Tell whether a function that does both broke off where it computes gradients: its forward pass was fine."""
+    begins = gradients_from(task.forward) if task.backward is None else 0
+    return isinstance(error, Located) and bool(begins) and getattr(error.node, "lineno", 0) >= begins
 
 
 def _axes(bound: Bound) -> int:

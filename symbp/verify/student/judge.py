@@ -178,7 +178,8 @@ class Judge:
         repair = self._repair()
         off = [not all((s := one[k]) is not None and s.same for one in found) for k in range(len(self.outputs))]
         affected = tuple(n for n, bad in zip(plain.outputs, off, strict=True) if bad)
-        faults = [self._repaired(repair, affected)] if repair is not None else [self._blamed(affected)]
+        fault = self._repaired(repair, affected) if repair is not None else None
+        faults = [fault or self._scaled(affected) or self._blamed(affected)]
         common = self._common(found)
         if common is not None:
             plain = replace(plain, verdict="right up to a constant", constant=common)
@@ -359,6 +360,27 @@ class Judge:
                 if now == "right":
                     found.append(line)
         return tuple(sorted(found))
+
+    def _scaled(self, affected: tuple[str, ...]) -> Fault | None:
+        """Return the first line after whose division by one constant every gradient is right, or None."""
+        point = self.points[0]
+        for line in self._order():
+            seen = [s for s in self._seen(line, point.ran) if s.state == "multiple" and s.standing is not None]
+            if not seen or self.state(line) != "multiple" or any(s.standing.transposed for s in seen if s.standing):
+                continue
+            mends = {s.entry: s.value / s.standing.constant for s in seen if s.standing is not None}
+            if not self._all_right(0, point.session.run(point.case, mends=mends)):
+                continue
+            said = self._constant(seen[0]) or f"{seen[0].standing.constant:.4g}"  # type: ignore[union-attr]
+            one = self.work.lines[line]
+            row, column, length = span(getattr(one.statement, "value", one.statement), self.work.reading.lines)
+            nature = NATURES["wrong constant"]
+            return Fault(
+                line, (line,), of="", nature="wrong constant", code=nature.code, title=nature.title,
+                label=f"this is {said} times what it should be", row=row, column=column, length=length,
+                question=nature.question, affected=affected,
+            )
+        return None
 
     def _blamed(self, affected: tuple[str, ...]) -> Fault:
         """Return the first line that is no multiple of the gradient that its name says, or the lines it may be in."""

@@ -37,7 +37,10 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "old", "new", "nature"), FAULTS, ids=[f"{f[0]}-{k}" for k, f in enumerate(FAULTS)])
+@pytest.mark.parametrize(
+    ("name", "old", "new", "nature"),
+    [pytest.param(*f, id=f"{f[0]}-{k}", marks=[pytest.mark.slow] if k % 2 else []) for k, f in enumerate(FAULTS)],
+)
 def test_a_fault_is_found_at_its_line(name: str, old: str, new: str, nature: str | None) -> None:
     text = text_of(FOLDER / f"{name}.py", "first")
     assert text.count(old) == 1

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from homework_files import slowly
 
 from symbp.verify import child
 from symbp.verify.student.check import check_file, check_text
@@ -57,7 +61,7 @@ FORMS = [
 ]
 
 
-@pytest.mark.parametrize("line", HOSTILE)
+@pytest.mark.parametrize("line", slowly(HOSTILE, lambda line: HOSTILE.index(line) % 4))
 def test_hostile_lines_end_soon_and_write_nothing(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "hw.py"
@@ -72,7 +76,7 @@ def test_hostile_lines_end_soon_and_write_nothing(line: str, tmp_path: Path, mon
     assert [p.name for p in tmp_path.iterdir()] == ["hw.py"]
 
 
-@pytest.mark.parametrize("text", FORMS, ids=lambda t: repr(t[:25]))
+@pytest.mark.parametrize("text", slowly(FORMS, lambda text: FORMS.index(text) % 3), ids=lambda t: repr(t[:25]))
 def test_forms_that_are_not_read_are_named(text: str, tmp_path: Path) -> None:
     file = tmp_path / "hw.py"
     file.write_text(text, encoding="utf-8", errors="surrogatepass")
