@@ -2,9 +2,9 @@
 
     python benchmarks/check_code.py [--files NAME ...] [--limit N] [--seed S] [--check]
 
-For every file of ``tests/verify/student/homework``, in both of its conventions of scale, faults of the table of edits are
-planted one at a time; those that change no gradient are set aside.  Printed are the share that is called wrong, the
-share whose line is named, and the share whose nature is named.
+For every file of ``tests/verify/student/homework``, in both of its conventions of scale, faults of the table of edits
+are planted one at a time; those that change no gradient are set aside.  Printed are the share that is called wrong,
+the share whose line is named, and the share whose nature is named.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from symbp.verify.check.edits import plant
 from symbp.verify.check.verdict import GOOD
 from symbp.verify.student.binding import bind
 from symbp.verify.student.functions import tasks
-from symbp.verify.student.judge import Judge, judge
-from symbp.verify.student.reading import Reading, read_text
+from symbp.verify.student.check import check_text
+from symbp.verify.student.judge import Judge
+from symbp.verify.student.reading import read_text
 from symbp.verify.student.truth import Point
 
 HOMEWORK = Path(__file__).resolve().parents[1] / "tests" / "verify" / "student" / "homework"
@@ -122,10 +123,9 @@ def chosen(file: Path, convention: str, count: int, seed: int) -> list[Planted]:
 def judged(planted: Planted) -> Result:
     """Return what the judge makes of a fault."""
     start = time.perf_counter()
-    reading: Reading = read_text(planted.text, planted.file)
     verdict, lines, nature = "right", [], ""
-    for task in tasks(reading.module):
-        judgement = judge(bind(reading, task))
+    for one in check_text(planted.text, planted.file):
+        judgement = one.judgement
         if judgement.verdict not in GOOD:
             verdict = judgement.verdict
             fault = judgement.faults[0] if judgement.faults else None
@@ -143,6 +143,13 @@ def safely(planted: Planted) -> Result:
         return Result(planted, f"{type(error).__name__}: {error}"[:80], (), "", 0.0)
 
 
+def _told(r: Result) -> str:
+    return (
+        f"{r.planted.file} ({r.planted.convention}) line {r.planted.line}: {r.planted.nature}\n"
+        f"   was  {r.planted.old}\n   is   {r.planted.new}\n   told {r.verdict} {r.lines} {r.nature}"
+    )
+
+
 def main() -> int:
     """Run the campaign and print its shares."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -156,7 +163,12 @@ def main() -> int:
     with multiprocessing.Pool(2) as pool:
         jobs = [(f, c, options.limit, options.seed) for f in files for c in CONVENTIONS]
         planted = [p for found in pool.starmap(chosen, jobs, chunksize=1) for p in found]
-        results = pool.map(safely, planted, chunksize=4)
+        results = []
+        for result in pool.imap_unordered(safely, planted):
+            results.append(result)
+            if options.failures and not result.is_named:
+                print(_told(result), flush=True)
+    results.sort(key=lambda r: (r.planted.file, r.planted.convention, r.planted.line))
     by_file: dict[str, list[Result]] = {}
     for r in results:
         by_file.setdefault(r.planted.file, []).append(r)
@@ -172,11 +184,6 @@ def main() -> int:
     print(f"{count} single faults in {len(files)} shapes of function, each in 2 conventions of scale")
     print(f"called wrong {wrong / count:.1%}   line named {named / count:.1%}   nature as planted {nature / count:.1%}")
     print("not named:", ", ".join(f"{n} {k}" for n, k in missed.most_common()) or "none")
-    if options.failures:
-        for r in results:
-            if not r.is_named:
-                print(f"\n{r.planted.file} ({r.planted.convention}) line {r.planted.line}: {r.planted.nature}\n"
-                      f"   was  {r.planted.old}\n   is   {r.planted.new}\n   told {r.verdict} {r.lines} {r.nature}")
     return 1 if options.check and named / count < WANTED else 0
 
 

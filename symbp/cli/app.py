@@ -84,8 +84,9 @@ def explain(code: opt.Code = None, as_json: opt.Json = False) -> None:
     with settled(as_json):
         from symbp.language import codes as of_language
         from symbp.verify.check import codes as of_check
+        from symbp.verify.student import codes as of_student
 
-        CODES = of_language.CODES | of_check.CODES
+        CODES = of_language.CODES | of_check.CODES | of_student.CODES
         if code is None:
             _table({key: value.title for key, value in CODES.items()}, as_json)
             return

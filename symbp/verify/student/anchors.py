@@ -15,7 +15,7 @@ import numpy as np
 
 from symbp.verify.check.constants import Standing
 from symbp.verify.student import names as nm
-from symbp.verify.student.binding import leaves
+from symbp.verify.student.outputs import leaves
 from symbp.verify.student.expressions import Located
 from symbp.verify.student.trace import Entry
 from symbp.verify.student.truth import At, Point
@@ -103,7 +103,7 @@ class Anchors:
             yield from near
             return
         word = nm.tail(target)
-        is_held = target.endswith("']") or target.endswith('"]')
+        is_held = target.endswith(("']", '"]'))
         if "." in target and not is_held:
             return
         for of in [*nm.gradient_of(word), *([word] if is_held else [])]:
@@ -114,7 +114,21 @@ class Anchors:
     def _is_last(self, entry: Entry) -> bool:
         """Tell whether a target is not made anew, out of the same, right behind: ``dW = ...; dW = dW + reg * W``."""
         key = self._last.get((entry.target, self._beside_key(entry)))
-        return key is None or key == entry
+        return key is None or key == entry or not _reads_itself(key)
+
+    def _was_right(self, entry: Entry, named: tuple[At, ...]) -> bool:
+        """Tell whether what a target is by its name was assigned to it before: ``dA``, then ``dA[Z <= 0] = 0``."""
+        if any(isinstance(at, str) for at in named) or not _reads_itself(entry):
+            return False
+        key = self._beside_key(entry)
+        for other in self.point.ran.trace.order:
+            if other == entry:
+                return False
+            if other.target == entry.target and other.statement in self.work.index and self._beside_key(other) == key:
+                value = np.asarray(self.point.ran.trace.values[other], dtype=float)
+                if any((s := self._stand(value, at)) is not None and s.same for at in named):
+                    return True
+        return False
 
     def _beside_key(self, entry: Entry) -> bytes:
         near = self.point.ran.trace.beside.get(entry, {})
@@ -134,6 +148,8 @@ class Anchors:
     def see(self, entry: Entry, value: Array) -> Seen:
         """Return one assignment beside the truth: what its name says comes before what its value says."""
         named = self.named(entry)
+        if named and self._was_right(entry, named):
+            named = ()
         best: tuple[At, Standing] | None = None
         for at in named:
             standing = self._stand(value, at)
@@ -159,12 +175,26 @@ class Anchors:
             return None
 
 
+def _reads_itself(entry: Entry) -> bool:
+    """Tell whether an assignment makes a target out of what it was: ``dZ[Z <= 0] = 0``, ``dW = dW + reg * W``."""
+    statement = entry.statement
+    if is_accumulation(statement):
+        return True
+    value = getattr(statement, "value", None)
+    root = entry.target.partition("[")[0]
+    return value is not None and any(
+        isinstance(n, (ast.Name, ast.Attribute)) and ast.unparse(n) == root for n in ast.walk(value)
+    )
+
+
 def _key(value: Array) -> bytes:
     return str(value.shape).encode() + np.asarray(value, dtype=float).tobytes()
 
 
 def _is_array(value: Any) -> bool:
-    return isinstance(value, (np.ndarray, np.generic, float)) and np.asarray(value).dtype.kind in "fc" and np.size(value) > 0
+    if not isinstance(value, (np.ndarray, np.generic, float)):
+        return False
+    return np.asarray(value).dtype.kind in "fc" and np.size(value) > 0
 
 
 def states(seen: Iterable[Seen], last: bool) -> str:

@@ -18,7 +18,7 @@ STEPS = 3
 
 
 Form = tuple[Role, int, str]
-"""What an array is for, the number of its axes, and which of them are the two of a kernel: ``last``, ``first`` or none."""
+"""What an array is for, how many axes it has, and which are the two of a kernel: ``last``, ``first`` or none."""
 
 
 @dataclass
@@ -48,6 +48,10 @@ class Arguments:
         self.has_logarithm = any(
             isinstance(n, ast.Attribute) and n.attr in ("log", "log1p", "logaddexp", "log2")
             for f in functions for n in ast.walk(f)
+        )
+        # Where something is summed along an axis, a sample is not alone.
+        self.has_axes = any(
+            isinstance(n, ast.keyword) and n.arg in ("axis", "keepdims") for f in functions for n in ast.walk(f)
         )
         self.is_signed = any(_is_hinge(n) for f in functions for n in ast.walk(f))
 
@@ -103,7 +107,7 @@ class Arguments:
             return "target"
         if nm.BIAS.fullmatch(word):
             return "bias"
-        if word[:1] in "WwUVKTtE" and word not in ("Y", "y") or word.lower().startswith(("kernel", "filter", "theta", "emb")):
+        if word[:1] in "WwUVKTtE" or word.lower().startswith(("kernel", "filter", "emb")):
             return "parameter"
         return otherwise
 
@@ -111,6 +115,8 @@ class Arguments:
         """Draw an array."""
         word = nm.tail(path)
         ranks = [use.rank] if use.rank else [r for r in _ranks(role) if r >= use.least] or [use.least]
+        if role == "data" and self.has_axes and len(ranks) > 1 and not use.is_index:
+            ranks = ranks[:1]
         kind = self.kinds.get(path, "")
         drawn = Drawn([], role)
         if kind:
@@ -142,7 +148,7 @@ class Arguments:
         drawn.role = role
         drawn.axes = [self.draws.axis() for _ in range(rank)]
         # Kernels and images are small, and no two axes of one are alike.
-        small = {"last": (2, None, 3, 2), "first": (3, 3, None, 2)}.get(kernel, ())
+        small: tuple[int | None, ...] = {"last": (2, None, 3, 2), "first": (3, 3, None, 2)}.get(kernel, ())
         if rank == 4 and role == "data":
             small = (2, 3, 4, 5)
         if rank == 3 and role in ("data", "target") and not kernel:
@@ -177,10 +183,10 @@ class Arguments:
         return bool(nm.SIZE.fullmatch(name)) and _is_in_a_shape(name, self.functions)
 
     def _is_list(self, name: str, use: Usage) -> bool:
-        plural = name in ("weights", "biases", "parameters", "params", "Ws", "bs", "layers", "kernels") or (
-            name in ("inputs", "targets", "xs") and use.is_list and bool(use.members & {"len", "enumerate", "zip", "for"})
-        )
-        return plural and not use.rank and not use.least
+        plural = name in ("weights", "biases", "parameters", "params", "Ws", "bs", "layers", "kernels")
+        is_looped = use.is_list and bool(use.members & {"len", "enumerate", "zip", "for"})
+        steps = name in ("inputs", "targets", "xs") and is_looped
+        return (plural or steps) and not use.rank and not use.least
 
     def _list(self, name: str, use: Usage) -> None:
         if name in ("inputs", "targets", "xs"):

@@ -176,7 +176,7 @@ def convert(interpreter: Interpreter, kind: Dtype | Type, arguments: Given, keyw
             arguments) else []
         interpreter.budget.container(len(given) + len(keywords))
         return {**dict(given), **keywords}
-    if keywords or len(arguments) > 1 or isinstance(kind, Type) and kind.name.startswith("np."):
+    if keywords or len(arguments) > 1 or (isinstance(kind, Type) and kind.name.startswith("np.")):
         raise Mistake("C110", f"`{kind.name}` takes one argument")
     if not arguments:
         return {"float": 0.0, "int": 0, "bool": False, "list": [], "tuple": (), "str": ""}[kind.name]

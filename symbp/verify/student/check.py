@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from symbp.language.diagnostics import DeclarationError, Diagnostic, Mistake
+from symbp.language.diagnostics import DeclarationError, Mistake
 from symbp.program import Program
 from symbp.verify import child
 from symbp.verify.check.verdict import GOOD, Fault, Judgement
@@ -16,6 +16,7 @@ from symbp.verify.check.text import text_of
 from symbp.verify.student.binding import Unbound, Wishes, bind
 from symbp.verify.student.expressions import Located
 from symbp.verify.student.functions import Task, tasks
+from symbp.verify.student.hints import gradients_from
 from symbp.verify.student.judge import judge
 from symbp.verify.student.network import compared
 from symbp.verify.student.reading import Reading, read, read_text, span, unread
@@ -42,7 +43,9 @@ class Checked:
     remarks: tuple[str, ...] = field(default_factory=tuple)
 
 
-def check_text(text: str, file: str = "code.py", named: Sequence[str] = (), wishes: Wishes | None = None) -> list[Checked]:
+def check_text(
+    text: str, file: str = "code.py", named: Sequence[str] = (), wishes: Wishes | None = None
+) -> list[Checked]:
     """Judge every task of a text.
 
     Raises ``DeclarationError`` where the text cannot be read, or holds no task.
@@ -60,10 +63,10 @@ def check_reading(
     try:
         found = tasks(reading.module, named)
     except Mistake as mistake:
-        refused = unread(reading, [s.name for s in reading.module.body if isinstance(s, (ast.FunctionDef, ast.ClassDef))])
-        raise DeclarationError([
-            *refused, Diagnostic(mistake.code, mistake.args[0], reading.file, 1, 1, 1, reading.source(1), "", mistake.help)
-        ]) from None
+        kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+        every = [s.name for s in reading.module.body if isinstance(s, kinds)]
+        nothing = reading.diagnostic(mistake.code, str(mistake.args[0]), None, mistake.help)
+        raise DeclarationError([*unread(reading, every), nothing]) from None
     names = [f.name for t in found for f in (t.forward, t.backward, t.loss, t.start, t.owner) if f is not None]
     refused = unread(reading, names)
     if refused:
@@ -83,7 +86,7 @@ def _checked(reading: Reading, task: Task, wishes: Wishes | None, network: Progr
             return Checked(task.name, _broken(reading, located))
         return Checked(task.name, _unchecked(reading, located.mistake, located.node))
     plan = bound.session.plan
-    calls = (*plan.setup, *plan.forward, *([f"loss = {plan.loss}"] if plan.loss not in plan.forward else []), *plan.backward)
+    calls = (*plan.setup, *plan.forward, f"loss = {plan.loss}", *plan.backward)
     remarks = [*reading.remarks, *bound.remarks]
     if judgement.verdict in GOOD and bound.session.run(bound.case(0), keeps=False).has_drawn:
         remarks.append("random numbers are a fixed draw, the same in every run")
@@ -92,8 +95,6 @@ def _checked(reading: Reading, task: Task, wishes: Wishes | None, network: Progr
 
 
 def _is_backward(task: Task, located: Located) -> bool:
-    from symbp.verify.student.binding import gradients_from
-
     line = getattr(located.node, "lineno", 0)
     if task.backward is not None:
         return task.backward.lineno <= line <= (task.backward.end_lineno or 0)
@@ -172,7 +173,8 @@ def _answer(
         found = check_reading(read(data, name), named, wishes, network)
     except DeclarationError as error:
         first = error.diagnostics[0]
-        row = {"name": "", "verdict": "unreadable", "line": first.line, "code": first.code, "source": first.source.strip()}
+        source = first.source.strip()
+        row = {"name": "", "verdict": "unreadable", "line": first.line, "code": first.code, "source": source}
         text = error.render() + "\n"
         return {"verdict": "unreadable", "text": text, "rows": [row], "data": error.json(), "code": 2}
     texts, rows, facts = [], [], []

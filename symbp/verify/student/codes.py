@@ -72,22 +72,30 @@ CODES: dict[str, Code] = {
         "Strings are formatted plainly: `f'W{l}'`, `'W' + str(l)`, `'W%d' % l`, `'W{}'.format(l)`.",
         "def forward(X):\n    return '{0.T}'.format(X)\n", "def forward(X):\n    return f'{X.shape[0]}'\n",
     ),
-    "C116": Code("the code stops by itself", "An `assert` of the code does not hold, or it raises an error of its own."),
+    "C116": Code(
+        "the code stops by itself", "An `assert` of the code does not hold, or it raises an error of its own."
+    ),
     "C117": Code(
         "shapes that do not fit",
         "NumPy refuses the operation, because the shapes of its operands do not fit.",
     ),
     "C120": Code("the code runs too long", "A run has a budget of 200,000 steps; a loop that does not end spends it."),
-    "C121": Code("arrays that are too large", "One array has at most two million entries, a run at most fifty million."),
-    "C122": Code("lists or strings that are too large", "A run makes at most 200,000 items, and strings of 10,000 characters."),
+    "C121": Code(
+        "arrays that are too large", "One array has at most two million entries, a run at most fifty million."
+    ),
+    "C122": Code(
+        "lists or strings that are too large", "A run makes at most 200,000 items, and strings of 10,000 characters."
+    ),
     "C123": Code("calls that are nested too deeply", "A function that calls itself without end spends this budget."),
     "C124": Code("an integer that is too large", "Powers, products and shifts of integers are bounded.",
                  "def forward(X):\n    return X * 10**10**10\n", "def forward(X):\n    return X * 10.0**10\n"),
-    "C125": Code("the check took too long or needed too much memory", "The child process in which code is checked is limited."),
+    "C125": Code(
+        "the check took too long or needed too much memory", "The child process in which code is checked is limited."
+    ),
     "C131": Code(
         "no loss",
-        "A gradient is that of a loss. The file has no function whose name says that it is one; write it, or give it as an "
-        "expression in the names of the forward pass: `--loss 'np.sum((A2 - Y)**2) / 2'`.",
+        "A gradient is that of a loss. The file has no function whose name says that it is one; write it, or give it "
+        "as an expression in the names of the forward pass: `--loss 'np.sum((A2 - Y)**2) / 2'`.",
     ),
     "C132": Code(
         "the forward pass differs from the network",

@@ -222,7 +222,7 @@ def _both(found: Array) -> Array:
 
 
 def one_hot(shape: tuple[int, ...], rng: np.random.Generator, samples: list[int]) -> Array:
-    """Draw a class for each sample; the classes lie along the axis that is none of samples, and has more than one entry."""
+    """Draw a class for each sample; classes lie along the last axis that is none of samples and is longer than 1."""
     classes = [k for k in range(len(shape)) if k not in samples and shape[k] > 1]
     if not classes or len(shape) < 2:
         return _both(rng.integers(0, 2, shape).astype(float))

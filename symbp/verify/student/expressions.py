@@ -133,12 +133,12 @@ class Expressions:
     def truth(self, value: Any) -> bool:
         """Return whether a value counts as true."""
         if isinstance(value, np.ndarray) and value.size != 1:
-            raise Mistake("C110", "an array is neither true nor false", "entry by entry is `np.where`, a mask, or .any()")
+            raise Mistake("C110", "an array is neither true nor false", "entry by entry is `np.where`, or a mask")
         return bool(ar.real(value)) if not isinstance(value, Opaque) else True
 
     def items(self, value: Any) -> list[Any]:
         """Return the items that a loop over a value takes."""
-        if isinstance(value, np.ndarray) and value.ndim == 0 or not isinstance(
+        if (isinstance(value, np.ndarray) and value.ndim == 0) or not isinstance(
             value, (list, tuple, dict, str, range, np.ndarray)
         ):
             raise Mistake("C110", f"a loop over {kind_of(value)}")
@@ -161,7 +161,7 @@ class Expressions:
                     return what * int(times)
         if name == "Mod" and isinstance(left, str):
             return methods.percent(left, right)
-        if isinstance(left, (list, tuple)) and isinstance(right, (np.ndarray, np.generic)) or (
+        if (isinstance(left, (list, tuple)) and isinstance(right, (np.ndarray, np.generic))) or (
             isinstance(right, (list, tuple)) and isinstance(left, (np.ndarray, np.generic))
         ):
             return self.binary(name, np.asarray(plain(left, self)), np.asarray(plain(right, self)))  # type: ignore[arg-type]
@@ -218,7 +218,7 @@ class Expressions:
             self.budget.array(
                 np.size(base) * max([1, *(p.size for p in parts if isinstance(p, np.ndarray) and p.dtype.kind == "i")])
             )
-            return base[at]
+            return base[at]  # type: ignore[index]
         if isinstance(base, dict):
             if key not in base:
                 known = [k for k in base if isinstance(k, str)]
@@ -370,7 +370,7 @@ class Expressions:
         self.budget.array(np.size(value))
         if isinstance(node.op, ast.Invert):
             return self.number(~value)  # type: ignore[operator]
-        return self.number(-value if isinstance(node.op, ast.USub) else +value)
+        return self.number(-value if isinstance(node.op, ast.USub) else +value)  # type: ignore[operator]
 
     def _compare(self, node: ast.Compare) -> Any:
         left = self.expression(node.left)
@@ -520,6 +520,11 @@ NODES: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
 """What evaluates each kind of expression."""
 
 
+CLOSED = ("open", "eval", "exec", "compile", "__import__", "getattr", "setattr", "globals", "input", "vars", "type",
+          "hasattr", "delattr", "locals", "dir", "id", "object", "memoryview", "breakpoint", "help")
+"""Built-in names that are there in Python and closed here."""
+
+
 def builtin(name: str) -> Any:
     """Return a built-in name.
 
@@ -527,8 +532,7 @@ def builtin(name: str) -> Any:
     """
     if name in BUILTINS:
         return BUILTINS[name]
-    if name in ("open", "eval", "exec", "compile", "__import__", "getattr", "setattr", "globals", "input", "vars", "type",
-                "hasattr", "delattr", "locals", "dir", "id", "object", "memoryview", "breakpoint", "help"):
+    if name in CLOSED:
         raise Mistake("C105", f"`{name}` is closed to code that is checked")
     raise Mistake("C104", f"there is no name `{name}`", did_you_mean(name, BUILTINS))
 

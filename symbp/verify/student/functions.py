@@ -1,4 +1,4 @@
-"""Which functions of a file are a forward pass, a loss and a backward pass: found by their names, or named by the user."""
+"""Which functions of a file are a forward pass, a loss and a backward pass: by their names, or named by the user."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from symbp.language.diagnostics import Mistake, did_you_mean
+from symbp.verify.student.names import gradient_of
 from symbp.verify.student.usage import own_nodes, parameters, returns
 
-BACKWARD = re.compile(r"backward|backprop|back_prop|bprop|backpass|_bwd|bwd_|\Abwd|\Aback\Z|_back\Z|gradients?\Z|\Agrads?|"
-                      r"_grads?\Z|compute_grad", re.I)
+BACKWARD = re.compile(r"backward|backprop|back_prop|bprop|backpass|_bwd|bwd_|\Abwd|\Aback\Z|_back\Z|gradients?\Z|"
+                      r"\Agrads?|_grads?\Z|compute_grad", re.I)
 FORWARD = re.compile(r"forward|feedforward|feed_forward|fprop|_fwd|fwd_|\Afwd|propagate\Z|predict\Z|\Amodel\Z", re.I)
 LOSS = re.compile(r"loss|cost|objective|cross_entropy|crossentropy|\Amse\Z|\Anll\Z|\Ace\Z|error\Z|criterion", re.I)
 START = re.compile(r"init", re.I)
 FUSED = re.compile(r"loss|cost|grad|step|objective|lossfun|train|propagate|fit|update|learn|backprop", re.I)
-DERIVATIVE = re.compile(r"prime|deriv|_grad\Z|\Ad_?(relu|sigmoid|tanh|softmax)|(relu|sigmoid|tanh|softmax)_?(backward|grad)", re.I)
+DERIVATIVE = re.compile(r"prime|deriv|_grad\Z|\Ad_?(relu|sigmoid|tanh|softmax)|"
+                        r"(relu|sigmoid|tanh|softmax)_?(backward|grad)", re.I)
 NUMERIC = re.compile(r"numeric|check|finite", re.I)
 
 
@@ -64,7 +66,8 @@ def tasks(module: ast.Module, named: Sequence[str] = ()) -> list[Task]:
     found += _of_functions(functions)
     if not found:
         raise Mistake(
-            "C107", "no forward and backward pass is found in the file", "name them: --code hw.py:my_forward,my_backward"
+            "C107", "no forward and backward pass is found in the file",
+            "name them: --code hw.py:my_forward,my_backward",
         )
     return found
 
@@ -190,10 +193,9 @@ def _start(functions: dict[str, ast.FunctionDef]) -> ast.FunctionDef | None:
 
 def _gives_gradients(function: ast.FunctionDef) -> bool:
     """Tell whether a function computes something that is called like a gradient."""
-    from symbp.verify.student.names import gradient_of
-
     stored = [n.id for n in own_nodes(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-    stored += [ast.unparse(n) for n in own_nodes(function) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)]
+    attributes = [n for n in own_nodes(function) if isinstance(n, ast.Attribute)]
+    stored += [ast.unparse(n) for n in attributes if isinstance(n.ctx, ast.Store)]
     known = {p for p, _ in parameters(function)} | set(stored)
     return sum(any(of in known or of.upper() in known for of in gradient_of(n)) for n in stored) >= 1 or any(
         re.fullmatch(r"grads?|gradients?", n) for n in stored

@@ -389,7 +389,7 @@ def _bound(function: Function, arguments: tuple[Any, ...], keywords: dict[str, A
     """Return the names of a function's parameters with what they are given."""
     spec = function.node.args
     if spec.vararg or spec.kwarg:
-        raise Mistake("C102", f"`*` and `**` in the parameters of `{function.name}` are not read", "name the parameters")
+        raise Mistake("C102", f"`*` and `**` in parameters of `{function.name}` are not read", "name the parameters")
     positional = [a.arg for a in (*spec.posonlyargs, *spec.args)]
     if len(arguments) > len(positional):
         raise Mistake(

@@ -1,4 +1,4 @@
-"""The judge of student code: outputs decide; then the line whose repair makes every gradient right, or the first that is wrong."""
+"""The judge of student code: outputs decide; then the line whose repair makes all right, or the first wrong one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from symbp.verify.check.verdict import Fault, Judgement
 from symbp.verify.draws import sizes_text
 from symbp.verify.student import names as nm
 from symbp.verify.student.anchors import Anchors, Seen, is_accumulation, states
-from symbp.verify.student.binding import Bound, find_outputs
+from symbp.verify.student.binding import Bound
+from symbp.verify.student.outputs import find_outputs, leaves
 from symbp.verify.student.expressions import Located
 from symbp.verify.student.reading import span
 from symbp.verify.student.scope import Scopes
@@ -31,6 +32,8 @@ from symbp.verify.student.work import CodeWork
 DRAWS = 3
 MOST_NODES = 3_000_000
 """Changes of lines are evaluated until their runs have cost so many nodes together."""
+PLAIN = 3
+"""A line that only gives a name to what is there has a mistake less often: it counts as so many words farther."""
 MOST_ENTRIES = 8
 """Of a line that ran more often only the last assignments are looked at."""
 
@@ -98,9 +101,10 @@ class Judge:
         """Return the judgement."""
         found = [self.standings(d, p.ran) for d, p in enumerate(self.points)]
         names = tuple(nm.tail(of) for _, of in self.outputs)
-        witnesses = ("complex step" if self.points[0].analytic else "differences at two steps", "differences of order 6")
+        first = "complex step" if self.points[0].analytic else "differences at another step"
         plain = Judgement(
-            "right", self.work.lines, outputs=names, witnesses=witnesses, sizes=tuple(sizes_text(s) for s in self._named_sizes()),
+            "right", self.work.lines, outputs=names, witnesses=(first, "differences of order 6"),
+            sizes=tuple(sizes_text(s) for s in self._named_sizes()),
             worst=self._worst(), remarks=tuple(self.bound.remarks),
         )
         worst = max((p.worst for p in self.points), default=0.0)
@@ -119,7 +123,7 @@ class Judge:
         return self._wrong(plain, found)
 
     def _worst(self) -> float:
-        """Return the largest relative difference of an output from the truth along the directions that were looked at."""
+        """Return the largest relative difference of an output from the truth, along the directions looked at."""
         worst = 0.0
         for point in self.points:
             for path, of in self.outputs:
@@ -135,7 +139,8 @@ class Judge:
         told = set()
         for line in range(len(self.work.lines)):
             for seen in self._seen(line, self.points[0].ran):
-                if seen.state == "multiple" and seen.named and seen.entry.target not in told and seen.standing is not None:
+                is_new = seen.entry.target not in told
+                if seen.state == "multiple" and seen.named and is_new:
                     told.add(seen.entry.target)
                     constant = self._constant(seen)
                     if constant is not None:
@@ -171,21 +176,24 @@ class Judge:
 
     def _wrong(self, plain: Judgement, found: list[list[Standing | None]]) -> Judgement:
         repair = self._repair()
-        off = [any(one[k] is None or not one[k].same for one in found) for k in range(len(self.outputs))]  # type: ignore[union-attr]
+        off = [not all((s := one[k]) is not None and s.same for one in found) for k in range(len(self.outputs))]
         affected = tuple(n for n, bad in zip(plain.outputs, off, strict=True) if bad)
-        faults = [self._repaired(repair, affected)] if repair is not None else [self._blamed(affected)]
+        fault = self._repaired(repair, affected) if repair is not None else None
+        faults = [fault or self._scaled(affected) or self._blamed(affected)]
         common = self._common(found)
         if common is not None:
-            return replace(plain, verdict="right up to a constant", constant=common, faults=tuple(faults), affected=affected)
+            plain = replace(plain, verdict="right up to a constant", constant=common)
+            return replace(plain, faults=tuple(faults), affected=affected)
         return replace(plain, verdict="wrong", faults=tuple(faults), affected=affected)
 
     def _common(self, found: list[list[Standing | None]]) -> str | None:
         """Return the constant that every gradient carries at every draw, or None."""
         constants = []
         for one in found:
-            if any(s is None or s.transposed or not equal(s.constant, one[0].constant) for s in one):  # type: ignore[union-attr]
+            known = [s for s in one if s is not None and not s.transposed]
+            if len(known) < len(one) or not all(equal(s.constant, known[0].constant) for s in known):
                 return None
-            constants.append(one[0].constant)  # type: ignore[union-attr]
+            constants.append(known[0].constant)
         return text_of(constants, self._named_sizes()) if all(c > 0 for c in constants) else None
 
     def _broken(self, plain: Judgement) -> Judgement:
@@ -195,7 +203,8 @@ class Judge:
         repair = self._repair()
         if repair is not None:
             names = tuple(nm.tail(of) for _, of in self.outputs)
-            return replace(plain, verdict="wrong", outputs=names, affected=names, faults=(self._repaired(repair, names),))
+            fault = self._repaired(repair, names)
+            return replace(plain, verdict="wrong", outputs=names, affected=names, faults=(fault,))
         return replace(plain, verdict="wrong", affected=plain.outputs, faults=(self._failed(failure),))
 
     # -- repair
@@ -242,14 +251,15 @@ class Judge:
             if wrong:
                 times[line] = trace.order.index(wrong[0])
         later = 0
-        for line, statement in sorted(enumerate(self.work.statements), key=lambda p: p[1].lineno):
+        for line in sorted(range(len(self.work.lines)), key=lambda k: self.work.statements[k].lineno):
             later = times.setdefault(line, later)
         return sorted(range(len(self.work.lines)), key=lambda k: (times[k], self.work.statements[k].lineno))
 
     def _repair(self) -> Repair | None:
-        """Return the change of one line that makes every gradient right: the earliest wrong line first, then the nearest."""
+        """Return the change of one line that makes every gradient right: the nearest, of the earliest wrong line."""
         best: tuple[tuple[int, int, int], Repair] | None = None
         candidates = [k for k in self._order() if self.state(k) != "right"]
+        candidates.sort(key=lambda k: is_plain_read(self.work.statements[k]))
         wrong = [k for k in candidates if self.state(k) in ("wrong", "multiple")]
         stop: list[int] = []
         for place, line in enumerate(candidates):
@@ -259,10 +269,11 @@ class Judge:
             if repair is not None:
                 # Of changes of one size the one that takes something away is the likelier: it was put there.
                 grows = len(repair.edit.text) > len(ast.unparse(self.work.statements[line]))
-                score = repair.edit.distance, int(grows), place
+                size = repair.edit.distance + (PLAIN if is_plain_read(self.work.statements[line]) else 0)
+                score = size, int(grows), place
                 if best is None or score < best[0]:
                     best = score, repair
-            if wrong and line == wrong[0]:
+            if best is not None and wrong and line == wrong[0]:
                 # In a loop a mistake may be made up for where its value comes round again.
                 stop = self._same_loop(line)
                 if not stop:
@@ -350,15 +361,40 @@ class Judge:
                     found.append(line)
         return tuple(sorted(found))
 
+    def _scaled(self, affected: tuple[str, ...]) -> Fault | None:
+        """Return the first line after whose division by one constant every gradient is right, or None."""
+        point = self.points[0]
+        for line in self._order():
+            seen = [s for s in self._seen(line, point.ran) if s.state == "multiple" and s.standing is not None]
+            if not seen or self.state(line) != "multiple" or any(s.standing.transposed for s in seen if s.standing):
+                continue
+            mends = {s.entry: s.value / s.standing.constant for s in seen if s.standing is not None}
+            if not self._all_right(0, point.session.run(point.case, mends=mends)):
+                continue
+            said = self._constant(seen[0]) or f"{seen[0].standing.constant:.4g}"  # type: ignore[union-attr]
+            one = self.work.lines[line]
+            row, column, length = span(getattr(one.statement, "value", one.statement), self.work.reading.lines)
+            nature = NATURES["wrong constant"]
+            return Fault(
+                line, (line,), of="", nature="wrong constant", code=nature.code, title=nature.title,
+                label=f"this is {said} times what it should be", row=row, column=column, length=length,
+                question=nature.question, affected=affected,
+            )
+        return None
+
     def _blamed(self, affected: tuple[str, ...]) -> Fault:
         """Return the first line that is no multiple of the gradient that its name says, or the lines it may be in."""
         order = self._order()
-        wrong = [k for k in order if self.state(k) == "wrong"]
+        wrong = [k for k in order if self.state(k) == "wrong"] or [k for k in order if self.state(k) == "multiple"]
         if wrong:
             line = wrong[0]
             before = order[: order.index(line)]
             feeding = self._feeding(line, before)
-            unknown = [k for k in before if k in feeding and self.state(k) == "unknown"]
+            unknown = [
+                k for k in before if k in feeding and self.state(k) == "unknown"
+                and not self._is_cleared(k, order, line) and not is_plain_read(self.work.statements[k])
+                and self.work.statements[k] not in self.points[0].ran.trace.integers
+            ]
             blamed = self.work.lines[line]
             row, column, length = span(getattr(blamed.statement, "value", blamed.statement), self.work.reading.lines)
             of = next((nm.gradient_of(nm.tail(t))[0] for t in blamed.targets if nm.gradient_of(nm.tail(t))), "")
@@ -370,16 +406,26 @@ class Judge:
             )
         line = order[-1] if order else 0
         unknown = [k for k in order if self.state(k) in ("unknown", "multiple")] or [line]
-        blamed = self.work.lines[unknown[0]] if self.work.lines else None
-        if blamed is None:
+        if not self.work.lines:
             return Fault(0, (), "", "", "C002", "the mistake is not found")
+        blamed = self.work.lines[unknown[0]]
         return Fault(
             unknown[0], tuple(sorted(unknown)), of="", nature="", code="C002", title="the mistake is in these lines",
             row=blamed.line, column=blamed.column, affected=affected,
         )
 
+    def _is_cleared(self, line: int, order: Sequence[int], wrong: int) -> bool:
+        """Tell whether something right is made of a line, or out of what it assigned."""
+        given = _assigned(self.work.statements[line])
+        later = order[order.index(line) + 1:]
+        return any(
+            k != wrong and self.state(k) == "right" and (
+                given & _read(self.work.statements[k]) or given & _assigned(self.work.statements[k])
+            ) for k in later
+        )
+
     def _feeding(self, line: int, before: Sequence[int]) -> set[int]:
-        """Return the lines before a line whose values it is made of, as far back as lines that are known to be right."""
+        """Return the lines before a line of which its value is made, as far back as those that are right."""
         wanted = _read(self.work.statements[line])
         found: set[int] = set()
         for k in reversed(before):
@@ -405,6 +451,16 @@ class Judge:
         )
 
 
+def is_plain_read(statement: ast.stmt) -> bool:
+    """Tell whether a statement only gives a name to something that is there: ``W2 = params['W2']``."""
+    if not isinstance(statement, ast.Assign):
+        return False
+    values = statement.value.elts if isinstance(statement.value, ast.Tuple) else [statement.value]
+    return all(isinstance(v, (ast.Name, ast.Attribute, ast.Subscript, ast.Constant)) for v in values) and all(
+        isinstance(t, (ast.Name, ast.Tuple)) for t in statement.targets
+    )
+
+
 def _read(statement: ast.stmt) -> set[str]:
     """Return the names that a statement reads."""
     found = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
@@ -414,7 +470,9 @@ def _read(statement: ast.stmt) -> set[str]:
 
 def _assigned(statement: ast.stmt) -> set[str]:
     """Return the names of which a statement assigns the whole or a part."""
-    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    targets: list[ast.expr | None] = [getattr(statement, "target", None)]
+    if isinstance(statement, ast.Assign):
+        targets = list(statement.targets)
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
         targets = [statement.value]
     return {n.id for t in targets if t is not None for n in ast.walk(t) if isinstance(n, ast.Name)}
@@ -440,8 +498,6 @@ def _equal(repair: Repair) -> tuple[str, ...]:
 
 
 def _leaf(outcome: Outcome, path: str) -> Array:
-    from symbp.verify.student.binding import leaves
-
     for name, value in outcome.scope.items():
         for here, array in leaves(name, value):
             if here == path:

@@ -41,12 +41,15 @@ def attribute(interpreter: Interpreter, value: Any, name: str) -> Any:
         return FLOAT
     for kind, table in METHODS:
         if isinstance(value, kind) and name in table:
-            call = table[name]
-            return Builtin(name, lambda i, a, k: call(i, value, a, k))
+            return _bound(name, table[name], value)
     raise Mistake(
         "C113", f"{kind_of(value)} has no attribute `{name}` here",
         "there are .T .shape .size .ndim, .sum .mean .dot .reshape .copy .astype ..., .append .items .keys .values",
     )
+
+
+def _bound(name: str, call: Call, value: Any) -> Builtin:
+    return Builtin(name, lambda i, a, k: call(i, value, a, k))
 
 
 # ---------------------------------------------------------------------------------------------------------

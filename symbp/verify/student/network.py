@@ -79,7 +79,8 @@ def _difference(
 ) -> Judgement | None:
     """Return what is wrong with a forward pass beside the values of the network, or None."""
     if outcome.failure is not None and outcome.loss is None:
-        return Judgement("not checked", reason=f"the forward pass does not run on the network's values: {outcome.failure}")
+        why = f"the forward pass does not run on the network's values: {outcome.failure}"
+        return Judgement("not checked", reason=why)
     wanted = results.get("loss")
     if wanted is None:
         return Judgement("not checked", reason="the network has no loss")

@@ -129,12 +129,10 @@ def _row(
     name: str, parameters: str, size: sizes.Size, continued: Callable[..., Any] | None = None,
     call: Callable[..., Any] | None = None, is_product: bool = False,
 ) -> Row:
-    names = tuple(parameters.split())
-    if call is None:
-        call = np
-        for part in name.split("."):
-            call = getattr(call, part)
-    return Row(name, names, call, size, continued, is_product)
+    found: Any = call or np
+    for part in () if call else name.split("."):
+        found = getattr(found, part)
+    return Row(name, tuple(parameters.split()), found, size, continued, is_product)
 
 
 def _at(name: str) -> Builtin:
@@ -221,8 +219,10 @@ ROWS: tuple[Row, ...] = (
         a, axis=axis, ddof=ddof, keepdims=keepdims)),
     _row("std", "a axis ddof keepdims", sizes.all_of, ar.deviation, lambda a, axis=None, ddof=0, keepdims=False: np.std(
         a, axis=axis, ddof=ddof, keepdims=keepdims)),
-    _row("any", REDUCE, sizes.all_of, call=lambda a, axis=None, keepdims=False: np.any(a, axis=axis, keepdims=keepdims)),
-    _row("all", REDUCE, sizes.all_of, call=lambda a, axis=None, keepdims=False: np.all(a, axis=axis, keepdims=keepdims)),
+    _row("any", REDUCE, sizes.all_of, call=lambda a, axis=None, keepdims=False: np.any(
+        a, axis=axis, keepdims=keepdims)),
+    _row("all", REDUCE, sizes.all_of, call=lambda a, axis=None, keepdims=False: np.all(
+        a, axis=axis, keepdims=keepdims)),
     _row("argmax", "a axis", sizes.all_of, _of_real(np.argmax)),
     _row("argmin", "a axis", sizes.all_of, _of_real(np.argmin)),
     _row("argsort", "a axis", sizes.all_of, _of_real(np.argsort)),

@@ -33,7 +33,8 @@ def _normal(rng: np.random.Generator, b: dict[str, Any]) -> Any:
 
 def _integers(rng: np.random.Generator, b: dict[str, Any]) -> Any:
     low, high = b["low"], b.get("high")
-    return rng.integers(*((0, low) if high is None else (low, high)), _size(b))
+    first, last = (0, low) if high is None else (low, high)
+    return rng.integers(first, last, _size(b))
 
 
 def _permutation(rng: np.random.Generator, b: dict[str, Any]) -> Any:
@@ -118,5 +119,5 @@ def random_module() -> Module:
 def of_generator(name: str) -> Builtin | None:
     """Return a method of a generator, or None."""
     if name in ("randn", "rand", "randint", "seed"):
-        return random_module().members[name]  # type: ignore[no-any-return]
+        return random_module().members[name]
     return _module_function(name) if name in OF_GENERATOR else None

@@ -74,7 +74,7 @@ class Reading:
 
 def span(node: ast.AST | None, lines: list[str]) -> tuple[int, int, int]:
     """Return line, column (from 1, in characters) and length of a node; of a block only its first line."""
-    if node is None or not hasattr(node, "lineno"):
+    if not isinstance(node, (ast.stmt, ast.expr, ast.excepthandler)):
         return 1, 1, 1
     line = node.lineno
     source = lines[line - 1] if line <= len(lines) else ""
@@ -120,7 +120,8 @@ def read_text(
             lines[line - 1],
         )]) from None
     except (ValueError, RecursionError, MemoryError) as error:
-        report.add("C101", f"Python does not read this file: {str(error)[:80] or 'it is nested too deeply'}", Span(1, 1))
+        why = str(error)[:80] or "it is nested too deeply"
+        report.add("C101", f"Python does not read this file: {why}", Span(1, 1))
         report.raise_if_any()
         raise AssertionError("unreachable") from error
     count, depth = measured(module)

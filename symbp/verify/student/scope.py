@@ -85,14 +85,18 @@ class Scopes:
         statement = self.work.statements[line]
         scope = self.anchors.point.ran.trace.visits.get(statement, {})
         values = dict(self._values(statement, scope))
+        given: set[str] = set()
         # What the line assigns has the shape that it gets, whatever stood there in the round before.
         for entry, value in self.anchors.point.ran.trace.values.items():
             is_name = not entry.target.startswith("return")
             if is_name and entry.statement is statement and entry.count == 0 and np.ndim(value):
-                values[entry.target] = value
+                # A value that is wrong may have a wrong shape.
+                seen = self.anchors.see(entry, np.asarray(value, dtype=float))
+                values[entry.target] = value if seen.at is None else self.anchors.point.value(seen.at)
+                given.add(entry.target)
         numbers = self._numbers(scope, values)
         texts = {v: n for n, v in reversed(list(numbers.items()))}
-        names = {text: self._meaning(text, value, texts) for text, value in values.items()}
+        names = {text: self._meaning(text, value, texts, text in given) for text, value in values.items()}
         samples = self._samples(numbers)
         return Known(
             names=names, functions=tuple(self._functions(values)), sizes=tuple(numbers), samples=samples,
@@ -163,10 +167,10 @@ class Scopes:
 
     # -- meanings
 
-    def _meaning(self, text: str, value: Array, sizes: Mapping[int, str]) -> Meaning:
+    def _meaning(self, text: str, value: Array, sizes: Mapping[int, str], is_target: bool) -> Meaning:
         shape = tuple("1" if n == 1 else sizes.get(n, str(n)) for n in value.shape)
         pair = (shape[0], shape[1]) if len(shape) == 2 else None
-        held = self.anchors.holding(value)
+        held = [] if is_target else self.anchors.holding(value)
         if held:
             source = next((h for h in held if isinstance(h, str)), None)
             role = self.work.bound.draws.arrays.get(source) if source is not None else None
@@ -202,7 +206,7 @@ def _is_view(node: ast.AST) -> bool:
 def _loops(statement: ast.stmt, work: CodeWork) -> tuple[str, ...]:
     found = []
     for node in ast.walk(work.reading.module):
-        if isinstance(node, ast.For) and node.lineno < statement.lineno <= (node.end_lineno or 0):
-            if isinstance(node.target, ast.Name):
-                found.append(node.target.id)
+        is_around = isinstance(node, ast.For) and node.lineno < statement.lineno <= (node.end_lineno or 0)
+        if is_around and isinstance(node.target, ast.Name):  # type: ignore[attr-defined]
+            found.append(node.target.id)  # type: ignore[attr-defined]
     return tuple(found)

@@ -33,7 +33,7 @@ class Trace:
 
     mends:  values that take the place of what was assigned there.
     values: what was assigned, mended where a mend is given; a copy, since arrays may change later.
-    beside: for each assignment, if names are kept, what it may be the gradient of, by name: of ``dZ`` the value of ``Z``.
+    beside: for each assignment, if names are kept, what it may be the gradient of: of ``dZ`` the value of ``Z``.
     integers: the statements that assigned a whole number.
     visits: every statement that ran, with the names that it saw, if they are kept.
     nudge:  an entry and what is added to it.

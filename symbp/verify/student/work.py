@@ -41,9 +41,8 @@ class CodeWork:
         """Run the code at a draw."""
         put = {self.entry(w): v for w, v in (mends or {}).items()}
         outcome = self.outcome(draw, put, edits)
-        values = {
-            self.where(e): np.asarray(v, dtype=float) for e, v in outcome.trace.values.items() if e.statement in self.index
-        }
+        mine = [(e, v) for e, v in outcome.trace.values.items() if e.statement in self.index]
+        values = {self.where(e): np.asarray(v, dtype=float) for e, v in mine}
         return Run(values, self._failure(outcome))
 
     def outcome(
@@ -104,7 +103,7 @@ def _on_trial(bound: Bound, point: Point) -> list[ast.stmt]:
         before = set(ran.before)
         return sorted((s for s in visited if s not in before), key=lambda s: (s.lineno, s.col_offset))
     found = []
-    inside = {n for n in own_nodes(bound.task.forward)}
+    inside = set(own_nodes(bound.task.forward))
     for statement in visited:
         mine = [e for e in ran.trace.order if e.statement is statement]
         if not any(_moves(point, e) for e in mine[:3]) and (mine or statement in inside):

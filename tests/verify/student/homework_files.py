@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,4 +24,23 @@ def text_of(file: Path, convention: str) -> str:
     return "\n".join(out)
 
 
-every_file = pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
+HEAVY = ("char_rnn", "conv_loops", "helper_functions", "lists", "lstm", "rnn_lists")
+"""Files whose loops take their time: in the fast suite they run in one convention only, or not at all."""
+
+
+def slowly(values: Iterable[Any], is_slow: Callable[[Any], bool]) -> list[Any]:
+    """Return parameters of a test of which some belong to the slow suite."""
+    return [pytest.param(v, marks=pytest.mark.slow) if is_slow(v) else v for v in values]
+
+
+PAIRS = [(f, c) for f in FILES for c in CONVENTIONS]
+every_pair = pytest.mark.parametrize(
+    ("file", "convention"),
+    [
+        pytest.param(
+            f, c, id=f"{f.stem}-{c}", marks=[pytest.mark.slow] if f.stem == "conv_loops" or (
+                c == "second" and f.stem in HEAVY) else []
+        )
+        for f, c in PAIRS
+    ],
+)

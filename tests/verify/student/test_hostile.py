@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+from homework_files import slowly
+
 from symbp.verify import child
 from symbp.verify.student.check import check_file, check_text
 from symbp.verify.student.codes import CODES
 
-PAIR = "import numpy as np\ndef forward(X, W):\n    {}\n    return W @ X\ndef loss(A, Y):\n    return np.sum((A - Y)**2)\n" \
-       "def backward(A, Y, X):\n    dW = 2 * (A - Y) @ X.T\n    return dW\n"
+PAIR = (
+    "import numpy as np\ndef forward(X, W):\n    {}\n    return W @ X\ndef loss(A, Y):\n    return np.sum((A - Y)**2)\n"
+    "def backward(A, Y, X):\n    dW = 2 * (A - Y) @ X.T\n    return dW\n"
+)
 
 HOSTILE = [
     "().__class__.__bases__[0].__subclasses__()", "X.__class__.__mro__", "W.__array_interface__['data']",
@@ -32,9 +38,11 @@ HOSTILE = [
     "x = {}\n    x[X] = 1", "x = []\n    x.append(x)\n    x == x", "X.astype('O')", "np.array([X, [X]], dtype=object)",
     "np.vectorize(print)(X)", "np.apply_along_axis(print, 0, X)", "np.frompyfunc(print, 1, 1)", "X.dump('written')",
     "'{:>999999999}'.format(1)", "f'{1:999999999}'", "'%999999999d' % 1", "'%*d' % (999999999, 1)",
-    "np.full((10**9,), 1)", "np.meshgrid(np.ones(10**4), np.ones(10**4))", "X[np.zeros(10**6, int)][np.zeros(10**6, int)]",
+    "np.full((10**9,), 1)", "np.meshgrid(np.ones(10**4), np.ones(10**4))",
+    "X[np.zeros(10**6, int)][np.zeros(10**6, int)]",
     "x = 1.0\n    x.fromhex('0')", "str(X).__class__", "type(X)", "vars()", "globals()['np']", "sorted([X, W])",
-    "range(10**12)[10**13]", "list(range(10**9))", "sum(range(10**9))", "np.matmul(np.ones((1400, 1400)), np.ones((1400, 1400)))",
+    "range(10**12)[10**13]", "list(range(10**9))", "sum(range(10**9))",
+    "np.matmul(np.ones((1400, 1400)), np.ones((1400, 1400)))",
 ]
 
 FORMS = [
@@ -47,12 +55,13 @@ FORMS = [
     "def forward(X):\n    with open('written', 'w') as f: pass\n    return X\ndef backward(dout): return dout\n",
     "class Net(metaclass=type):\n    def forward(self, X): return X\n    def backward(self, dout): return dout\n",
     "async def forward(X): return X\ndef backward(dout): return dout\n", "def forward(X:\n", "\x00", "x = " + "(" * 500,
-    "x = " + "-" * 5000 + "1\n", "x = " + "+".join(["1"] * 30000), "def f(): pass\n", "", "if True:\n\tx = 1\n        y = 2\n",
+    "x = " + "-" * 5000 + "1\n", "x = " + "+".join(["1"] * 30000), "def f(): pass\n", "",
+    "if True:\n\tx = 1\n        y = 2\n",
     "x = '\\ud800'\n", "x = 1_\n", "def forward(X): return X\n" * 3000,
 ]
 
 
-@pytest.mark.parametrize("line", HOSTILE)
+@pytest.mark.parametrize("line", slowly(HOSTILE, lambda line: HOSTILE.index(line) % 4))
 def test_hostile_lines_end_soon_and_write_nothing(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "hw.py"
@@ -67,7 +76,7 @@ def test_hostile_lines_end_soon_and_write_nothing(line: str, tmp_path: Path, mon
     assert [p.name for p in tmp_path.iterdir()] == ["hw.py"]
 
 
-@pytest.mark.parametrize("text", FORMS, ids=lambda t: repr(t[:25]))
+@pytest.mark.parametrize("text", slowly(FORMS, lambda text: FORMS.index(text) % 3), ids=lambda t: repr(t[:25]))
 def test_forms_that_are_not_read_are_named(text: str, tmp_path: Path) -> None:
     file = tmp_path / "hw.py"
     file.write_text(text, encoding="utf-8", errors="surrogatepass")
@@ -109,7 +118,7 @@ def test_a_child_opens_no_file_and_starts_no_process(tmp_path: Path) -> None:
     import subprocess
 
     target = tmp_path / "written"
-    with pytest.raises(child.Exceeded, match="Too many open files|OSError"):
+    with pytest.raises(child.Exceeded, match=r"Too many open files|OSError"):
         child.run(lambda: target.write_text("x"))
     with pytest.raises(child.Exceeded):
         child.run(lambda: subprocess.run(["touch", str(target)], check=True).returncode)
