@@ -75,6 +75,11 @@ def _row(program: Program, path: Path, seed: int) -> dict[str, Any]:
     return found
 
 
+def _plain(source: str) -> str:
+    """Return a line without its comment, with single blanks, so that equal lines are equal texts."""
+    return " ".join(source.partition("#")[0].split())
+
+
 def _judged(program: Program, text: str, name: str, seed: int) -> Iterator[tuple[str, Any]]:
     """Yield what the row of one work holds."""
     try:
@@ -89,6 +94,6 @@ def _judged(program: Program, text: str, name: str, seed: int) -> Iterator[tuple
     line = found.lines[fault.line] if fault is not None else None
     yield from {
         "verdict": found.verdict, "line": line.line if line is not None else None,
-        "code": fault.code if fault is not None else "", "source": line.source.strip() if line is not None else "",
+        "code": fault.code if fault is not None else "", "source": _plain(line.source) if line is not None else "",
         "reason": found.reason or (fault.title if fault is not None else ""),
     }.items()
