@@ -17,7 +17,7 @@ from symbp.expr import is_one, scaled
 from symbp.choices import Memory, Mode, Optimizer
 from symbp.language import read
 from symbp.program import Equation, Program, map_equations
-from symbp.render.declaration import Terms, gradient_terms
+from symbp.render.declaration import Terms, backward_lines, gradient_terms
 from symbp.render.files import Files
 from symbp.render.picture import Picture
 from symbp.render.picture import picture as draw
@@ -250,7 +250,11 @@ def model(program: Program, layout: str = "") -> Model:
     def terms() -> Mapping[str, Terms]:
         return gradient_terms(derivation())
 
-    return Model(program, named, found.program, found.names, output, layout, why, terms)
+    @cache
+    def lines() -> list[tuple[str, str]]:
+        return [(line.target, line.value) for line in backward_lines(derivation())]
+
+    return Model(program, named, found.program, found.names, output, layout, why, terms, lines)
 
 
 def verify(source: Source, *, draws: int = 3, seed: int = 0) -> list[Verdict]:

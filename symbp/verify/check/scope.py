@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -9,6 +10,7 @@ from dataclasses import replace
 from symbp.expr import Map, Ref, Softmax
 from symbp.program import Program, Var
 from symbp.verify.check.edits import Applied, Known, Meaning
+from symbp.verify.check.edits.known import at
 from symbp.verify.check.examine import Examination
 from symbp.verify.check.mine import Mine
 from symbp.verify.check.truth import Model
@@ -31,6 +33,7 @@ def known_of(mine: Mine, examination: Examination, line: int) -> Known:
         loops=loops,
         ranges={h.name: (str(h.lo), str(h.hi)) for e in mine.entries for h in e.heads} | _ranges(program),
         terms=dict(_terms(mine.model, names)),
+        written=tuple(_written(mine, examination, line, names)),
     )
 
 
@@ -45,6 +48,31 @@ def _terms(model: Model, names: Mapping[str, Meaning]) -> Iterator[tuple[str, tu
             if gradients <= called.keys():
                 told.append(_WORD.sub(lambda m: called.get(m.group(), m.group()), text))
         yield of, (letters, tuple(told))
+
+
+def _written(mine: Mine, examination: Examination, line: int, names: Mapping[str, Meaning]) -> Iterator[str]:
+    """Yield what the reference has for a line, in names of the work; nothing where the work has no name for a part."""
+    entry, target = mine.entries[line], examination.lines[line].targets[0]
+    meaning = examination.meaning(line, target)
+    if meaning is None or meaning[0] != "gradient":
+        return
+    called = {f"d{m.of}": name for name, m in names.items() if m.kind == "gradient" and m.of}
+    here = tuple(ast.unparse(s) for s in entry.parsed.subscripts) or tuple(h.name for h in entry.heads)
+    for left, right in mine.model.lines():
+        node = ast.parse(left, mode="eval").body
+        inside = node.slice if isinstance(node, ast.Subscript) else None
+        parts = [] if inside is None else list(inside.elts) if isinstance(inside, ast.Tuple) else [inside]
+        base = ast.unparse(node.value) if isinstance(node, ast.Subscript) else left
+        if base != f"d{meaning[1]}" or len(parts) != len(here):
+            continue
+        letters = tuple(map(ast.unparse, parts))
+        if any(not isinstance(p, ast.Name) and a != b for p, a, b in zip(parts, letters, here, strict=True)):
+            continue
+        plain = [(a, b) for p, a, b in zip(parts, letters, here, strict=True) if isinstance(p, ast.Name)]
+        text = at(right, tuple(a for a, _ in plain), tuple(b for _, b in plain))
+        gradients = {w for w in _WORD.findall(text) if w.startswith("d") and w[1:] in mine.model.named.variables}
+        if gradients <= called.keys():
+            yield f"{target} = {_WORD.sub(lambda m: called.get(m.group(), m.group()), text)}"
 
 
 def _names(mine: Mine, examination: Examination, line: int) -> Iterator[tuple[str, Meaning]]:

@@ -191,3 +191,17 @@ def test_a_truth_that_is_not_confirmed_judges_nothing() -> None:
     assert judge(mine, doubtful).verdict == "not checked"
     blind = replace(truth("mlp"), refused="zero data")
     assert judge(mine, blind).reason == "zero data"
+
+
+def test_a_line_that_is_far_from_any_mend_gets_that_of_the_reference() -> None:
+    text = MLP.replace("(W2.T @ dZ2) * (1 - A1**2)", "W2.T @ dZ2 / cosh(Z1)").replace("dZ2", "e")
+    found = judged("mlp", text)
+    (fault,) = found.faults
+    assert (rows(found), fault.code, fault.mend) == ([4], "C001", "dZ1 = W2.T @ e * (1 - A1**2)")
+    assert judged("mlp", text.replace("dZ1 = W2.T @ e / cosh(Z1)", fault.mend)).verdict == "right"
+
+
+def test_several_changes_with_the_same_numbers_are_told() -> None:
+    found = judged("mlp", MLP.replace("sum(dZ2", "mean(dZ2"))
+    assert found.faults[0].nature == "mean for sum"
+    assert any("m * mean(dZ2, axis=1)" in other for other in found.faults[0].equivalently)
