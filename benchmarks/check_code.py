@@ -28,6 +28,7 @@ from symbp.verify.student.binding import bind
 from symbp.verify.student.functions import tasks
 from symbp.verify.student.check import check_text
 from symbp.verify.student.judge import Judge
+from symbp.verify.student.outputs import is_laid
 from symbp.verify.student.reading import read_text
 from symbp.verify.student.truth import Point
 
@@ -103,7 +104,8 @@ def faults(file: Path, convention: str) -> Iterator[Planted]:
 
 def _same(mine: dict[str, np.ndarray], right: dict[str, np.ndarray]) -> bool:
     return all(
-        p in mine and mine[p].shape == v.shape and np.allclose(mine[p], v, 1e-9, 1e-11) for p, v in right.items()
+        p in mine and is_laid(mine[p].shape, v.shape) and np.allclose(mine[p].reshape(v.shape), v, 1e-9, 1e-11)
+        for p, v in right.items()
     )
 
 
@@ -164,8 +166,11 @@ def main() -> int:
         jobs = [(f, c, options.limit, options.seed) for f in files for c in CONVENTIONS]
         planted = [p for found in pool.starmap(chosen, jobs, chunksize=1) for p in found]
         results = []
+        random.Random(options.seed).shuffle(planted)
         for result in pool.imap_unordered(safely, planted):
             results.append(result)
+            if options.failures and len(results) % 20 == 0:
+                print(f"-- {sum(r.is_named for r in results)} of {len(results)} lines named", flush=True)
             if options.failures and not result.is_named:
                 print(_told(result), flush=True)
     results.sort(key=lambda r: (r.planted.file, r.planted.convention, r.planted.line))

@@ -22,7 +22,7 @@ from symbp.verify.student.fitting import fitted
 from symbp.verify.student.functions import Task
 from symbp.verify.student.hints import gradients_from, is_loss_name, is_number, multiples
 from symbp.verify.student.interpreter import Interpreter
-from symbp.verify.student.outputs import find_outputs, leaves, with_parameters
+from symbp.verify.student.outputs import find_outputs, is_laid, leaves, with_parameters
 from symbp.verify.student.reading import Reading, reached
 from symbp.verify.student.session import Case, Outcome, Plan, Session, expression
 from symbp.verify.student.usage import parameters, returns, unpackings, usage
@@ -233,7 +233,7 @@ class Binder:
             return 0.0
         ran = bound.session.run(case)
         fit = sum(
-            path in ran.outputs and ran.outputs[path].shape == np.shape(case.sources[of]) for path, of in outputs
+            path in ran.outputs and is_laid(ran.outputs[path].shape, np.shape(case.sources[of])) for path, of in outputs
         )
         return fit / len(outputs) - (0.5 if ran.failure is not None else 0.0)
 

@@ -16,8 +16,11 @@ from symbp.verify.student.expressions import Located
 from symbp.verify.student.fitting import Clash
 from symbp.verify.student.functions import Task
 from symbp.verify.student.hints import gradients_from, is_binary
+from symbp.verify.student.outputs import is_laid
 from symbp.verify.student.reading import Reading
 
+MOST_SHAPES = 16
+"""Of candidates that can be run so many are compared."""
 MOST_CANDIDATES = 120
 """How many assignments of ranks are tried."""
 
@@ -43,7 +46,7 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
                 break
             continue
         except (Unbound, Located) as error:
-            if _is_limit(error) or _is_late(error, task):
+            if _is_limit(error) or (best is None and _is_late(error, task)):
                 raise
             failure = failure if isinstance(failure, Unbound) else error
             continue
@@ -51,15 +54,18 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
         if shapes in seen:
             continue
         seen.add(shapes)
+        if len(seen) > MOST_SHAPES:
+            break
         # A sample of its own is the last resort.
         fewer = best is not None and _axes(bound) < _axes(best[1]) and best[0] >= 1
         if fewer:
             continue
-        if score >= 1:
+        if bound.session.plan.outputs and score >= 0:
             right = _right(bound)
-            if right == 1:
+            if right == 1 and score >= 1:
                 return bound
             score += right
+        score -= 0.5 * _is_square(bound)
         if best is None or score > best[0]:
             best = score, bound
     if best is None:
@@ -76,6 +82,15 @@ def _is_late(error: Exception, task: Task) -> bool:
     """Tell whether a function that does both broke off where it computes gradients: its forward pass was fine."""
     begins = gradients_from(task.forward) if task.backward is None else 0
     return isinstance(error, Located) and bool(begins) and getattr(error.node, "lineno", 0) >= begins
+
+
+def _is_square(bound: Bound) -> bool:
+    """Tell whether two axes of the data have one size: a square of numbers hides mistakes."""
+    draws = bound.draws
+    return any(
+        len({draws.root(a) for a in d.axes}) < len(d.axes)
+        for d in draws.arrays.values() if d.role in ("data", "target")
+    )
 
 
 def _axes(bound: Bound) -> int:
@@ -98,7 +113,7 @@ def _right(bound: Bound) -> float:
             except Located:
                 return 0.0
         mine = outputs[path]
-        if mine.shape == direction.shape:
+        if is_laid(mine.shape, direction.shape):
             size = max(abs(slope), float(np.abs(mine * direction).sum()), 1e-300)
             count += abs(float((mine * direction).sum()) - slope) <= 1e-7 * size
     return count / max(len(outputs), 1)

@@ -105,3 +105,15 @@ def source_of(path: str, sources: Mapping[str, Any]) -> str | None:
                 if known.endswith(f"[{index}") and nm.tail(known).lower().startswith(of.lower()[:1]):
                     return known
     return None
+
+
+def is_laid(shape: tuple[int, ...], like: tuple[int, ...]) -> bool:
+    """Tell whether a shape is another one as broadcasting has it: ``(n,)`` is ``(1, n)``, not ``(n, 1)``."""
+    return without_ones(shape) == without_ones(like)
+
+
+def without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a shape without the axes of length 1 that it begins with."""
+    while shape[:1] == (1,):
+        shape = shape[1:]
+    return shape

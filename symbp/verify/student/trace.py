@@ -79,8 +79,9 @@ class Trace:
 def beside(target: str, scope: Scope) -> dict[str, Any]:
     """Return the values in scope of which a target may be the gradient by its name."""
     owner, dot, _ = target.rpartition(".")
-    holder = scope.names.get(owner) if dot else None
-    names = holder.attributes if isinstance(holder, Instance) else {} if dot else scope.names
+    holder = scope.names.get(owner if dot else "self")
+    attributes = holder.attributes if isinstance(holder, Instance) else {}
+    names = attributes if dot else {**attributes, **scope.names}
     return {n: names[n] for n in gradient_of(tail(target)) if n in names}
 
 

@@ -16,6 +16,7 @@ from symbp.verify.check.constants import TOLERANCE, Standing
 from symbp.verify.student import arithmetic as ar
 from symbp.verify.student.binding import Bound
 from symbp.verify.student.expressions import Located
+from symbp.verify.student.outputs import is_laid
 from symbp.verify.student.session import Outcome
 from symbp.verify.student.trace import Entry
 from symbp.verify.student.values import Array
@@ -140,13 +141,7 @@ def _laid(value: Array, shape: tuple[int, ...]) -> Array | None:
     """
     if value.shape == shape:
         return value
-    return value.reshape(shape) if _without_ones(value.shape) == _without_ones(shape) else None
-
-
-def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
-    while shape[:1] == (1,):
-        shape = shape[1:]
-    return shape
+    return value.reshape(shape) if is_laid(value.shape, shape) else None
 
 
 def _ratio(mine: Array, wanted: Array, largest: float, scale: float) -> float | None:
