@@ -33,7 +33,7 @@ def known_of(mine: Mine, examination: Examination, line: int) -> Known:
         loops=loops,
         ranges={h.name: (str(h.lo), str(h.hi)) for e in mine.entries for h in e.heads} | _ranges(program),
         terms=dict(_terms(mine.model, names)),
-        written=tuple(_written(mine, examination, line, names)),
+        written=tuple(_written(mine, examination, line)),
     )
 
 
@@ -50,13 +50,26 @@ def _terms(model: Model, names: Mapping[str, Meaning]) -> Iterator[tuple[str, tu
         yield of, (letters, tuple(told))
 
 
-def _written(mine: Mine, examination: Examination, line: int, names: Mapping[str, Meaning]) -> Iterator[str]:
+def _gradients(mine: Mine, examination: Examination, line: int) -> dict[str, str]:
+    """Return how the work calls gradients: ``dZ1`` is what it has for that of Z1; its values tell where names do not."""
+    called = {f"d{of}": name for name, of in mine.given.items()}
+    for k, entry in enumerate(mine.entries):
+        word = examination.lines[k].targets[0]
+        meaning = examination.meaning(k, word)
+        if k != line and meaning is not None and meaning[0] == "gradient":
+            called[f"d{meaning[1]}"] = word.rpartition("[")[0].strip() if entry.subscripts else word
+        elif k == line and meaning is not None and entry.subscripts:
+            called.setdefault(f"d{meaning[1]}", word.rpartition("[")[0].strip())
+    return called
+
+
+def _written(mine: Mine, examination: Examination, line: int) -> Iterator[str]:
     """Yield what the reference has for a line, in names of the work; nothing where the work has no name for a part."""
     entry, target = mine.entries[line], examination.lines[line].targets[0]
     meaning = examination.meaning(line, target)
     if meaning is None or meaning[0] != "gradient":
         return
-    called = {f"d{m.of}": name for name, m in names.items() if m.kind == "gradient" and m.of}
+    called = _gradients(mine, examination, line)
     here = tuple(ast.unparse(s) for s in entry.parsed.subscripts) or tuple(h.name for h in entry.heads)
     for left, right in mine.model.lines():
         node = ast.parse(left, mode="eval").body
