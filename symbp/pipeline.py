@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from symbp.calculus import convert, inference, sample_size
+from symbp.calculus import adjoint, convert, inference, name_parts, sample_size, samples_axis
 from symbp.calculus import derive as derive_program
 from symbp.calculus.batch import ConversionError, Samples, Weights
 from symbp.calculus.passes import passes, with_functions
 from symbp.derivation import Derivation
-from symbp.expr import is_one
+from symbp.expr import is_one, scaled
 from symbp.choices import Memory, Mode, Optimizer
 from symbp.language import read
-from symbp.program import Program
+from symbp.program import Equation, Program, map_equations
+from symbp.render.declaration import Terms, backward_lines, gradient_terms
 from symbp.render.files import Files
 from symbp.render.picture import Picture
 from symbp.render.picture import picture as draw
 from symbp.render.sizes import Given, plain_sizes
 
 if TYPE_CHECKING:
+    from symbp.verify.check.truth import Model
+    from symbp.verify.check.verdict import Judgement
     from symbp.verify.report import Verdict
 
 Source = Program | str | Path
@@ -162,6 +166,95 @@ class NotTrained(ValueError):
 
 class OptionError(ValueError):
     """An option that a target does not have."""
+
+
+def check(
+    source: Source, mine: str, *, filename: str = "<text>", seed: int = 0, loss: Literal["declared", "sum"] = "declared"
+) -> Judgement:
+    """Judge somebody's equations of a network's backward pass: whether they are right, else where and what is wrong.
+
+    source:   the network.
+    mine:     the equations, in the language of the declaration; names as their author likes.
+    filename: what the text is called in messages.
+    seed:     of the draws.
+    loss:     ``sum``: the loss is that of the network times the number of samples.
+
+    Raises ``DeclarationError`` for a faulty declaration and a text that cannot be read, ``ConversionError`` where it is
+    unclear what counts samples, ``NoDraw`` where no values fit the declarations.
+    """
+    from symbp.verify.check.layouts import judge_mine
+
+    program = program_of(source)
+    return judge_mine(mine, filename, models(program if loss == "declared" else _summed(program)), seed)
+
+
+def _summed(program: Program) -> Program:
+    """Return the program with its loss times the number of samples."""
+    samples = sample_size(program)
+
+    def change(equation: Equation) -> list[Equation]:
+        if equation.target.name != "loss":
+            return [equation]
+        return [Equation(equation.target, scaled(samples, equation.value), equation.line, equation.note)]
+
+    return program.replace(body=map_equations(program.body, change))
+
+
+def models(program: Program) -> Iterator[Callable[[], Model]]:
+    """Yield the network as the judge wants it: as it was declared, then in the other layouts."""
+    yield lambda: model(program)
+    try:
+        now = samples_axis(program)
+    except ConversionError:
+        return
+    other: Samples = "rows" if now == "columns" else "columns"
+    turned: Weights = "out_in" if now == "rows" else "in_out"
+    kept: Weights = "in_out" if now == "rows" else "out_in"
+    for samples, weights, layout in (
+        (other, None, f"samples as {other}"),
+        (other, kept, f"samples as {other} and weights as declared"),
+        (None, turned, "weights the other way"),
+    ):
+        yield lambda s=samples, w=weights, said=layout: model(convert(program, s, w), said)  # type: ignore[misc]
+
+
+def model(program: Program, layout: str = "") -> Model:
+    """Return a network with the adjoint of every variable, for the judge of other people's work.
+
+    layout: what to call its layout if it is not the declared one.
+    """
+    from symbp.verify.check.truth import Model
+    from symbp.verify.draws import DISCRETE
+
+    named, _ = name_parts(program)
+    output = "loss" if "loss" in program.outputs else program.outputs[0]
+    _need_number(program, output)
+    moving = [v.name for v in program.declared("input", "param", "const", "state")]
+    wrt = [n for n in moving if not program.variables[n].facts & DISCRETE and program.variables[n].value is None]
+    found = adjoint(named, output, wrt)
+
+    def why(name: str) -> str:
+        from symbp.render.notation import Notation
+        from symbp.render.why import UnknownName, because
+
+        try:
+            return because(derivation(), name, Notation(charset="ascii"))
+        except UnknownName:
+            return ""
+
+    @cache
+    def derivation() -> Derivation:
+        return derive_program(program, None, output)
+
+    @cache
+    def terms() -> Mapping[str, Terms]:
+        return gradient_terms(derivation())
+
+    @cache
+    def lines() -> list[tuple[str, str]]:
+        return [(line.target, line.value) for line in backward_lines(derivation())]
+
+    return Model(program, named, found.program, found.names, output, layout, why, terms, lines)
 
 
 def verify(source: Source, *, draws: int = 3, seed: int = 0) -> list[Verdict]:

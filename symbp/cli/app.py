@@ -83,8 +83,11 @@ def show(name: opt.Rule = None, ascii: opt.Ascii = False, as_json: opt.Json = Fa
 def explain(code: opt.Code = None, as_json: opt.Json = False) -> None:
     """Explain a diagnostic code by an example."""
     with settled(as_json):
-        from symbp.language.codes import CODES
+        from symbp.language import codes as of_language
+        from symbp.verify.check import codes as of_check
+        from symbp.verify.student import codes as of_student
 
+        CODES = of_language.CODES | of_check.CODES | of_student.CODES
         if code is None:
             _table({key: value.title for key, value in CODES.items()}, as_json)
             return
@@ -227,6 +230,61 @@ def verify(
             verifying.show(reports)
         if not verifying.all_hold(reports):
             leave(Exit.CHECK_FAILED)
+
+
+@app.command()
+def check(
+    net: opt.OptionalNet = None, line: opt.One = None, mine: opt.Mine = None, code: opt.StudentCode = None,
+    bind: opt.Bind = None, draw: opt.Draw = None, loss: opt.OwnLoss = "", hint: opt.Hint = False,
+    reveal: opt.Reveal = True, stuck: opt.Stuck = False, data: opt.Data = "xor", rate: opt.Rate = 0.5,
+    steps: opt.TrainingSteps = 500, start: opt.Start = None,
+    as_json: opt.Json = False, quiet: opt.Quiet = False, seed: opt.Seed = 0,
+) -> None:
+    """Check somebody's equations or NumPy code: right, or the first mistake."""
+    with settled(as_json):
+        if code is not None:
+            _check_code(code, net, bind or [], draw or [], loss, hint or not reveal, as_json, quiet)
+            return
+        from symbp.cli import checking
+
+        if net is None:
+            raise BadInput("which network? symbp check NET --mine FILE, or symbp check --code FILE.py")
+        _, _, program = _declared(net)
+        if mine is not None and mine.is_dir():
+            from symbp.cli import submissions
+
+            table = submissions.checked(program, mine, seed)
+            if as_json:
+                say_json(table.json())
+            elif not quiet:
+                say(table.text())
+            if not table.good:
+                leave(Exit.CHECK_FAILED)
+            return
+        found = checking.judged(program, checking.given(mine, line), seed, loss)
+        if stuck:
+            found = checking.with_training(found, program, checking.Training(data, start, rate, steps), seed)
+        if as_json:
+            say_json(found.json())
+        elif not quiet:
+            say(checking.text_of(found, hint=hint, reveal=reveal))
+        if not found.good:
+            leave(Exit.CHECK_FAILED)
+
+
+def _check_code(
+    code: str, net: str | None, binds: list[str], draws: list[str], loss: str, hint: bool, as_json: bool, quiet: bool
+) -> None:
+    from symbp.cli import coding
+
+    network = None if net is None else _declared(net)[2]
+    found = coding.told(code, binds, draws, loss, network, hint)
+    if as_json:
+        say_json(found.data)
+    elif not quiet:
+        say(found.text)
+    if found.code:
+        leave(Exit.CHECK_FAILED if found.code == 1 else Exit.BAD_INPUT)
 
 
 @app.command()

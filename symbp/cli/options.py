@@ -60,3 +60,22 @@ Check = Annotated[bool, Option("--check", help="Write nothing; exit 1 if the fil
 Draws = Annotated[int, Option("--draws", min=1, max=100, help="Draws of sizes and values.")]
 RuleBook = Annotated[bool, Option("--rules", help="Check the rule book, before any network.")]
 Junit = Annotated[Path | None, Option("--junit", metavar="FILE", help="Also write a JUnit report.")]
+
+Net = Annotated[str, Argument(metavar="NET", help="A declaration; - reads standard input.")]
+OptionalNet = Annotated[str | None, Argument(metavar="NET", help="A declaration; - reads standard input.")]
+StudentCode = Annotated[
+    str | None,
+    Option("--code", metavar="FILE[:FORWARD,BACKWARD]", help="NumPy code to check, or a folder of submissions."),
+]
+Bind = Annotated[list[str] | None, Option("--bind", metavar="NAME=VALUE", help="What a parameter gets: cache=(A0,W1).")]
+Draw = Annotated[list[str] | None, Option("--draw", metavar="NAME=KIND", help="How an argument is drawn: y=labels.")]
+OwnLoss = Annotated[str, Option("--loss", metavar="EXPR", help="The loss of the code, in its names; beside NET: sum.")]
+Mine = Annotated[Path | None, Option("--mine", metavar="FILE", help="The equations: a file, a folder, or - to read.")]
+One = Annotated[str | None, Argument(metavar="LINE", help="One equation in place of a file; - reads standard input.")]
+Stuck = Annotated[bool, Option("--stuck", help="Train too, and say what was seen: saturation, symmetry, plateau.")]
+Data = Annotated[str, Option("--data", metavar="xor|FILE.npz", help="With --stuck: the samples.")]
+Rate = Annotated[float, Option("--rate", min=0.0, help="With --stuck: the rate.")]
+TrainingSteps = Annotated[int, Option("--steps", min=2, max=100_000, help="With --stuck: how many steps.")]
+Start = Annotated[Path | None, Option("--start", metavar="FILE.npz", help="With --stuck: the first parameters.")]
+Hint = Annotated[bool, Option("--hint", help="Say where to look and ask the question, without the mend.")]
+Reveal = Annotated[bool, Option("--reveal/--no-reveal", help="With the mend of each mistake, or without.")]

@@ -1,0 +1,150 @@
+"""How the functions of a task are called: of the ways that the text leaves open, the one that fits best."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from symbp.language.diagnostics import Mistake
+from symbp.verify.student import arithmetic as ar
+from symbp.verify.student import names as nm
+from symbp.verify.student.binder import Binder, Bound, Choice, Unbound, Wishes
+from symbp.verify.student.draws import Align
+from symbp.verify.student.expressions import Located
+from symbp.verify.student.fitting import Clash
+from symbp.verify.student.functions import Task
+from symbp.verify.student.hints import gradients_from, is_binary
+from symbp.verify.student.outputs import is_laid
+from symbp.verify.student.reading import Reading
+
+MOST_SHAPES = 16
+"""Of candidates that can be run so many are compared."""
+MOST_CANDIDATES = 120
+"""How many assignments of ranks are tried."""
+
+
+def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
+    """Return a task with everything that its functions are given.
+
+    Where the text leaves the shapes open, those are taken at which every gradient has the shape of its parameter, and
+    among them those at which the work is right, if there are such: nobody is blamed for shapes that were guessed.
+
+    Raises ``Unbound`` where a parameter stays unbound, and ``Located`` where the forward pass cannot be run.
+    """
+    wishes = wishes or Wishes()
+    best: tuple[float, Bound] | None = None
+    failure: Exception | None = None
+    seen: set[tuple[tuple[str, tuple[int, ...]], ...]] = set()
+    for choice in _candidates(reading, task, wishes):
+        try:
+            score, bound = Binder(reading, task, wishes, *choice).bind()
+        except Clash as clash:
+            failure = failure or clash.outcome.failure
+            if _is_limit(clash.outcome.failure):
+                break
+            continue
+        except (Unbound, Located) as error:
+            if _is_limit(error) or (best is None and _is_late(error, task)):
+                raise
+            failure = failure if isinstance(failure, Unbound) else error
+            continue
+        shapes = tuple((p, np.shape(v)) for p, v in bound.case(0).sources.items())
+        if shapes in seen:
+            continue
+        seen.add(shapes)
+        if len(seen) > MOST_SHAPES:
+            break
+        # A sample of its own is the last resort.
+        fewer = best is not None and _axes(bound) < _axes(best[1]) and best[0] >= 1
+        if fewer:
+            continue
+        if bound.session.plan.outputs and score >= 0:
+            right = _right(bound)
+            if right == 1 and score >= 1:
+                return bound
+            score += right
+        score -= 0.5 * _is_square(bound)
+        if best is None or score > best[0]:
+            best = score, bound
+    if best is None:
+        raise failure or Unbound(Mistake("C107", "nothing to check is found"), task.forward)
+    return best[1]
+
+
+def _is_limit(error: Exception | None) -> bool:
+    """Tell whether a run ended at a budget: other shapes would not help."""
+    return isinstance(error, Located) and "C120" <= error.mistake.code <= "C124"
+
+
+def _is_late(error: Exception, task: Task) -> bool:
+    """Tell whether a function that does both broke off where it computes gradients: its forward pass was fine."""
+    begins = gradients_from(task.forward) if task.backward is None else 0
+    return isinstance(error, Located) and bool(begins) and getattr(error.node, "lineno", 0) >= begins
+
+
+def _is_square(bound: Bound) -> bool:
+    """Tell whether two axes of the data have one size: a square of numbers hides mistakes."""
+    draws = bound.draws
+    return any(
+        len({draws.root(a) for a in d.axes}) < len(d.axes)
+        for d in draws.arrays.values() if d.role in ("data", "target")
+    )
+
+
+def _axes(bound: Bound) -> int:
+    return sum(len(d.axes) for d in bound.draws.arrays.values() if d.role == "data")
+
+
+def _right(bound: Bound) -> float:
+    """Return the share of gradients that agree with the slope of the loss along a random direction."""
+    count = 0
+    case, session = bound.case(0), bound.session
+    outputs = session.run(case).outputs
+    rng = np.random.default_rng(5)
+    for path, of in session.plan.outputs:
+        direction = rng.normal(size=np.shape(case.sources[of]))
+        try:
+            slope = session.slope(case, of, direction)
+        except (ar.NotAnalytic, Located):
+            try:
+                slope = session.slope(case, of, direction, complex_step=False)
+            except Located:
+                return 0.0
+        mine = outputs[path]
+        if is_laid(mine.shape, direction.shape):
+            size = max(abs(slope), float(np.abs(mine * direction).sum()), 1e-300)
+            count += abs(float((mine * direction).sum()) - slope) <= 1e-7 * size
+    return count / max(len(outputs), 1)
+
+
+def _candidates(reading: Reading, task: Task, wishes: Wishes) -> Iterator[Choice]:
+    """Yield choices of what the text leaves open, the likeliest first."""
+    probe = Binder(reading, task, wishes, {}, {}, "features")
+    try:
+        probe.bind()
+    except (Unbound, Located, Clash) as error:
+        failure: Exception | None = error.outcome.failure if isinstance(error, Clash) else error
+        if failure is not None and _is_limit(failure):
+            raise failure from None
+    forms, words = probe.arguments.choices.forms, probe.arguments.choices.words
+    # Arrays that are called alike have the same form.
+    groups: dict[str, list[str]] = {}
+    for path in forms:
+        groups.setdefault(nm.tail(path).rstrip("0123456789[]"), []).append(path)
+    lists = [forms[paths[0]] for paths in groups.values()]
+    # All in their likeliest form first, then those with one other choice, then two.
+    combos = sorted(itertools.islice(itertools.product(*(range(len(c)) for c in lists)), 4096), key=sum)
+    aligns: list[Align] = ["features", "last", "first"]
+    if is_binary(probe.functions):
+        aligns.insert(0, "single")
+    tried = itertools.product(itertools.product(*words.values()), combos, aligns)
+    for chosen, combo, align in itertools.islice(tried, MOST_CANDIDATES):
+        yield (
+            {p: lists[k][c] for k, (c, paths) in enumerate(zip(combo, groups.values(), strict=True)) for p in paths},
+            dict(zip(words, chosen, strict=True)), align,
+        )
+
+
+__all__ = ["Bound", "Unbound", "Wishes", "bind"]
