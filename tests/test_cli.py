@@ -23,9 +23,12 @@ from symbp.cli.outcome import ToolMissing
 from symbp.language.codes import CODES
 from symbp.ops import ELEMENTWISE, RULES
 from symbp.verify.check.codes import CODES as OF_CHECK
+from symbp.verify.student.codes import CODES as OF_CODE
 
 MLP = networks.network("mlp").text
 WRONG = MLP.replace("W2 @ A1", "A1 @ W2").replace("tanh", "tahn")
+
+EXPLAINED = CODES | OF_CHECK | OF_CODE
 
 
 class Ran(NamedTuple):
@@ -143,15 +146,15 @@ def test_derive_tells_how_a_state_depends_on_an_earlier_one(run: Run) -> None:
         assert "--jacobian" in refused.err
 
 
-@pytest.mark.parametrize("code", CODES | OF_CHECK)
+@pytest.mark.parametrize("code", EXPLAINED)
 def test_explain_has_every_code(run: Run, code: str) -> None:
     ran = run("explain", code.lower())
     assert ran.code == 0
-    assert (CODES | OF_CHECK)[code].title in ran.out
+    assert (EXPLAINED)[code].title in ran.out
 
 
 def test_explain_lists_and_refuses(run: Run) -> None:
-    assert len(run("explain").out.splitlines()) == len(CODES | OF_CHECK)
+    assert len(run("explain").out.splitlines()) == len(EXPLAINED)
     assert run("explain", "X999").code == 2
 
 
