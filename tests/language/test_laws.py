@@ -52,3 +52,11 @@ def test_a_law_of_two_arguments_keeps_their_order() -> None:
     law = program.functions["g"].law
     assert law is not None
     assert law(sp.Integer(5), sp.Integer(1)) == 2
+
+
+def test_names_of_contractions_do_not_take_each_others_letters() -> None:
+    """``batch`` would be called b, but b is a name already."""
+    declared = "X: input[m, b]; W: param[b, k]\n"
+    named = read_text(declared + "loss = sum(einsum('batch b, b k -> batch k', X, W)**2)\n")
+    plain = read_text(declared + "loss = sum((X @ W)**2)\n")
+    assert [str(s.equation.value) for s in named.sites] == [str(s.equation.value) for s in plain.sites]
