@@ -25,6 +25,7 @@ class Compiled(_torch.Torch):
     def __init__(self, workload: Any, parameters: Any, data: Any, threads: int) -> None:
         super().__init__(workload, parameters, data, threads)
         torch, loss_of, rate = self.torch, self.loss_of, workload.rate
+        torch._dynamo.reset()  # what was compiled for the networks before would count against a limit
         for value in self.values:
             value.requires_grad_(False)
 
