@@ -96,6 +96,9 @@ RIGHT: dict[str, tuple[str, str]] = {
     "products with ones": ("mlp", MLP.replace("sum(dZ2, axis=1)", "dZ2 @ ones(m, 1)")),
     "einsum": ("mlp", MLP.replace("dZ1 @ X.T", "einsum('im,jm->ij', dZ1, X)")),
     "fused": ("mlp", MLP.replace("dZ1 @ X.T", "((W2.T @ (Z2 - Y) / m) * (1 - A1*A1)) @ X.T")),
+    "a part that is a multiple of the result": (
+        "mlp", MLP.replace("dW1 = dZ1 @ X.T", "part = (m * dZ1) @ X.T\ndW1 = part / m"),
+    ),
     "with its own forward pass": ("mlp", "Z1 = W1 @ X + b1\nA1 = tanh(Z1)\nZ2 = W2 @ A1 + b2\n" + MLP),
     "deep": ("deep", DEEP),
     "rnn": ("rnn", RNN),
