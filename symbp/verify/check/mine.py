@@ -247,9 +247,12 @@ class Mine:
         self.scope.define(Var(name, var.rows, var.cols, var.indices))
         return True
 
-    def _shaped_by_trial(self, waiting: Sequence[Entry]) -> bool:
-        """Give a family that lines around it need the one shape, among those of the network, with which they fit."""
-        for e in waiting:
+    def _shaped_by_trial(self, waiting: Sequence[Entry], depth: int = 2) -> bool:
+        """Give a family that lines around it need the one shape, among those of the network, with which they fit.
+
+        depth: how many families may be tried out within each other.
+        """
+        for e in waiting if depth else ():
             name, count = e.parsed.name, len(e.parsed.subscripts)
             if not count or name in self.scope.variables:
                 continue
@@ -259,12 +262,12 @@ class Mine:
                     letters = dict(zip(var.indices, _LETTERS, strict=False))
                     shapes.setdefault(tuple(s.xreplace(letters) for s in var.shape), var)
             for var in shapes.values():
-                if self._fits(Var(name, var.rows, var.cols, var.indices), waiting):
+                if self._fits(Var(name, var.rows, var.cols, var.indices), waiting, depth - 1):
                     self.scope.define(Var(name, var.rows, var.cols, var.indices))
                     return True
         return False
 
-    def _fits(self, var: Var, waiting: Sequence[Entry]) -> bool:
+    def _fits(self, var: Var, waiting: Sequence[Entry], depth: int) -> bool:
         """Tell whether lines can be read, and give a family this shape, if it has this shape."""
         scope = self.scope
         variables, private = dict(scope.variables), {k: list(v) for k, v in scope.private.items()}
@@ -275,6 +278,8 @@ class Mine:
             while True:
                 ready = [e for e in left if self._ready(e, left)]
                 if not ready:
+                    if self._shaped_by_trial(left, depth):
+                        continue
                     return False
                 for e in ready:
                     scope.report = Report("", self.report.lines)

@@ -77,9 +77,10 @@ def _written(mine: Mine, examination: Examination, line: int) -> Iterator[str]:
     here: tuple[str, ...] = tuple(ast.unparse(s) for s in entry.parsed.subscripts)
     here = here or tuple(h.name for h in entry.heads)
     for left, right in mine.model.lines():
-        node = ast.parse(left, mode="eval").body
-        inside = node.slice if isinstance(node, ast.Subscript) else None
-        parts: list[ast.expr] = list(inside.elts) if isinstance(inside, ast.Tuple) else [inside] if inside else []
+        node: ast.expr = ast.parse(left, mode="eval").body
+        parts: list[ast.expr] = []
+        if isinstance(node, ast.Subscript):
+            parts = list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
         base = ast.unparse(node.value) if isinstance(node, ast.Subscript) else left
         if base != f"d{meaning[1]}" or len(parts) != len(here):
             continue

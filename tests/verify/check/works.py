@@ -104,6 +104,7 @@ RIGHT: dict[str, tuple[str, str]] = {
     "rnn": ("rnn", RNN),
     "rnn, own names": ("rnn", RNN.replace("dZ", "e").replace("dH", "g").replace("dO", "r")),
     "lstm": ("lstm", LSTM),
+    "lstm, own names": ("lstm", LSTM.replace("dS", "q").replace("dH", "r").replace("dC", "u").replace("dE", "e")),
     "digits": ("digits", DIGITS),
     "batch norm": ("batch_norm", BATCH_NORM),
     "batch norm, a path that is zero": ("batch_norm", BATCH_NORM.replace(" - 2*dv * mean(Xc_N1, axis=1)", "")),
