@@ -496,7 +496,9 @@ class Mine:
         source = self.original[line - 1]
         tree = _placed(p.statement)
         target = self._written(p)
-        return Line(self.report.file, line, column, source, tree, (target,), stated(source))
+        return Line(
+            self.report.file, line, column, source, tree, (target,), stated(source), self.report.lines[line - 1]
+        )
 
     def _written(self, p: Assign) -> str:
         assert p.target is not None
@@ -538,6 +540,17 @@ class Mine:
     def lines(self) -> tuple[Line, ...]:
         """The lines in the order in which they were written."""
         return self._lines
+
+    @property
+    def spellings(self) -> dict[str, str]:
+        """How names are written that are read under another one: ``dL/dW1`` is read as ``dL_dW1``."""
+        found = {}
+        for entry, line in zip(self.entries, self._lines, strict=True):
+            target = line.targets[0]
+            written = target.rpartition("[")[0].strip() if entry.subscripts else target
+            if written != entry.parsed.name:
+                found[entry.parsed.name] = written
+        return found
 
     @property
     def wrong(self) -> list[Diagnostic]:

@@ -33,11 +33,13 @@ def known_of(mine: Mine, examination: Examination, line: int) -> Known:
         loops=loops,
         ranges={h.name: (str(h.lo), str(h.hi)) for e in mine.entries for h in e.heads} | _ranges(program),
         terms=dict(_terms(mine.model, names)),
-        written=tuple(_written(mine, examination, line, names)),
+        written=tuple(_written(mine, examination, line)),
     )
 
 
-def _terms(model: Model, names: Mapping[str, Meaning]) -> Iterator[tuple[str, tuple[tuple[str, ...], tuple[str, ...]]]]:
+def _terms(
+    model: Model, names: Mapping[str, Meaning]
+) -> Iterator[tuple[str, tuple[tuple[str, ...], tuple[str, ...]]]]:
     """Yield the terms of the reference in the names of the work; those for which it has no name are left out."""
     called = {f"d{m.of}": name for name, m in names.items() if m.kind == "gradient"}
     for of, (letters, texts) in model.terms().items():
@@ -50,13 +52,28 @@ def _terms(model: Model, names: Mapping[str, Meaning]) -> Iterator[tuple[str, tu
         yield of, (letters, tuple(told))
 
 
-def _written(mine: Mine, examination: Examination, line: int, names: Mapping[str, Meaning]) -> Iterator[str]:
+def _gradients(mine: Mine, examination: Examination, line: int) -> dict[str, str]:
+    """Return how the work calls gradients; the values tell where names do not."""
+    called = {f"d{of}": name for name, of in mine.given.items()}
+    for k, entry in enumerate(mine.entries):
+        word = examination.lines[k].targets[0]
+        meaning = examination.meaning(k, word)
+        if k != line and meaning is not None and meaning[0] == "gradient":
+            called[f"d{meaning[1]}"] = entry.parsed.name
+        elif k == line and meaning is not None and entry.subscripts:
+            called.setdefault(f"d{meaning[1]}", entry.parsed.name)
+    return called
+
+
+def _written(mine: Mine, examination: Examination, line: int) -> Iterator[str]:
     """Yield what the reference has for a line, in names of the work; nothing where the work has no name for a part."""
-    entry, target = mine.entries[line], examination.lines[line].targets[0]
-    meaning = examination.meaning(line, target)
+    entry, word = mine.entries[line], examination.lines[line].targets[0]
+    meaning = examination.meaning(line, word)
+    inside = ", ".join(map(ast.unparse, entry.parsed.subscripts))
+    target = f"{entry.parsed.name}[{inside}]" if inside else entry.parsed.name
     if meaning is None or meaning[0] != "gradient":
         return
-    called = {f"d{m.of}": name for name, m in names.items() if m.kind == "gradient" and m.of}
+    called = _gradients(mine, examination, line)
     here = tuple(ast.unparse(s) for s in entry.parsed.subscripts) or tuple(h.name for h in entry.heads)
     for left, right in mine.model.lines():
         node = ast.parse(left, mode="eval").body
@@ -87,7 +104,7 @@ def _names(mine: Mine, examination: Examination, line: int) -> Iterator[tuple[st
             continue
         var = mine.scope.variables[entry.variable]
         word = examination.lines[k].targets[0]
-        name = word.rpartition("[")[0].strip() if entry.subscripts else word
+        name = entry.parsed.name
         meaning = examination.meaning(k, word)
         kind = meaning[0] if meaning is not None else "value"
         # What was told by its value alone may be what is wrong with it.
