@@ -77,8 +77,8 @@ def _written(mine: Mine, examination: Examination, line: int) -> Iterator[str]:
     here = tuple(ast.unparse(s) for s in entry.parsed.subscripts) or tuple(h.name for h in entry.heads)
     for left, right in mine.model.lines():
         node = ast.parse(left, mode="eval").body
-        inside = node.slice if isinstance(node, ast.Subscript) else None
-        parts = [] if inside is None else list(inside.elts) if isinstance(inside, ast.Tuple) else [inside]
+        slot = node.slice if isinstance(node, ast.Subscript) else None
+        parts: list[ast.expr] = [] if slot is None else list(slot.elts) if isinstance(slot, ast.Tuple) else [slot]
         base = ast.unparse(node.value) if isinstance(node, ast.Subscript) else left
         if base != f"d{meaning[1]}" or len(parts) != len(here):
             continue
