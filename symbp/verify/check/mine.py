@@ -247,12 +247,16 @@ class Mine:
         self.scope.define(Var(name, var.rows, var.cols, var.indices))
         return True
 
-    def _shaped_by_trial(self, waiting: Sequence[Entry], depth: int = 2) -> bool:
-        """Give a family that lines around it need the one shape, among those of the network, with which they fit.
+    def _shaped_by_trial(self, waiting: Sequence[Entry]) -> bool:
+        """Give a family that lines around it need the one shape, among those of the network, with which they fit."""
+        found = next((v for v in self._shapes_to_try(waiting) if self._fits(v, waiting, deeper=True)), None)
+        if found is not None:
+            self.scope.define(found)
+        return found is not None
 
-        depth: how many families may be tried out within each other.
-        """
-        for e in waiting if depth else ():
+    def _shapes_to_try(self, waiting: Sequence[Entry]) -> Iterator[Var]:
+        """Yield families that have no shape yet, with every shape that a family of the network has."""
+        for e in waiting:
             name, count = e.parsed.name, len(e.parsed.subscripts)
             if not count or name in self.scope.variables:
                 continue
@@ -261,14 +265,13 @@ class Mine:
                 if len(var.indices) == count:
                     letters = dict(zip(var.indices, _LETTERS, strict=False))
                     shapes.setdefault(tuple(s.xreplace(letters) for s in var.shape), var)
-            for var in shapes.values():
-                if self._fits(Var(name, var.rows, var.cols, var.indices), waiting, depth - 1):
-                    self.scope.define(Var(name, var.rows, var.cols, var.indices))
-                    return True
-        return False
+            yield from (Var(name, var.rows, var.cols, var.indices) for var in shapes.values())
 
-    def _fits(self, var: Var, waiting: Sequence[Entry], depth: int) -> bool:
-        """Tell whether lines can be read, and give a family this shape, if it has this shape."""
+    def _fits(self, var: Var, waiting: Sequence[Entry], deeper: bool = False) -> bool:
+        """Tell whether lines can be read, and give a family this shape, if it has this shape.
+
+        deeper: whether another family that they need may be tried out as well.
+        """
         scope = self.scope
         variables, private = dict(scope.variables), {k: list(v) for k, v in scope.private.items()}
         kept = scope.report
@@ -278,9 +281,11 @@ class Mine:
             while True:
                 ready = [e for e in left if self._ready(e, left)]
                 if not ready:
-                    if self._shaped_by_trial(left, depth):
-                        continue
-                    return False
+                    others = self._shapes_to_try(left) if deeper else iter(())
+                    other = next((v for v in others if self._fits(v, left)), None)
+                    if other is None:
+                        return False
+                    scope.define(other)
                 for e in ready:
                     scope.report = Report("", self.report.lines)
                     scope.loops = e.heads
