@@ -179,7 +179,7 @@ class Judge:
         off = [not all((s := one[k]) is not None and s.same for one in found) for k in range(len(self.outputs))]
         affected = tuple(n for n, bad in zip(plain.outputs, off, strict=True) if bad)
         fault = self._repaired(repair, affected) if repair is not None else None
-        faults = [fault or self._scaled(affected) or self._blamed(affected)]
+        faults = [fault or self._scaled(affected) or self._replaced(affected) or self._blamed(affected)]
         common = self._common(found)
         if common is not None:
             plain = replace(plain, verdict="right up to a constant", constant=common)
@@ -260,6 +260,12 @@ class Judge:
         best: tuple[tuple[int, int, int], Repair] | None = None
         candidates = [k for k in self._order() if self.state(k) != "right"]
         candidates.sort(key=lambda k: is_plain_read(self.work.statements[k]))
+        failure = self.points[0].ran.failure
+        if failure is not None:
+            # The line that breaks off first, then those before it, the nearest first.
+            at = getattr(failure.node, "lineno", 0)
+            near = {k: at - s.lineno for k, s in enumerate(self.work.statements)}
+            candidates = sorted((k for k in candidates if near[k] >= 0), key=lambda k: near[k])
         wrong = [k for k in candidates if self.state(k) in ("wrong", "multiple")]
         stop: list[int] = []
         for place, line in enumerate(candidates):
@@ -273,7 +279,7 @@ class Judge:
                 score = size, int(grows), place
                 if best is None or score < best[0]:
                     best = score, repair
-            if best is not None and wrong and line == wrong[0]:
+            if best is not None and failure is None and wrong and line == wrong[0]:
                 # In a loop a mistake may be made up for where its value comes round again.
                 stop = self._same_loop(line)
                 if not stop:
@@ -381,6 +387,36 @@ class Judge:
                 question=nature.question, affected=affected,
             )
         return None
+
+    def _replaced(self, affected: tuple[str, ...]) -> Fault | None:
+        """Return the first line that, with a gradient of the forward pass in its place, makes all right; or None."""
+        point = self.points[0]
+        for line in self._order():
+            entries = [e for e in point.ran.trace.order if e.statement is self.work.statements[line]]
+            if self.state(line) == "right" or len(entries) != 1 or is_accumulation(entries[0].statement):
+                continue
+            size = np.size(point.ran.trace.values[entries[0]])
+            alike = [at for at in self.anchors.known if np.size(point.value(at)) == size > 1]
+            for at in alike[:MOST_ENTRIES]:
+                try:
+                    mends = {entries[0]: point.gradient(at)}
+                except (Located, ValueError):
+                    continue
+                if self._all_right(0, point.session.run(point.case, mends=mends)):
+                    return self._untrue(line, affected)
+        return None
+
+    def _untrue(self, line: int, affected: tuple[str, ...]) -> Fault:
+        """Return that a line is not what it should be, where no single change of it puts it right."""
+        one = self.work.lines[line]
+        row, column, length = span(getattr(one.statement, "value", one.statement), self.work.reading.lines)
+        of = next((nm.gradient_of(nm.tail(t))[0] for t in one.targets if nm.gradient_of(nm.tail(t))), "")
+        label = f"this is not the gradient of {of}" if of else "with the gradient in its place all would be right"
+        return Fault(
+            line, (line,), of=of, nature="", code="C001", title="not the truth", label=label, row=row, column=column,
+            length=length, affected=affected, caused=tuple(k for k in range(line + 1, len(self.work.lines))
+                                                           if self.state(k) == "wrong"),
+        )
 
     def _blamed(self, affected: tuple[str, ...]) -> Fault:
         """Return the first line that is no multiple of the gradient that its name says, or the lines it may be in."""
