@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +18,7 @@ from symbp.verify.draws import sizes_text
 from symbp.verify.student import names as nm
 from symbp.verify.student.anchors import Anchors, Seen, is_accumulation, states
 from symbp.verify.student.binding import Bound
+from symbp.verify.student.lines import assigns, is_plain_read, other_axes, reads
 from symbp.verify.student.outputs import find_outputs, leaves
 from symbp.verify.student.expressions import Located
 from symbp.verify.student.reading import span
@@ -452,27 +452,27 @@ class Judge:
 
     def _is_cleared(self, line: int, order: Sequence[int], wrong: int) -> bool:
         """Tell whether something right is made of a line, or out of what it assigned."""
-        given = _assigned(self.work.statements[line])
+        given = assigns(self.work.statements[line])
         later = order[order.index(line) + 1:]
         return any(
             k != wrong and self.state(k) == "right" and (
-                given & _read(self.work.statements[k]) or given & _assigned(self.work.statements[k])
+                given & reads(self.work.statements[k]) or given & assigns(self.work.statements[k])
             ) for k in later
         )
 
     def _feeding(self, line: int, before: Sequence[int]) -> set[int]:
         """Return the lines before a line of which its value is made, as far back as those that are right."""
-        wanted = _read(self.work.statements[line])
+        wanted = reads(self.work.statements[line])
         found: set[int] = set()
         for k in reversed(before):
             statement = self.work.statements[k]
-            given = _assigned(statement)
+            given = assigns(statement)
             if given & wanted:
                 found.add(k)
                 if not is_accumulation(statement):
                     wanted = wanted - given
                 if self.state(k) != "right":
-                    wanted = wanted | _read(statement)
+                    wanted = wanted | reads(statement)
         return found
 
     def _failed(self, failure: Located) -> Fault:
@@ -485,44 +485,6 @@ class Judge:
             index, (index,), of="", nature="", code=mistake.code, title=str(mistake.args[0]), label=mistake.label,
             row=line, column=column, length=length, help=mistake.help,
         )
-
-
-def is_plain_read(statement: ast.stmt) -> bool:
-    """Tell whether a statement only gives a name to something that is there: ``W2 = params['W2']``."""
-    if not isinstance(statement, ast.Assign):
-        return False
-    values = statement.value.elts if isinstance(statement.value, ast.Tuple) else [statement.value]
-    return all(isinstance(v, (ast.Name, ast.Attribute, ast.Subscript, ast.Constant)) for v in values) and all(
-        isinstance(t, (ast.Name, ast.Tuple)) for t in statement.targets
-    )
-
-
-def _read(statement: ast.stmt) -> set[str]:
-    """Return the names that a statement reads."""
-    found = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    target = getattr(statement, "target", None)
-    return found | ({n.id for n in ast.walk(target) if isinstance(n, ast.Name)} if target is not None else set())
-
-
-def _assigned(statement: ast.stmt) -> set[str]:
-    """Return the names of which a statement assigns the whole or a part."""
-    targets: list[ast.expr | None] = [getattr(statement, "target", None)]
-    if isinstance(statement, ast.Assign):
-        targets = list(statement.targets)
-    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-        targets = [statement.value]
-    return {n.id for t in targets if t is not None for n in ast.walk(t) if isinstance(n, ast.Name)}
-
-
-def other_axes(statement: ast.stmt, source: str) -> Iterator[Edit]:
-    """Yield a line that counts samples with another axis of the shape: ``X.shape[0]`` for ``X.shape[1]``."""
-    text = source or ast.unparse(statement)
-    for match in re.finditer(r"\.shape\[(-?\d)\]", text):
-        for axis in "01":
-            if axis != match[1]:
-                new = text[: match.start(1)] + axis + text[match.end(1):]
-                place = match.start() + 1, match.end() - match.start()
-                yield Edit("wrong axis", ast.parse(new).body[0], new, 0, *place, 1)
 
 
 def _equal(repair: Repair) -> tuple[str, ...]:
