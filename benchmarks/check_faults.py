@@ -90,7 +90,7 @@ def faults_of(name: str, limit: int, seconds: float, own: bool = False) -> Repor
 
     own: in one with names of its author's own, and with lines joined.
     """
-    bench, report, start = Bench(name, own), Report(name), time.perf_counter()
+    bench, report, start = Bench(name, own), Report(name), time.process_time()
     outputs = {f"d{v}": v for v in bench.truth.outputs}
     counts: Counter[str] = Counter()
     try:
@@ -98,11 +98,11 @@ def faults_of(name: str, limit: int, seconds: float, own: bool = False) -> Repor
     except DeclarationError:
         return report
     for fault in spoiled(bench.lines, bench.model, bench.truth, random.Random(name)):
-        if counts["fault"] >= limit or time.perf_counter() - start > seconds:
+        if counts["fault"] >= limit or time.process_time() - start > seconds:
             break
         changed = changes_a_gradient(fault.text, bench.model, bench.truth, outputs)
         kind = "no fault" if changed is False else "shapes" if changed is None else "fault"
-        if kind == "shapes" and counts["shapes"] >= limit / 4:
+        if kind == "shapes" and counts["shapes"] >= limit / 8:
             continue
         counts[kind] += 1
         row = Row(name, fault.nature, f"own {kind}" if own else kind, f"right {fault.right}\n  wrong {fault.wrong}")
@@ -117,13 +117,13 @@ def faults_of(name: str, limit: int, seconds: float, own: bool = False) -> Repor
         if found.judgement.faults:
             first = found.judgement.faults[0]
             row.said = f"line {first.line} (planted {fault.line}): {first.nature or first.title}; mend {first.mend}"
-    report.seconds = time.perf_counter() - start
+    report.seconds = time.process_time() - start
     return report
 
 
 def variants_of(name: str, limit: int, seconds: float) -> Report:
     """Write the backward pass of one network in other forms, and return what the judge made of them."""
-    bench, report, rng, start = Bench(name), Report(name), random.Random(name), time.perf_counter()
+    bench, report, rng, start = Bench(name), Report(name), random.Random(name), time.process_time()
     mine = read_mine(laid_out(bench.lines), "work", bench.model, bench.truth)
     examination = Examination(mine, bench.truth, Names(bench.truth.variables))
     examination.trial()
@@ -131,7 +131,7 @@ def variants_of(name: str, limit: int, seconds: float) -> Report:
     single = in_turn(line_variants(bench.lines, lambda k: known_of(mine, examination, k)), rng)
     half = max(limit - len(single), limit // 2)
     for variant in [*whole[:half], *single][:limit]:
-        if time.perf_counter() - start > seconds:
+        if time.process_time() - start > seconds:
             break
         row = Row(name, variant.form, "moved" if variant.moved else "form", variant.text)
         report.rows.append(row)
@@ -144,7 +144,7 @@ def variants_of(name: str, limit: int, seconds: float) -> Report:
             continue
         row.verdict, row.wrong = found.verdict, found.verdict not in ("not checked", "right", "right (other layout)")
         row.said = "; ".join(f"line {f.line}: {f.title}; {f.mend}" for f in found.faults)[:300] + found.reason
-    report.seconds = time.perf_counter() - start
+    report.seconds = time.process_time() - start
     return report
 
 
@@ -184,7 +184,7 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=180, help="of each network")
     parser.add_argument("--own", type=int, default=30, help="faults of each network with own names and joined lines")
     parser.add_argument("--variants", type=int, default=80, help="right works of each network")
-    parser.add_argument("--seconds", type=float, default=600, help="at most for each network and half")
+    parser.add_argument("--seconds", type=float, default=240, help="of processor time, at most for each network and kind of work")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--show", type=int, default=0, help="print so many works of which the wrong thing was said")
     parser.add_argument("--check", action="store_true")

@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from symbp.calculus import adjoint, convert, inference, name_parts, sample_size, samples_axis
 from symbp.calculus import derive as derive_program
 from symbp.calculus.batch import ConversionError, Samples, Weights
 from symbp.calculus.passes import passes, with_functions
 from symbp.derivation import Derivation
-from symbp.expr import is_one
+from symbp.expr import is_one, scaled
 from symbp.choices import Memory, Mode, Optimizer
 from symbp.language import read
-from symbp.program import Program
-from symbp.render.declaration import Terms, gradient_terms
+from symbp.program import Equation, Program, map_equations
+from symbp.render.declaration import Terms, backward_lines, gradient_terms
 from symbp.render.files import Files
 from symbp.render.picture import Picture
 from symbp.render.picture import picture as draw
@@ -168,20 +168,36 @@ class OptionError(ValueError):
     """An option that a target does not have."""
 
 
-def check(source: Source, mine: str, *, filename: str = "<text>", seed: int = 0) -> Judgement:
+def check(
+    source: Source, mine: str, *, filename: str = "<text>", seed: int = 0, loss: Literal["declared", "sum"] = "declared"
+) -> Judgement:
     """Judge somebody's equations of a network's backward pass: whether they are right, else where and what is wrong.
 
     source:   the network.
     mine:     the equations, in the language of the declaration; names as their author likes.
     filename: what the text is called in messages.
     seed:     of the draws.
+    loss:     ``sum``: the loss is that of the network times the number of samples.
 
-    Raises ``DeclarationError`` for a faulty declaration, and for a text that cannot be read; ``NoDraw`` where no values
-    fit the declarations.
+    Raises ``DeclarationError`` for a faulty declaration and a text that cannot be read, ``ConversionError`` where it is
+    unclear what counts samples, ``NoDraw`` where no values fit the declarations.
     """
     from symbp.verify.check.layouts import judge_mine
 
-    return judge_mine(mine, filename, models(program_of(source)), seed)
+    program = program_of(source)
+    return judge_mine(mine, filename, models(program if loss == "declared" else _summed(program)), seed)
+
+
+def _summed(program: Program) -> Program:
+    """Return the program with its loss times the number of samples."""
+    samples = sample_size(program)
+
+    def change(equation: Equation) -> list[Equation]:
+        if equation.target.name != "loss":
+            return [equation]
+        return [Equation(equation.target, scaled(samples, equation.value), equation.line, equation.note)]
+
+    return program.replace(body=map_equations(program.body, change))
 
 
 def models(program: Program) -> Iterator[Callable[[], Model]]:
@@ -234,7 +250,11 @@ def model(program: Program, layout: str = "") -> Model:
     def terms() -> Mapping[str, Terms]:
         return gradient_terms(derivation())
 
-    return Model(program, named, found.program, found.names, output, layout, why, terms)
+    @cache
+    def lines() -> list[tuple[str, str]]:
+        return [(line.target, line.value) for line in backward_lines(derivation())]
+
+    return Model(program, named, found.program, found.names, output, layout, why, terms, lines)
 
 
 def verify(source: Source, *, draws: int = 3, seed: int = 0) -> list[Verdict]:

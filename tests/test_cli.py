@@ -23,6 +23,7 @@ from symbp.cli import main
 from symbp.cli.outcome import ToolMissing
 from symbp.language.codes import CODES
 from symbp.ops import ELEMENTWISE, RULES
+from symbp.verify.check.codes import CODES as OF_CHECK
 
 MLP = networks.network("mlp").text
 WRONG = MLP.replace("W2 @ A1", "A1 @ W2").replace("tanh", "tahn")
@@ -84,9 +85,8 @@ def test_help_as_a_user_waits_for_it() -> None:
 def test_help_names_the_verbs(run: Run) -> None:
     ran = run("--help")
     assert ran.code == 0
-    for verb in ("new", "derive", "generate", "verify", "show", "explain", "demo"):
+    for verb in ("new", "derive", "generate", "verify", "check", "show", "explain", "demo"):
         assert f"\n  {verb} " in ran.out
-    assert "check" not in ran.out.split("Commands:")[1].replace("Check", "").split()
 
 
 def test_version(run: Run) -> None:
@@ -154,15 +154,15 @@ def test_derive_tells_how_a_state_depends_on_an_earlier_one(run: Run) -> None:
         assert "--jacobian" in refused.err
 
 
-@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("code", CODES | OF_CHECK)
 def test_explain_has_every_code(run: Run, code: str) -> None:
     ran = run("explain", code.lower())
     assert ran.code == 0
-    assert CODES[code].title in ran.out
+    assert (CODES | OF_CHECK)[code].title in ran.out
 
 
 def test_explain_lists_and_refuses(run: Run) -> None:
-    assert len(run("explain").out.splitlines()) == len(CODES)
+    assert len(run("explain").out.splitlines()) == len(CODES | OF_CHECK)
     assert run("explain", "X999").code == 2
 
 
@@ -522,3 +522,127 @@ def test_our_fault_ends_with_exit_code_4(run: Run, monkeypatch: pytest.MonkeyPat
 
 def test_tool_missing_is_no_fault_of_ours() -> None:
     assert not isinstance(ToolMissing("x"), (ValueError, OSError))
+
+
+# ---------------------------------------------------------------------------------------------------------
+# check
+
+HOMEWORK = """# backward pass
+dZ2 = (Z2 - Y) / m
+dW2 = dZ2 @ A1.T
+db2 = sum(dZ2, axis=1)
+dZ1 = W2.T @ dZ2
+dL/dW1 = dZ1 @ X.T
+grads['b1'] = sum(dZ1, axis=1)
+"""
+
+
+def test_check_tells_line_nature_and_mend(run: Run) -> None:
+    Path("hw.txt").write_text(HOMEWORK)
+    ran = run("check", "mlp.net", "--mine", "hw.txt")
+    assert ran.code == 1
+    for part in (
+        "wrong   at line 5; 2 gradients of 4 are affected: W1, b1", "error[C012]: slope missing", "--> hw.txt:5:7",
+        " 5 | dZ1 = W2.T @ dZ2\n", "^^^^^^^^^^ gradient of A1; Z1 lies before it",
+        "= mend: dZ1 = (W2.T @ dZ2) * (1 - A1**2)", "then all 4 gradients are right",
+        "= why:  dL = <A1bar, dA1> and dA1", "lines 6, 7 (dL/dW1, grads['b1']) are wrong only because of line 5",
+        "lines 2 to 4 are right", "3 draws", "adjoint, complex step", "tolerance 1e-8",
+    ):
+        assert part in ran.out, part
+    last = ran.out.splitlines()[-1]
+    assert last == "Wrong, first in line 5 (slope missing): 2 of 4 gradients are not right (W1, b1)."
+
+
+def test_check_reads_standard_input_and_one_line(run: Run) -> None:
+    right = HOMEWORK.replace("W2.T @ dZ2", "(W2.T @ dZ2) * (1 - A1**2)")
+    ran = run("check", "mlp.net", "-", stdin=right)
+    assert (ran.code, ran.out.splitlines()[0]) == (0, "right   all 4 gradients are right: W1, b1, W2, b2")
+    assert run("check", "mlp.net", "--mine", "-", stdin=right).code == 0
+    assert run("check", "mlp.net", "dW1 = dZ1 @ X.T").code == 0
+    assert run("check", "mlp.net", "dW1 = dZ1 @ X").code == 1
+
+
+def test_check_up_to_a_constant(run: Run) -> None:
+    text = HOMEWORK.replace("W2.T @ dZ2", "(W2.T @ dZ2) * (1 - A1**2)").replace(" / m", "")
+    ran = run("check", "mlp.net", "-", stdin=text)
+    assert ran.code == 1
+    assert "right up to a constant   every gradient is m times the truth (W1, b1, W2, b2)" in ran.out
+    assert "error[C021]: 1/m missing" in ran.out
+    assert "not both" in ran.out
+
+
+def test_check_hints_without_the_mend(run: Run) -> None:
+    ran = run("check", "mlp.net", "-", "--hint", stdin=HOMEWORK)
+    assert ran.code == 1
+    assert "look at line 5" in ran.out and "?" in ran.out
+    assert "mend" not in ran.out and "slope missing" not in ran.out and "(1 - A1**2)" not in ran.out
+    kept = run("check", "mlp.net", "-", "--no-reveal", stdin=HOMEWORK)
+    assert "slope missing" in kept.out and "mend" not in kept.out
+
+
+def test_check_as_data(run: Run) -> None:
+    data = json.loads(run("check", "mlp.net", "-", "--json", stdin=HOMEWORK).out)
+    assert data["verdict"] == "wrong"
+    assert data["affected"] == ["W1", "b1"]
+    assert data["witnesses"] == ["adjoint", "complex step"]
+    (fault,) = data["faults"]
+    assert (fault["line"], fault["code"], fault["nature"], fault["caused"]) == (5, "C012", "slope missing", [6, 7])
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("import os\nos.system('ls')\n", ["P010", "P010"]), ("dW1 = dZ1 @ Q\ndb1 = Q @ Q\n", ["N001", "N001"]),
+        ("dW1 = (\n", ["P003"]), ("dW1 = 10**10**10 * W1\n", ["L005"]), ("", ["P016"]), ("dW1 = f(X)\n", ["O001"]),
+        ("X = 3*X\n", ["B002"]), ("m = 3\n", ["N011"]), ("dW1 = dense(X, 3)\n", ["O008"]), ("dW1 = 'a'*9\n", ["O007"]),
+    ],
+)
+def test_check_of_what_cannot_be_read_tells_every_error(run: Run, text: str, codes: list[str]) -> None:
+    ran = run("check", "mlp.net", "-", stdin=text)
+    assert ran.code == 2
+    for code in codes:
+        assert f"error[{code}]" in ran.err
+    assert ran.err.count("error[") >= len(codes)
+
+
+def test_check_of_a_folder_is_one_table(run: Run) -> None:
+    Path("works").mkdir()
+    right = HOMEWORK.replace("W2.T @ dZ2", "(W2.T @ dZ2) * (1 - A1**2)")
+    works = {"ada": right, "ben": HOMEWORK, "cleo": HOMEWORK, "dan": "dW1 = (\n", "eve": "import os\n"}
+    for name, text in works.items():
+        Path("works", f"{name}.txt").write_text(text)
+    ran = run("check", "mlp.net", "--mine", "works")
+    assert ran.code == 1
+    rows = [line.split("  ") for line in ran.out.splitlines()]
+    assert [row[0] for row in rows[:6]] == ["file", "ada.txt", "ben.txt", "cleo.txt", "dan.txt", "eve.txt"]
+    assert rows[1][1].strip() == "right" and "C012" in ran.out.splitlines()[2] and "P003" in ran.out.splitlines()[4]
+    assert "   2 times  dZ1 = W2.T @ dZ2" in ran.out
+    data = json.loads(run("check", "mlp.net", "--mine", "works", "--json").out)
+    assert [r["verdict"] for r in data["submissions"]] == ["right", "wrong", "wrong", "unreadable", "unreadable"]
+
+
+def test_check_with_a_loss_that_is_a_sum(run: Run) -> None:
+    text = HOMEWORK.replace("W2.T @ dZ2", "(W2.T @ dZ2) * (1 - A1**2)").replace(" / m", "")
+    assert run("check", "mlp.net", "-", "--loss", "sum", stdin=text).code == 0
+    assert run("check", "mlp.net", "-", "--loss", "sum(Z2)", stdin=text).code == 2
+
+
+def test_check_says_that_training_is_stuck_where_it_was_seen(run: Run) -> None:
+    import numpy as np
+
+    Path("xor.net").write_text(networks.network("xor").text)
+    np.savez("zero.npz", W1=np.zeros((4, 2)), b1=np.zeros((4, 1)), W2=np.zeros((1, 4)), b2=np.zeros((1, 1)))
+    words = ("check", "xor.net", "dZ2 = (P - Y) / m; dW2 = dZ2 @ A1.T", "--stuck", "--steps", "120")
+    ran = run(*words, "--start", "zero.npz", "--rate", "1")
+    assert (ran.code, ran.out.split("   ")[0]) == (0, "gradient right, training stuck")
+    assert "all 4 rows of W1 are zero at the end" in ran.out
+    assert run(*words, "--data", "mlp.net").code == 2
+    Path("rnn.net").write_text(networks.network("rnn").text)
+    assert run("check", "rnn.net", "dV = 2 * dV1", "--stuck").code == 2
+    assert "2 inputs" in run("check", "rnn.net", "dV = V", "--stuck").err
+
+
+def test_check_needs_a_work(run: Run) -> None:
+    assert run("check", "mlp.net").code == 2
+    assert run("check", "mlp.net", "--mine", "nowhere.txt").code == 2
+    assert run("check", "mlp.net", "dW1 = dZ1 @ X.T", "--mine", "hw.txt").code == 2

@@ -228,7 +228,9 @@ def verify(
 def check(
     net: opt.OptionalNet = None, line: opt.One = None, mine: opt.Mine = None, code: opt.StudentCode = None,
     bind: opt.Bind = None, draw: opt.Draw = None, loss: opt.OwnLoss = "", hint: opt.Hint = False,
-    reveal: opt.Reveal = True, as_json: opt.Json = False, quiet: opt.Quiet = False, seed: opt.Seed = 0,
+    reveal: opt.Reveal = True, stuck: opt.Stuck = False, data: opt.Data = "xor", rate: opt.Rate = 0.5,
+    steps: opt.TrainingSteps = 500, start: opt.Start = None,
+    as_json: opt.Json = False, quiet: opt.Quiet = False, seed: opt.Seed = 0,
 ) -> None:
     """Check somebody's equations or NumPy code: right, or the first mistake."""
     with settled(as_json):
@@ -240,7 +242,20 @@ def check(
         if net is None:
             raise BadInput("which network? symbp check NET --mine FILE, or symbp check --code FILE.py")
         _, _, program = _declared(net)
-        found = checking.judged(program, checking.given(mine, line), seed)
+        if mine is not None and mine.is_dir():
+            from symbp.cli import submissions
+
+            table = submissions.checked(program, mine, seed)
+            if as_json:
+                say_json(table.json())
+            elif not quiet:
+                say(table.text())
+            if not table.good:
+                leave(Exit.CHECK_FAILED)
+            return
+        found = checking.judged(program, checking.given(mine, line), seed, loss)
+        if stuck:
+            found = checking.with_training(found, program, checking.Training(data, start, rate, steps), seed)
         if as_json:
             say_json(found.json())
         elif not quiet:

@@ -65,14 +65,15 @@ StudentCode = Annotated[
     str | None,
     Option("--code", metavar="FILE[:FORWARD,BACKWARD]", help="NumPy code to check, or a folder of submissions."),
 ]
-Bind = Annotated[
-    list[str] | None, Option("--bind", metavar="NAME=VALUE", help="What a parameter is given: cache=(A0,W1)."),
-]
+Bind = Annotated[list[str] | None, Option("--bind", metavar="NAME=VALUE", help="What a parameter gets: cache=(A0,W1).")]
 Draw = Annotated[list[str] | None, Option("--draw", metavar="NAME=KIND", help="How an argument is drawn: y=labels.")]
-OwnLoss = Annotated[
-    str, Option("--loss", metavar="EXPR", help="The loss of the code, in the names of its forward pass."),
-]
-Mine = Annotated[Path | None, Option("--mine", metavar="FILE", help="The equations to check; - reads standard input.")]
+OwnLoss = Annotated[str, Option("--loss", metavar="EXPR", help="The loss of the code, in its names; beside NET: sum.")]
+Mine = Annotated[Path | None, Option("--mine", metavar="FILE", help="The equations: a file, a folder, or - to read.")]
 One = Annotated[str | None, Argument(metavar="LINE", help="One equation in place of a file; - reads standard input.")]
+Stuck = Annotated[bool, Option("--stuck", help="Train too, and say what was seen: saturation, symmetry, plateau.")]
+Data = Annotated[str, Option("--data", metavar="xor|FILE.npz", help="With --stuck: the samples.")]
+Rate = Annotated[float, Option("--rate", min=0.0, help="With --stuck: the rate.")]
+TrainingSteps = Annotated[int, Option("--steps", min=2, max=100_000, help="With --stuck: how many steps.")]
+Start = Annotated[Path | None, Option("--start", metavar="FILE.npz", help="With --stuck: the first parameters.")]
 Hint = Annotated[bool, Option("--hint", help="Say where to look and ask the question, without the mend.")]
 Reveal = Annotated[bool, Option("--reveal/--no-reveal", help="With the mend of each mistake, or without.")]

@@ -133,7 +133,7 @@ def because(derivation: Derivation, name: str, notation: Notation | None = None)
     """
     p = printer_of(derivation, notation)
     found = reasons(derivation, adjoint_of(derivation, name))
-    return "; ".join(dict.fromkeys(_because(reason, p)[0] for reason in found))
+    return "; ".join(dict.fromkeys(clean(_because(reason, p)[0]) for reason in found))
 
 
 def _depends(ref: Ref, index: sp.Symbol) -> bool:

@@ -91,9 +91,10 @@ class Faults:
     def _suspects(self, lines: Sequence[int], blame: Blame) -> tuple[int, ...]:
         """Return the lines of a slice that nothing speaks for: neither their values nor a line that reads them."""
         ex, trial = self.examination, self.walk.trial(without=blame)
+        blamed = {b.line for b in self.walk.blames}
         fine = {
             k for k in range(len(ex.lines))
-            if k != blame.line and any(s.where[0] == k and s.standing is not None for s in trial.seen[0])
+            if k not in blamed and any(s.where[0] == k and s.standing is not None for s in trial.seen[0])
             and not any(s.where[0] == k and s.wrong for seen in trial.seen for s in seen)
         }
         for k in tuple(fine):
@@ -132,7 +133,7 @@ class Faults:
         if repair is not None:
             return self._named(blame, repair, facts)
         row, column, length = _value_place(line.statement, line.line, line.column, line.source)
-        common = {"row": row, "column": column, "length": length, **facts, "why": self._why(blame)}
+        common: dict[str, object] = {"row": row, "column": column, "length": length, **facts, "why": self._why(blame)}
         if blame.kind == "constant":
             return self._constant(blame, common)
         if blame.failure is not None:
@@ -155,6 +156,18 @@ class Faults:
             numbers = sorted(self.examination.lines[k].line for k in blame.slice)
             title = f"the mistake is in lines {numbers[0]} to {numbers[-1]}"
             return Fault(blame.line, blame.slice, nature="", code="C002", title=title, **common)  # type: ignore[arg-type]
+        reference, nature = None, ""
+        if self.repairer is not None and blame.kind == "value":
+            others = [b for b in self.walk.blames if b is not blame]
+            reference, nature = self.repairer.from_reference(self.walk, blame, others)
+        if reference is not None:
+            common["mend"] = ast.unparse(reference).replace(" ** ", "**")
+            if nature:
+                known = NATURES[nature]
+                return Fault(
+                    blame.line, blame.slice, nature=nature, code=known.code, title=known.title,
+                    question=known.question, **common,  # type: ignore[arg-type]
+                )
         of = self._of(blame)
         label = f"this is not the gradient of {of[1:]}" if of.startswith("d") else ""
         return Fault(

@@ -74,6 +74,8 @@ def _state(examination: Examination, trial: Trial, name: str) -> Output:
     for d, seen in enumerate(trial.seen):
         draw = examination.truth.draws[d]
         mine = [s for s in seen if s.quantity is not None and s.quantity[:2] == ("gradient", name)]
+        # A line that says that it is this gradient goes before one that merely is a multiple of it.
+        mine = [s for s in mine if not examination.is_guess(s.where[0], s.where[2])] or mine
         if not mine:
             return Output(name, "missing")
         wanted = draw.gradients[name]

@@ -6,7 +6,9 @@ import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from symbp.verify.check.edits import Edit, Known, edits
+import numpy as np
+
+from symbp.verify.check.edits import Edit, Known, edits, plant
 from symbp.verify.check.examine import Examination, Trial
 from symbp.verify.check.walk import Blame, Walk
 from symbp.verify.check.work import Array, Where
@@ -14,8 +16,8 @@ from symbp.verify.check.work import Array, Where
 KnownOf = Callable[[int], Known]
 """What is known of the names in scope of a line."""
 
-MOST_TRIED = 6000
-"""More changes of lines are not evaluated for one mistake."""
+MOST_TRIED = 400_000
+"""How many assignments are evaluated at most in the search for mends."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,20 @@ class Repairer:
 
     def __init__(self, examination: Examination, known: KnownOf) -> None:
         self.examination, self.known = examination, known
-        self._edits: dict[int, list[Edit]] = {}
+        self._edits: dict[int, tuple[list[Edit], Iterator[Edit]]] = {}
         self.left = MOST_TRIED
+        self.cost = max(1, len(examination.work.run(0).values))
 
-    def edits(self, line: int) -> list[Edit]:
-        """Return the changes of a line, the nearest to its text first."""
+    def edits(self, line: int) -> Iterator[Edit]:
+        """Yield the changes of a line, the nearest to its text first; they are made as far as they are asked for."""
         if line not in self._edits:
             one = self.examination.lines[line]
-            self._edits[line] = list(edits(one.statement, self.known(line), source_of(self.examination, line)))
-        return self._edits[line]
+            self._edits[line] = [], edits(one.statement, self.known(line), source_of(self.examination, line))
+        made, more = self._edits[line]
+        yield from made
+        for edit in more:
+            made.append(edit)
+            yield edit
 
     def slice(self, line: int) -> tuple[int, ...]:
         """Return the lines among which the mistake is that shows in a line: itself, and those that it is made of
@@ -123,7 +130,7 @@ class Repairer:
                 break
             if self.left <= 0:
                 break
-            self.left -= 1
+            self.left -= self.cost
             if not self._promising(blame, mends[0], others, (line, edit)):
                 continue
             whole = self._trial(others, (line, edit))
@@ -137,6 +144,39 @@ class Repairer:
             elif edit.nature != found.edit.nature or edit.text != found.edit.text:
                 equal.append(edit)
         return None if found is None else Repair(line, found.edit, found.right, tuple(equal))
+
+    def from_reference(self, walk: Walk, blame: Blame, others: Sequence[Blame]) -> tuple[ast.stmt | None, str]:
+        """Return the line of the reference that makes a blamed one right, and the nature of the mistake that makes it
+        what was written; for a line that is far from the reference these are not known."""
+        goal = self._right(walk, [*others, blame])
+        for text in self.known(blame.line).written:
+            statement = ast.parse(text).body[0]
+            whole = self.examination.trial(*self._in_place(others, blame.line, statement))
+            if not whole.failed and self._fine(whole, blame) and walk.score(whole)[0] >= goal:
+                return statement, self._nature(blame, others, statement)
+        return None, ""
+
+    def _in_place(
+        self, others: Sequence[Blame], line: int, statement: ast.stmt
+    ) -> tuple[list[dict[Where, Array]], dict[int, ast.stmt]]:
+        mends, statements = self._given(others, None, line)
+        return mends, {**statements, line: statement}
+
+    def _nature(self, blame: Blame, others: Sequence[Blame], reference: ast.stmt) -> str:
+        """Return the nature of the one change of the reference that has the values of a blamed line; else nothing."""
+        if blame.first is None:
+            return ""
+        where, wrong = blame.first.where, blame.first.value
+        for edit in plant(reference, self.known(blame.line)):
+            if self.left <= 0:
+                break
+            self.left -= self.cost
+            mends, statements = self._in_place(others, blame.line, edit.statement)
+            run = self.examination.work.run(0, mends[0], statements, where)
+            value = run.values.get(where)
+            if value is not None and value.shape == wrong.shape and np.allclose(value, wrong, rtol=1e-9, atol=0):
+                return edit.nature
+        return ""
 
     def _promising(
         self, blame: Blame, mends: Mapping[Where, Array], others: Sequence[Blame], edit: tuple[int, Edit]
@@ -169,7 +209,7 @@ def source_of(examination: Examination, line: int) -> str:
     statement = one.statement
     if statement.lineno != statement.end_lineno or statement.lineno != one.line:
         return ""
-    return one.source[statement.col_offset : statement.end_col_offset]
+    return (one.parsed or one.source)[statement.col_offset : statement.end_col_offset]
 
 
 def others_of(blames: Sequence[Blame], blame: Blame) -> Iterator[Blame]:

@@ -75,6 +75,8 @@ def _fault(judgement: Judgement, fault: Fault, reveal: bool) -> Iterator[str]:
         yield f"{margin}  = mend: {fault.mend}" + (f"          {fault.then}" if fault.then else "")
         if fault.nature in ("1/m missing", "1/m extra") and judgement.verdict == "right up to a constant":
             yield f"{margin}  = note: once, here; or in every gradient of a parameter, not both"
+            if fault.nature == "1/m missing":
+                yield f"{margin}  = note: or is your loss a sum over the samples? then check with --loss sum"
         for other in fault.equivalently:
             yield f"{margin}  = equivalently, {other}"
     if fault.help:
@@ -144,6 +146,8 @@ def sentence(judgement: Judgement, hint: bool = False) -> str:
     j = judgement
     if j.verdict == "not checked":
         return f"Not checked: {j.reason}."
+    if j.verdict == "gradient right, training stuck":
+        return f"The gradient is right ({', '.join(j.outputs)}), but training is stuck: it is seen above in which way."
     if j.good:
         layout = " in the other layout" if j.verdict == "right (other layout)" else ""
         return f"Right{layout}: {_gradients(len(j.outputs))} ({', '.join(j.outputs)})."

@@ -100,6 +100,7 @@ class Model:
     layout:   what to call its layout where it is not the declared one.
     terms:    gives, for variables, the letters of their indices and the terms of which their gradients are made, as
               text in which ``dZ1`` is the gradient of ``Z1``.
+    lines:    gives the backward pass of the reference as text, each line as its left and its right side.
     why:      gives the differential from which the gradient of a variable follows, as text; empty if it is not known.
     """
 
@@ -111,6 +112,7 @@ class Model:
     layout: str = ""
     why: Callable[[str], str] = lambda name: ""
     terms: Callable[[], Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = dict
+    lines: Callable[[], Sequence[tuple[str, str]]] = tuple
 
 
 def truth_of(model: Model, seed: int = 0, draws: int = 3) -> Truth:

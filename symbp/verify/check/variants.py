@@ -165,9 +165,14 @@ def line_variants(lines: Sequence[WrittenLine], known: Callable[[int], Known]) -
         for k, line in enumerate(lines):
             edited = EditedLine(ast.parse(line.text).body[0], known(k), line.text)
             for part in edited.expressions():
-                for new in rewrite(part, edited):
+                for new in rewrite(part, edited) if not _is_number(part, edited) else ():
                     text, _, _ = edited.replaced(part, new)
                     yield Variant(form, laid_out(_with(lines, k, text.partition(" = ")[2])))
+
+
+def _is_number(part: ast.AST, line: EditedLine) -> bool:
+    """Tell whether a part is a size or a number, which may stand where no matrix may."""
+    return part is not line.value and line.shape(part) == ("1", "1")
 
 
 def work_variants(lines: Sequence[WrittenLine], outputs: Sequence[str], rng: random.Random) -> Iterator[Variant]:

@@ -217,7 +217,7 @@ class Judge:
             text = ""
             if statement.lineno == statement.end_lineno:
                 text = one.source.encode()[statement.col_offset: statement.end_col_offset].decode(errors="ignore")
-            found = edits(statement, self.scopes.known(line), text)
+            found = list(edits(statement, self.scopes.known(line), text))
             if statement in self.points[0].ran.trace.integers:
                 found = list(other_axes(statement, text))
             self._edits[line] = found

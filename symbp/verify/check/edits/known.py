@@ -66,6 +66,7 @@ class Known:
     ranges:    the first and the last value of each index of a loop, of the network's or of the work's.
     terms:     for a variable the letters of its indices and the terms of its gradient in the reference, in names in
                scope.
+    written:   the lines of the reference that give what this line should, in names in scope.
     numpy:     whether the line is NumPy, else it is in the language of the declaration.
     """
 
@@ -76,6 +77,7 @@ class Known:
     loops: tuple[str, ...] = ()
     ranges: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     terms: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
+    written: tuple[str, ...] = ()
     numpy: bool = False
 
     def reference(self, node: ast.AST) -> tuple[str, tuple[str, ...]] | None:

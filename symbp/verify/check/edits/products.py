@@ -100,17 +100,13 @@ def chain(node: ast.AST, operator: type[ast.operator]) -> list[ast.expr]:
 
 def _entrywise(node: ast.AST) -> tuple[ast.expr, ast.expr] | None:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-        if isinstance(node.left, ast.Constant) or isinstance(node.right, ast.Constant):
-            return None
-        return node.left, node.right
-    if _is_call(node, "multiply"):
-        arguments = called(node)[1]  # type: ignore[arg-type]
-        return (arguments[0], arguments[1]) if len(arguments) == 2 else None
-    return None
-
-
-def _is_call(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.Call) and called(node)[0] == name
+        pair = [node.left, node.right]
+    elif isinstance(node, ast.Call) and called(node)[0] == "multiply":
+        pair = called(node)[1]
+    else:
+        return None
+    plain = len(pair) == 2 and not any(isinstance(p, ast.Constant) for p in pair)
+    return (pair[0], pair[1]) if plain else None
 
 
 def _is_transpose(node: ast.AST) -> bool:

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from symbp.verify.check.edits import arrays, constants, names, paths, products, reductions, slopes
 from symbp.verify.check.edits.known import Known
@@ -55,8 +56,8 @@ ROWS: tuple[Row, ...] = (
     Row("mean for sum", reductions.to_sum, reductions.to_mean),
     Row("wrong axis", reductions.other_axis, reductions.other_axis),
     Row("recurrent not transposed", products.recurrent_with_transpose, products.recurrent_without_transpose),
-    Row("transpose missing", products.with_transpose, products.without_transpose),
     Row("transpose extra", products.without_transpose, products.with_transpose),
+    Row("transpose missing", products.with_transpose, products.without_transpose),
     Row("elementwise for product", products.to_product_of_some_layout, products.to_entrywise),
     Row("product for elementwise", products.to_entrywise, products.to_product),
     Row("order swapped", products.swapped, products.swapped),
@@ -98,8 +99,8 @@ ROWS: tuple[Row, ...] = (
 _ORDER = {row.nature: k for k, row in reversed(list(enumerate(ROWS)))}
 
 
-def edits(statement: ast.stmt, known: Known, source: str = "") -> list[Edit]:
-    """Return every change of a line by one edit that may mend it, the nearest to its text first.
+def edits(statement: ast.stmt, known: Known, source: str = "") -> Iterator[Edit]:
+    """Yield every change of a line by one edit that may mend it, the nearest to its text first.
 
     statement: the line; positions do not matter.
     known:     the names in scope.
@@ -107,34 +108,51 @@ def edits(statement: ast.stmt, known: Known, source: str = "") -> list[Edit]:
 
     Nothing is evaluated; results whose shapes certainly do not fit, or are not those of the left side, are left out.
     """
-    found = [e for e in _all(statement, known, source, mend=True) if _fits(e.statement, known)]
-    return sorted(found, key=lambda e: (e.distance, _ORDER[e.nature], len(e.text)))[:MOST_EDITS]
+    line = EditedLine(statement, known, source)
+    found = sorted(_texts(line, mend=True), key=lambda c: (c.distance, _ORDER[c.nature], len(c.text)))
+    for change in found[:MOST_EDITS]:
+        edited = _parsed(change.text)
+        if edited is not None and _fits(edited, known):
+            yield _edit(change, edited, line)
 
 
-def plant(statement: ast.stmt, known: Known, source: str = "") -> list[Edit]:
-    """Return every change of a right line that makes one mistake, in the order of the table.
+def plant(statement: ast.stmt, known: Known, source: str = "") -> Iterator[Edit]:
+    """Yield every change of a right line that makes one mistake, in the order of the table.
 
     Shapes need not fit: many mistakes are found by them.
     """
-    return list(_all(statement, known, source, mend=False))
-
-
-def _all(statement: ast.stmt, known: Known, source: str, mend: bool) -> Iterator[Edit]:
-    """Yield the edits in the order of the table; of two that give the same text the first."""
     line = EditedLine(statement, known, source)
+    for change in _texts(line, mend=False):
+        edited = _parsed(change.text)
+        if edited is not None:
+            yield _edit(change, edited, line)
+
+
+class _Change(NamedTuple):
+    """A text in place of a line, and where the part that differs was."""
+
+    nature: str
+    text: str
+    start: int
+    end: int
+    distance: int
+
+
+def _texts(line: EditedLine, mend: bool) -> Iterator[_Change]:
+    """Yield the changes in the order of the table; of two that give the same text the first."""
     seen = {line.text}
     parts: list[ast.AST] = [line.statement, *line.expressions()]
     for row in ROWS:
         rewrite = row.mend if mend else row.plant
         for part in parts:
             for new in rewrite(part, line):
-                text, start, end = line.replaced(part, new)
-                if text in seen:
+                try:
+                    text, start, end = line.replaced(part, new)
+                except SyntaxError:
                     continue
-                seen.add(text)
-                edited = _parsed(text)
-                if edited is not None:
-                    yield _edit(row.nature, edited, text, line, start, end)
+                if text not in seen:
+                    seen.add(text)
+                    yield _Change(row.nature, text, start, end, distance(line.text, text))
 
 
 def _parsed(text: str) -> ast.stmt | None:
@@ -145,12 +163,13 @@ def _parsed(text: str) -> ast.stmt | None:
     return body[0] if len(body) == 1 else None
 
 
-def _edit(nature: str, edited: ast.stmt, text: str, line: EditedLine, start: int, end: int) -> Edit:
+def _edit(change: _Change, edited: ast.stmt, line: EditedLine) -> Edit:
+    start, end = change.start, change.end
     row = line.text.count("\n", 0, start)
     first = line.text.rfind("\n", 0, start) + 1
     stop = line.text.find("\n", start)
     length = min(end, stop if stop >= 0 else end) - start
-    return Edit(nature, edited, text, row, start - first + 1, max(1, length), distance(line.text, text))
+    return Edit(change.nature, edited, change.text, row, start - first + 1, max(1, length), change.distance)
 
 
 def distance(old: str, new: str) -> int:
