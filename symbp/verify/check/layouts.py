@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from symbp.language.diagnostics import DeclarationError
@@ -15,6 +16,8 @@ from symbp.verify.check.repair import KnownOf
 from symbp.verify.check.scope import known_of
 from symbp.verify.check.truth import Model, Truth, truth_of
 from symbp.verify.check.verdict import Judgement
+
+_WORD = re.compile(r"([A-Za-z_]\w*)( *)")
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,31 @@ def judge_mine(text: str, filename: str, models: Iterable[Callable[[], Model]], 
         raise errors[0]
     chosen = max(attempts, key=lambda a: (a.right, -a.misfits, a.count))
     found = judge(chosen.mine, chosen.truth, lambda ex: _known(chosen.mine, ex), chosen.model.why)
+    found = _in_own_words(found, chosen.mine.spellings)
     layout = chosen.model.layout
     if not layout:
         return found
     if found.verdict == "right":
         return replace(found, verdict="right (other layout)", remarks=(f"you write {layout}", *found.remarks))
     return replace(found, remarks=(f"read with {layout}, where most lines fit", *found.remarks))
+
+
+def _in_own_words(judgement: Judgement, spellings: Mapping[str, str]) -> Judgement:
+    """Return the judgement with mends in which names are written as their author writes them."""
+
+    def own(text: str) -> str:
+        return _WORD.sub(lambda m: _own(m.group(1), m.group(2), spellings), text)
+
+    faults = tuple(
+        replace(f, mend=own(f.mend), equivalently=tuple(map(own, f.equivalently))) for f in judgement.faults
+    )
+    return replace(judgement, faults=faults)
+
+
+def _own(name: str, blanks: str, spellings: Mapping[str, str]) -> str:
+    """Return a name as its author writes it; the blanks behind it that made up for its length go."""
+    written = spellings.get(name)
+    return name + blanks if written is None else written + blanks[len(written) - len(name) :]
 
 
 def _known(mine: Mine, examination: Examination) -> KnownOf:

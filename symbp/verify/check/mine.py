@@ -249,6 +249,13 @@ class Mine:
 
     def _shaped_by_trial(self, waiting: Sequence[Entry]) -> bool:
         """Give a family that lines around it need the one shape, among those of the network, with which they fit."""
+        found = next((v for v in self._shapes_to_try(waiting) if self._fits(v, waiting, deeper=True)), None)
+        if found is not None:
+            self.scope.define(found)
+        return found is not None
+
+    def _shapes_to_try(self, waiting: Sequence[Entry]) -> Iterator[Var]:
+        """Yield families that have no shape yet, with every shape that a family of the network has."""
         for e in waiting:
             name, count = e.parsed.name, len(e.parsed.subscripts)
             if not count or name in self.scope.variables:
@@ -258,14 +265,13 @@ class Mine:
                 if len(var.indices) == count:
                     letters = dict(zip(var.indices, _LETTERS, strict=False))
                     shapes.setdefault(tuple(s.xreplace(letters) for s in var.shape), var)
-            for var in shapes.values():
-                if self._fits(Var(name, var.rows, var.cols, var.indices), waiting):
-                    self.scope.define(Var(name, var.rows, var.cols, var.indices))
-                    return True
-        return False
+            yield from (Var(name, var.rows, var.cols, var.indices) for var in shapes.values())
 
-    def _fits(self, var: Var, waiting: Sequence[Entry]) -> bool:
-        """Tell whether lines can be read, and give a family this shape, if it has this shape."""
+    def _fits(self, var: Var, waiting: Sequence[Entry], deeper: bool = False) -> bool:
+        """Tell whether lines can be read, and give a family this shape, if it has this shape.
+
+        deeper: whether another family that they need may be tried out as well.
+        """
         scope = self.scope
         variables, private = dict(scope.variables), {k: list(v) for k, v in scope.private.items()}
         kept = scope.report
@@ -275,7 +281,11 @@ class Mine:
             while True:
                 ready = [e for e in left if self._ready(e, left)]
                 if not ready:
-                    return False
+                    others = self._shapes_to_try(left) if deeper else iter(())
+                    other = next((v for v in others if self._fits(v, left)), None)
+                    if other is None:
+                        return False
+                    scope.define(other)
                 for e in ready:
                     scope.report = Report("", self.report.lines)
                     scope.loops = e.heads
@@ -486,7 +496,9 @@ class Mine:
         source = self.original[line - 1]
         tree = _placed(p.statement)
         target = self._written(p)
-        return Line(self.report.file, line, column, source, tree, (target,), stated(source))
+        return Line(
+            self.report.file, line, column, source, tree, (target,), stated(source), self.report.lines[line - 1]
+        )
 
     def _written(self, p: Assign) -> str:
         assert p.target is not None
@@ -528,6 +540,17 @@ class Mine:
     def lines(self) -> tuple[Line, ...]:
         """The lines in the order in which they were written."""
         return self._lines
+
+    @property
+    def spellings(self) -> dict[str, str]:
+        """How names are written that are read under another one: ``dL/dW1`` is read as ``dL_dW1``."""
+        found = {}
+        for entry, line in zip(self.entries, self._lines, strict=True):
+            target = line.targets[0]
+            written = target.rpartition("[")[0].strip() if entry.subscripts else target
+            if written != entry.parsed.name:
+                found[entry.parsed.name] = written
+        return found
 
     @property
     def wrong(self) -> list[Diagnostic]:

@@ -209,7 +209,7 @@ def source_of(examination: Examination, line: int) -> str:
     statement = one.statement
     if statement.lineno != statement.end_lineno or statement.lineno != one.line:
         return ""
-    return one.source[statement.col_offset : statement.end_col_offset]
+    return (one.parsed or one.source)[statement.col_offset : statement.end_col_offset]
 
 
 def others_of(blames: Sequence[Blame], blame: Blame) -> Iterator[Blame]:

@@ -37,7 +37,9 @@ def known_of(mine: Mine, examination: Examination, line: int) -> Known:
     )
 
 
-def _terms(model: Model, names: Mapping[str, Meaning]) -> Iterator[tuple[str, tuple[tuple[str, ...], tuple[str, ...]]]]:
+def _terms(
+    model: Model, names: Mapping[str, Meaning]
+) -> Iterator[tuple[str, tuple[tuple[str, ...], tuple[str, ...]]]]:
     """Yield the terms of the reference in the names of the work; those for which it has no name are left out."""
     called = {f"d{m.of}": name for name, m in names.items() if m.kind == "gradient"}
     for of, (letters, texts) in model.terms().items():
@@ -51,34 +53,38 @@ def _terms(model: Model, names: Mapping[str, Meaning]) -> Iterator[tuple[str, tu
 
 
 def _gradients(mine: Mine, examination: Examination, line: int) -> dict[str, str]:
-    """Return how the work calls gradients: ``dZ1`` is what it has for that of Z1; its values tell where names do not."""
+    """Return how the work calls gradients; the values tell where names do not."""
     called = {f"d{of}": name for name, of in mine.given.items()}
     for k, entry in enumerate(mine.entries):
         word = examination.lines[k].targets[0]
         meaning = examination.meaning(k, word)
         if k != line and meaning is not None and meaning[0] == "gradient":
-            called[f"d{meaning[1]}"] = word.rpartition("[")[0].strip() if entry.subscripts else word
+            called[f"d{meaning[1]}"] = entry.parsed.name
         elif k == line and meaning is not None and entry.subscripts:
-            called.setdefault(f"d{meaning[1]}", word.rpartition("[")[0].strip())
+            called.setdefault(f"d{meaning[1]}", entry.parsed.name)
     return called
 
 
 def _written(mine: Mine, examination: Examination, line: int) -> Iterator[str]:
     """Yield what the reference has for a line, in names of the work; nothing where the work has no name for a part."""
-    entry, target = mine.entries[line], examination.lines[line].targets[0]
-    meaning = examination.meaning(line, target)
+    entry, word = mine.entries[line], examination.lines[line].targets[0]
+    meaning = examination.meaning(line, word)
+    inside = ", ".join(map(ast.unparse, entry.parsed.subscripts))
+    target = f"{entry.parsed.name}[{inside}]" if inside else entry.parsed.name
     if meaning is None or meaning[0] != "gradient":
         return
     called = _gradients(mine, examination, line)
-    here = tuple(ast.unparse(s) for s in entry.parsed.subscripts) or tuple(h.name for h in entry.heads)
+    here: tuple[str, ...] = tuple(ast.unparse(s) for s in entry.parsed.subscripts)
+    here = here or tuple(h.name for h in entry.heads)
     for left, right in mine.model.lines():
-        node = ast.parse(left, mode="eval").body
-        inside = node.slice if isinstance(node, ast.Subscript) else None
-        parts = [] if inside is None else list(inside.elts) if isinstance(inside, ast.Tuple) else [inside]
+        node: ast.expr = ast.parse(left, mode="eval").body
+        parts: list[ast.expr] = []
+        if isinstance(node, ast.Subscript):
+            parts = list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
         base = ast.unparse(node.value) if isinstance(node, ast.Subscript) else left
         if base != f"d{meaning[1]}" or len(parts) != len(here):
             continue
-        letters = tuple(map(ast.unparse, parts))
+        letters = tuple(ast.unparse(p) for p in parts)
         if any(not isinstance(p, ast.Name) and a != b for p, a, b in zip(parts, letters, here, strict=True)):
             continue
         plain = [(a, b) for p, a, b in zip(parts, letters, here, strict=True) if isinstance(p, ast.Name)]
@@ -100,7 +106,7 @@ def _names(mine: Mine, examination: Examination, line: int) -> Iterator[tuple[st
             continue
         var = mine.scope.variables[entry.variable]
         word = examination.lines[k].targets[0]
-        name = word.rpartition("[")[0].strip() if entry.subscripts else word
+        name = entry.parsed.name
         meaning = examination.meaning(k, word)
         kind = meaning[0] if meaning is not None else "value"
         # What was told by its value alone may be what is wrong with it.

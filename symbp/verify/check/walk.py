@@ -256,6 +256,21 @@ class Walk:
         return more
 
     # -- constants -------------------------------------------------------------------------------------------
+    def _begun(self, trial: Trial, line: int) -> Blame | None:
+        """Return the blame of a line in whose first assignment a constant begins that what it reads does not have."""
+        carried, mine = [], []
+        for seen, p in _first(trial, line):
+            one, inputs = seen[p], self.examination.carried(seen, p) or [1.0]
+            gradient = one.quantity is not None and one.quantity.kind == "gradient"
+            if one.standing is None or not gradient or len(inputs) > 1 or equal(one.standing.constant, inputs[0]):
+                return None
+            carried.append(inputs[0])
+            mine.append(one.standing)
+        if not mine or len(mine) < len(trial.seen):
+            return None
+        factor = tuple(c / s.constant for c, s in zip(carried, mine, strict=True))
+        return Blame(line, "constant", (line,), self._truths(trial, line, carried, mine[0].transposed), factor=factor)
+
     def _jumping(self, trial: Trial, line: int) -> Blame | None:
         """Blame the line whose constant differs from what it reads, if a wrong line is right without that.
 
@@ -264,18 +279,9 @@ class Walk:
         ex = self.examination
         best: tuple[tuple[int, int, int], Blame] | None = None
         for k in sorted({line, *ex.reads.before(line)}):
-            carried, mine = [], []
-            for seen, p in _first(trial, k):
-                one, inputs = seen[p], ex.carried(seen, p) or [1.0]
-                gradient = one.quantity is not None and one.quantity.kind == "gradient"
-                if one.standing is None or not gradient or len(inputs) > 1 or equal(one.standing.constant, inputs[0]):
-                    break
-                carried.append(inputs[0])
-                mine.append(one.standing)
-            if len(mine) < len(trial.seen):
+            blame = self._begun(trial, k)
+            if blame is None:
                 continue
-            factor = tuple(c / s.constant for c, s in zip(carried, mine, strict=True))
-            blame = Blame(k, "constant", (k,), self._truths(trial, k, carried, mine[0].transposed), factor=factor)
             after = self.trial(blame)
             if not any(s.wrong for seen in after.seen for s in seen if s.where[0] == line):
                 score = self.score(after)
@@ -355,6 +361,8 @@ class Walk:
             candidates = [self._rescaled(trial, k, factors) for factors in pool]
             if self._jumps(trial, k):
                 candidates.append(self._levelled(trial, k))
+                begun = self._begun(trial, k)
+                candidates += [begun] if begun is not None else []
             for blame in candidates:
                 if not any(blame.mends):
                     continue

@@ -33,6 +33,7 @@ class Line:
     statement: its syntax tree; positions in it count lines of the file from 1 and columns from 0.
     targets:   what it assigns, as written: ``dW1``, ``dH[t]``, ``grads['W' + str(l)]``.
     about:     what a comment says that it is: ``of: Z1`` or ``is: W2.T @ dZ2``; else nothing.
+    parsed:    its first physical line as it was parsed, where that differs: of the same length, gradients as names.
     """
 
     file: str
@@ -42,6 +43,7 @@ class Line:
     statement: ast.stmt
     targets: tuple[str, ...]
     about: str = ""
+    parsed: str = ""
 
 
 @dataclass(frozen=True)

@@ -201,6 +201,13 @@ def test_a_line_that_is_far_from_any_mend_gets_that_of_the_reference() -> None:
     assert judged("mlp", text.replace("dZ1 = W2.T @ e / cosh(Z1)", fault.mend)).verdict == "right"
 
 
+def test_a_mend_writes_names_as_the_work_does() -> None:
+    text = MLP.replace("dW1 = dZ1 @ X.T", "dL/dW1 = dZ1 @ X").replace("db1 = sum", "grads['b1'] = mean")
+    found = of_layouts(text)
+    assert [f.mend for f in found.faults] == ["dL/dW1 = dZ1 @ X.T", "grads['b1'] = sum(dZ1, axis=1)"]
+    assert [f.column for f in found.faults] == [16, 15]
+
+
 def test_several_changes_with_the_same_numbers_are_told() -> None:
     found = judged("mlp", MLP.replace("sum(dZ2", "mean(dZ2"))
     assert found.faults[0].nature == "mean for sum"

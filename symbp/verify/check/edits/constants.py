@@ -41,6 +41,8 @@ def other_factor(node: ast.AST, line: EditedLine) -> Iterator[str]:
         yield from _without_factor(node, line, lambda f: _is_number(f) or ast.unparse(f) in sizes, divisor)
     if isinstance(node, ast.Constant) and _is_number(node) and not _is_exponent(node, line):
         parent = line.parents.get(node)
+        if isinstance(parent, ast.Compare):
+            return
         factor = isinstance(parent, ast.BinOp) and isinstance(parent.op, (ast.Mult, ast.Div))
         yield from (str(k) for k in (1, 2, 3) if k != node.value and not (k == 1 and factor))
     if ast.unparse(node) in sizes and not _inside_call(node, line):
