@@ -1,6 +1,6 @@
 """Does `symbp check` find every mistake, and none where there is none?
 
-    python benchmarks/check_faults.py [--networks mlp,rnn] [--faults 180] [--own 30] [--variants 80] [--check]
+    python benchmarks/check_faults.py [--networks mlp,rnn] [--faults 200] [--own 30] [--variants 110] [--check]
 
 For every bundled network: its backward pass as lines of the declaration's language, with single mistakes from the
 table of edits, and in other forms that are right.  A planted change that leaves every gradient as it is is no mistake:
@@ -181,10 +181,10 @@ def table(rows: list[Row]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", default="", help="some of the bundled ones, with commas")
-    parser.add_argument("--faults", type=int, default=180, help="of each network")
+    parser.add_argument("--faults", type=int, default=200, help="of each network")
     parser.add_argument("--own", type=int, default=30, help="faults of each network with own names and joined lines")
-    parser.add_argument("--variants", type=int, default=80, help="right works of each network")
-    parser.add_argument("--seconds", type=float, default=240, help="of processor time, at most for each network and kind of work")
+    parser.add_argument("--variants", type=int, default=110, help="right works of each network")
+    parser.add_argument("--seconds", type=float, default=240, help="of processor time for each network and kind of work")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--show", type=int, default=0, help="print so many works of which the wrong thing was said")
     parser.add_argument("--check", action="store_true")
