@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from symbp.calculus import convert, inference, sample_size
+from symbp.calculus import adjoint, convert, inference, name_parts, sample_size, samples_axis
 from symbp.calculus import derive as derive_program
 from symbp.calculus.batch import ConversionError, Samples, Weights
 from symbp.calculus.passes import passes, with_functions
@@ -22,6 +23,8 @@ from symbp.render.picture import picture as draw
 from symbp.render.sizes import Given, plain_sizes
 
 if TYPE_CHECKING:
+    from symbp.verify.check.truth import Model
+    from symbp.verify.check.verdict import Judgement
     from symbp.verify.report import Verdict
 
 Source = Program | str | Path
@@ -162,6 +165,71 @@ class NotTrained(ValueError):
 
 class OptionError(ValueError):
     """An option that a target does not have."""
+
+
+def check(source: Source, mine: str, *, filename: str = "<text>", seed: int = 0) -> Judgement:
+    """Judge somebody's equations of a network's backward pass: whether they are right, else where and what is wrong.
+
+    source:   the network.
+    mine:     the equations, in the language of the declaration; names as their author likes.
+    filename: what the text is called in messages.
+    seed:     of the draws.
+
+    Raises ``DeclarationError`` for a faulty declaration, and for a text that cannot be read; ``NoDraw`` where no values
+    fit the declarations.
+    """
+    from symbp.verify.check.layouts import judge_mine
+
+    return judge_mine(mine, filename, models(program_of(source)), seed)
+
+
+def models(program: Program) -> Iterator[Callable[[], Model]]:
+    """Yield the network as the judge wants it: as it was declared, then in the other layouts."""
+    yield lambda: model(program)
+    try:
+        now = samples_axis(program)
+    except ConversionError:
+        return
+    other: Samples = "rows" if now == "columns" else "columns"
+    turned: Weights = "out_in" if now == "rows" else "in_out"
+    kept: Weights = "in_out" if now == "rows" else "out_in"
+    for samples, weights, layout in (
+        (other, None, f"samples as {other}"),
+        (other, kept, f"samples as {other} and weights as declared"),
+        (None, turned, "weights the other way"),
+    ):
+        yield lambda s=samples, w=weights, said=layout: model(convert(program, s, w), said)  # type: ignore[misc]
+
+
+def model(program: Program, layout: str = "") -> Model:
+    """Return a network with the adjoint of every variable, for the judge of other people's work.
+
+    layout: what to call its layout if it is not the declared one.
+    """
+    from symbp.verify.check.truth import Model
+    from symbp.verify.draws import DISCRETE
+
+    named, _ = name_parts(program)
+    output = "loss" if "loss" in program.outputs else program.outputs[0]
+    _need_number(program, output)
+    moving = [v.name for v in program.declared("input", "param", "const", "state")]
+    wrt = [n for n in moving if not program.variables[n].facts & DISCRETE and program.variables[n].value is None]
+    found = adjoint(named, output, wrt)
+
+    def why(name: str) -> str:
+        from symbp.render.notation import Notation
+        from symbp.render.why import UnknownName, because
+
+        try:
+            return because(derivation(), name, Notation(charset="ascii"))
+        except UnknownName:
+            return ""
+
+    @cache
+    def derivation() -> Derivation:
+        return derive_program(program, None, output)
+
+    return Model(program, named, found.program, found.names, output, layout, why)
 
 
 def verify(source: Source, *, draws: int = 3, seed: int = 0) -> list[Verdict]:

@@ -222,6 +222,25 @@ def verify(
 
 
 @app.command()
+def check(
+    net: opt.Net, line: opt.One = None, mine: opt.Mine = None, hint: opt.Hint = False, reveal: opt.Reveal = True,
+    as_json: opt.Json = False, quiet: opt.Quiet = False, seed: opt.Seed = 0,
+) -> None:
+    """Check somebody's equations: right, or the first mistake."""
+    with settled(as_json):
+        from symbp.cli import checking
+
+        _, _, program = _declared(net)
+        found = checking.judged(program, checking.given(mine, line), seed)
+        if as_json:
+            say_json(found.json())
+        elif not quiet:
+            say(checking.text_of(found, hint=hint, reveal=reveal))
+        if not found.good:
+            leave(Exit.CHECK_FAILED)
+
+
+@app.command()
 def demo(output: opt.Folder = Path("symbp-demo"), quiet: opt.Quiet = False, seed: opt.Seed = 0) -> None:
     """Derive, write, verify, train: iris, digits."""
     with settled():

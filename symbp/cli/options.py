@@ -58,3 +58,9 @@ Check = Annotated[bool, Option("--check", help="Write nothing; exit 1 if the fil
 
 Draws = Annotated[int, Option("--draws", min=1, max=100, help="Draws of sizes and values.")]
 Junit = Annotated[Path | None, Option("--junit", metavar="FILE", help="Also write a JUnit report.")]
+
+Net = Annotated[str, Argument(metavar="NET", help="A declaration; - reads standard input.")]
+Mine = Annotated[Path | None, Option("--mine", metavar="FILE", help="The equations to check; - reads standard input.")]
+One = Annotated[str | None, Argument(metavar="LINE", help="One equation in place of a file; - reads standard input.")]
+Hint = Annotated[bool, Option("--hint", help="Say where to look and ask the question, without the mend.")]
+Reveal = Annotated[bool, Option("--reveal/--no-reveal", help="With the mend of each mistake, or without.")]

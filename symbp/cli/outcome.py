@@ -94,6 +94,7 @@ def _bad_input(error: Exception) -> tuple[str, list[Any]] | None:
     from symbp.render.sizes import SizeError
     from symbp.render.templates import TemplateError
     from symbp.render.why import UnknownName
+    from symbp.verify.draws import NoDraw
 
     if isinstance(error, DeclarationError):
         return error.render(), list(error.json())
@@ -101,7 +102,7 @@ def _bad_input(error: Exception) -> tuple[str, list[Any]] | None:
         messages = [_told(item["loc"], item["msg"]) for item in error.errors()]
         return "\n".join(f"error: {m}" for m in messages), [{"message": m} for m in messages]
     refused = (
-        BadInput, ConversionError, c.GenerateError, numpy.GenerateError, OptionError, OutputError, PlanError, SizeError,
+        BadInput, ConversionError, c.GenerateError, numpy.GenerateError, NoDraw, OptionError, OutputError, PlanError, SizeError,
         TemplateError, UnknownName, UnspecifiedFunction,
     )
     if isinstance(error, refused):

@@ -126,6 +126,16 @@ def why(derivation: Derivation, name: str, notation: Notation | None = None) -> 
     return "\n".join(out) + "\n"
 
 
+def because(derivation: Derivation, name: str, notation: Notation | None = None) -> str:
+    """Return in one line the differential from which an adjoint follows: ``dL = <A1bar, dA1> and dA1 = ...``.
+
+    Raises ``UnknownName`` where the derivation has no such adjoint.
+    """
+    p = printer_of(derivation, notation)
+    found = reasons(derivation, adjoint_of(derivation, name))
+    return "; ".join(dict.fromkeys(_because(reason, p)[0] for reason in found))
+
+
 def _depends(ref: Ref, index: sp.Symbol) -> bool:
     return any(index in i.free_symbols for i in ref.indices)
 

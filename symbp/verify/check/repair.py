@@ -1,0 +1,173 @@
+"""What: the changes of a wrong line, in its author's words, that make it right; the nearest to the text is the mistake."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from symbp.verify.check.edits import Edit, Known, edits
+from symbp.verify.check.examine import Examination, Trial
+from symbp.verify.check.walk import Blame, Walk
+from symbp.verify.check.work import Array, Where
+
+KnownOf = Callable[[int], Known]
+"""What is known of the names in scope of a line."""
+
+MOST_TRIED = 6000
+"""More changes of lines are not evaluated for one mistake."""
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A change of a line that makes it right.
+
+    line:  the index of the line.
+    edit:  the change.
+    right: how many gradients are right after it, later mistakes left as they are.
+    equal: other changes of the same distance that do the same.
+    """
+
+    line: int
+    edit: Edit
+    right: int
+    equal: tuple[Edit, ...] = ()
+
+
+class Repairer:
+    """Looks for the change of one line that mends a mistake."""
+
+    def __init__(self, examination: Examination, known: KnownOf) -> None:
+        self.examination, self.known = examination, known
+        self._edits: dict[int, list[Edit]] = {}
+        self.left = MOST_TRIED
+
+    def edits(self, line: int) -> list[Edit]:
+        """Return the changes of a line, the nearest to its text first."""
+        if line not in self._edits:
+            one = self.examination.lines[line]
+            self._edits[line] = list(edits(one.statement, self.known(line), source_of(self.examination, line)))
+        return self._edits[line]
+
+    def slice(self, line: int) -> tuple[int, ...]:
+        """Return the lines among which the mistake is that shows in a line: itself, and those that it is made of
+        whose names do not say what they are."""
+        ex = self.examination
+        found, todo = {line}, list(ex.reads.sources[line])
+        while todo:
+            k = todo.pop()
+            if k not in found and not self.anchored(k):
+                found.add(k)
+                todo += ex.reads.sources[k]
+        return tuple(sorted(found))
+
+    def anchored(self, line: int) -> bool:
+        """Tell whether the name or the comment of a line says what it is."""
+        ex = self.examination
+        mine = [m for (k, _), m in ex.meanings.items() if k == line]
+        return line not in ex.dropped and any(m is not None for m in mine)
+
+    def repairs(self, walk: Walk, blame: Blame, lines: Sequence[int], others: Sequence[Blame]) -> Repair | None:
+        """Return the best change of one of the lines after which a blamed line is right.
+
+        others: the blames whose mends are in place.
+
+        Most gradients right comes first, then the nearest to the text, then the blamed line itself.
+        """
+        goal = self._right(walk, [*others, blame])
+        best: tuple[tuple[int, int, int], Repair] | None = None
+        for line in sorted(lines, key=lambda k: (k != blame.line, -k)):
+            repair = self._of_line(walk, blame, line, others, goal)
+            if repair is not None and line != blame.line and repair.right == goal and self._speaks(line):
+                continue  # its value is that of something: it is blamed only where that mends more
+            if repair is not None:
+                score = -repair.right, repair.edit.distance, int(line != blame.line)
+                if best is None or score < best[0]:
+                    best = score, repair
+        return None if best is None else best[1]
+
+    def _speaks(self, line: int) -> bool:
+        """Tell whether a line is told by its value."""
+        return any(key[0] == line for key in self.examination.guessed)
+
+    def _right(self, walk: Walk, blames: Sequence[Blame]) -> int:
+        return walk.score(self._trial(blames))[0]
+
+    def _trial(self, blames: Sequence[Blame], edit: tuple[int, Edit] | None = None) -> Trial:
+        return self.examination.trial(*self._given(blames, edit))
+
+    def _given(
+        self, blames: Sequence[Blame], edit: tuple[int, Edit] | None = None
+    ) -> tuple[list[dict[Where, Array]], dict[int, ast.stmt]]:
+        """Return the mends of blamed lines for every draw, and the statements in place of lines."""
+        mends: list[dict[Where, Array]] = [{} for _ in self.examination.truth.draws]
+        statements = {b.line: b.edit for b in blames if b.edit is not None}
+        for b in blames:
+            if b.edit is None and (edit is None or b.line != edit[0]):
+                for mine, new in zip(mends, b.mends, strict=False):
+                    mine.update(new)
+        if edit is not None:
+            statements[edit[0]] = edit[1].statement
+        return mends, statements
+
+    def _of_line(
+        self, walk: Walk, blame: Blame, line: int, others: Sequence[Blame], goal: int
+    ) -> Repair | None:
+        """Return the nearest change of a line that makes the blamed one right, and as many gradients as its mend."""
+        found: Repair | None = None
+        equal: list[Edit] = []
+        for edit in self.edits(line):
+            if found is not None and edit.distance > found.edit.distance + 1:
+                break
+            if self.left <= 0:
+                break
+            self.left -= 1
+            if not self._promising(blame, others, (line, edit)):
+                continue
+            whole = self._trial(others, (line, edit))
+            if whole.failed or not self._fine(whole, blame):
+                continue
+            right = walk.score(whole)[0]
+            if right < goal:
+                continue
+            if found is None or right > found.right:
+                found, equal = Repair(line, edit, right), []
+            elif edit.nature != found.edit.nature or edit.text != found.edit.text:
+                equal.append(edit)
+        return None if found is None else Repair(line, found.edit, found.right, tuple(equal))
+
+    def _promising(self, blame: Blame, others: Sequence[Blame], edit: tuple[int, Edit]) -> bool:
+        """Tell whether a change makes right what was wrong first, at the first draw."""
+        ex = self.examination
+        first = blame.first.where if blame.first is not None else None
+        mends, statements = self._given(others, edit)
+        run = ex.work.run(0, mends[0], statements, first)
+        if run.failure is not None:
+            return False
+        if first is None or first not in run.values:
+            return True
+        quantity = ex.quantity(first, ex.truth.draws[0])
+        return quantity is None or ex.stand(run.values[first], quantity, 0) is not None
+
+    def _fine(self, trial: Trial, blame: Blame) -> bool:
+        """Tell whether a blamed line is a multiple of the truth, or has the constant that it should have."""
+        seen = [s for one in trial.seen for s in one if s.where[0] == blame.line]
+        if not seen or any(s.wrong for s in seen):
+            return False
+        if blame.kind in ("constant", "layout"):
+            return True
+        return any(s.quantity is not None for s in seen) or blame.kind == "shape"
+
+
+def source_of(examination: Examination, line: int) -> str:
+    """Return the text of a line's statement as its author wrote it, where it is one row of the file."""
+    one = examination.lines[line]
+    statement = one.statement
+    if statement.lineno != statement.end_lineno or statement.lineno != one.line:
+        return ""
+    return one.source[statement.col_offset : statement.end_col_offset]
+
+
+def others_of(blames: Sequence[Blame], blame: Blame) -> Iterator[Blame]:
+    """Yield the blames beside one."""
+    yield from (b for b in blames if b is not blame)

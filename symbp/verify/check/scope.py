@@ -1,0 +1,103 @@
+"""What is known at a line of a work in the declaration's language: the names in scope, as the table of edits wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from symbp.expr import Map, Ref, Softmax
+from symbp.program import Program, Var
+from symbp.verify.check.edits import Applied, Known, Meaning
+from symbp.verify.check.examine import Examination
+from symbp.verify.check.mine import Mine
+
+
+def known_of(mine: Mine, examination: Examination, line: int) -> Known:
+    """Return what is known at a line: the network's names, the work's own, the functions that were applied."""
+    entry = mine.entries[line]
+    program = mine.model.named
+    loops = tuple(h.name for h in entry.heads)
+    sizes = tuple(n for n, s in mine.scope.sizes.items() if s.is_Symbol)
+    return Known(
+        names=dict(_names(mine, examination, line)),
+        functions=tuple(_applied(program, mine.scope.functions)),
+        sizes=sizes,
+        samples=str(program.samples) if program.samples is not None else "",
+        loops=loops,
+        ranges=_ranges(program) | {h.name: (str(h.lo), str(h.hi)) for e in mine.entries for h in e.heads},
+        numpy=False,
+    )
+
+
+def _names(mine: Mine, examination: Examination, line: int) -> Iterator[tuple[str, Meaning]]:
+    for name, var in mine.truth.variables.items():
+        if not var.scalar:
+            yield name, _meaning(var, "parameter" if var.kind == "param" else "value", name)
+    for name, of in mine.given.items():
+        yield name, _meaning(mine.scope.variables[name], "gradient", of)
+    here = mine.entries[line].heads
+    for k, entry in enumerate(mine.entries):
+        var = mine.scope.variables.get(entry.variable)
+        if var is None:
+            continue
+        word = examination.lines[k].targets[0]
+        name = word.rpartition("[")[0].strip() if entry.subscripts else word
+        meaning = examination.meaning(k, word)
+        kind = meaning[0] if meaning is not None else "value"
+        # What was told by its value alone may be what is wrong with it.
+        of = meaning[1] if meaning is not None and not examination.is_guess(k, word) else ""
+        if not entry.subscripts and entry.heads:
+            if here[: len(entry.heads)] == entry.heads:
+                letters = dict(zip(var.indices, (h.symbol for h in entry.heads), strict=True))
+                shape = (str(var.rows.xreplace(letters)), str(var.cols.xreplace(letters)))
+                yield name, Meaning(kind, of, shape)
+            continue
+        yield name, _meaning(_as_it_should_be(var, mine.truth.variables.get(of)), kind, of)
+
+
+def _as_it_should_be(var: Var, of: Var | None) -> Var:
+    """Return a name with the shape of what it means, if a wrong line gave it another one than that or its transpose."""
+    if of is None or len(of.indices) != len(var.indices):
+        return var
+    letters = dict(zip(of.indices, var.indices, strict=True))
+    rows, cols = (size.xreplace(letters) for size in of.shape)
+    return var if var.shape in ((rows, cols), (cols, rows)) else Var(var.name, rows, cols, var.indices)
+
+
+def _meaning(var: Var, kind: str, of: str) -> Meaning:
+    letters = tuple(map(str, var.indices))
+    return Meaning(kind, of, (str(var.rows), str(var.cols)), letters)  # type: ignore[arg-type]
+
+
+def _applied(program: Program, functions: Mapping[str, object]) -> Iterator[Applied]:
+    """Yield the functions that the network applies to a name."""
+    for site in program.sites:
+        value, target = site.equation.value, site.target
+        inside = value.operands[0] if value.operands else None
+        if not isinstance(inside, Ref) or len(value.operands) != 1 or not _one_index(inside, target):
+            continue
+        letters = tuple(str(i) for i in inside.indices)
+        if isinstance(value, Map) and not any(value.function.orders):
+            name = value.function.name
+            slopes = (f"d{name}({_text(inside)})",) if f"d{name}" in functions else ()
+            yield Applied(name, inside.name, _text(inside), _text(target), slopes, letters)
+        elif isinstance(value, Softmax):
+            yield Applied("softmax", inside.name, _text(inside), _text(target), (), letters, axis=value.axis)
+
+
+def _one_index(inside: Ref, target: Ref) -> bool:
+    return all(i.is_Symbol for i in inside.indices) and inside.indices == target.indices
+
+
+def _text(ref: Ref) -> str:
+    return f"{ref.name}[{', '.join(map(str, ref.indices))}]" if ref.indices else ref.name
+
+
+def _ranges(program: Program) -> dict[str, tuple[str, str]]:
+    found = {}
+    for site in program.sites:
+        for loop in site.loops:
+            found[loop.index.name] = str(loop.lo), str(loop.hi)
+    return found
+
+
+__all__ = ["known_of"]

@@ -1,0 +1,1 @@
+"""Student NumPy: read, interpreted over real arrays in a limited child, and judged by its own forward pass."""

@@ -1,0 +1,284 @@
+"""The members of arrays, lists, dicts and strings that student code may use: a closed list, none with an underscore."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symbp.language.diagnostics import Mistake
+from symbp.verify.student import arithmetic as ar
+from symbp.verify.student.numpy_table import BOOL, FLOAT, INT, ROWS, bind, plain
+from symbp.verify.student.values import Builtin, Dtype, Type, kind_of
+
+if TYPE_CHECKING:
+    from symbp.verify.student.interpreter import Interpreter
+
+Call = Callable[["Interpreter", Any, tuple[Any, ...], dict[str, Any]], Any]
+"""What a method does: interpreter, receiver, arguments, keywords."""
+
+OF_THE_TABLE = (
+    "dot", "sum", "mean", "max", "min", "argmax", "argmin", "clip", "var", "std", "squeeze", "ravel", "any", "all",
+    "cumsum", "prod", "swapaxes", "diagonal", "trace", "repeat", "round", "take", "argsort", "cumprod", "nonzero",
+)
+"""Methods of arrays that are functions of the table with the array as their first argument."""
+
+
+def attribute(interpreter: Interpreter, value: Any, name: str) -> Any:
+    """Return a member of plain data.
+
+    Raises ``Mistake`` for anything that is not listed.
+    """
+    if isinstance(value, (np.ndarray, np.generic)):
+        if name in PROPERTIES:
+            return PROPERTIES[name](interpreter, value)
+        if name in OF_THE_TABLE:
+            row = _BY_NAME[name]
+            return Builtin(name, lambda i, a, k: row.call(i, (value, *a), k))
+    if name == "dtype" and isinstance(value, float):
+        return FLOAT
+    for kind, table in METHODS:
+        if isinstance(value, kind) and name in table:
+            call = table[name]
+            return Builtin(name, lambda i, a, k: call(i, value, a, k))
+    raise Mistake(
+        "C113", f"{kind_of(value)} has no attribute `{name}` here",
+        "there are .T .shape .size .ndim, .sum .mean .dot .reshape .copy .astype ..., .append .items .keys .values",
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Arrays
+
+
+def _dtype(interpreter: Interpreter, value: Any) -> Dtype:
+    return {"i": INT, "b": BOOL}.get(value.dtype.kind, FLOAT)
+
+
+PROPERTIES: dict[str, Callable[[Interpreter, Any], Any]] = {
+    "T": lambda i, x: x.T,
+    "shape": lambda i, x: x.shape,
+    "size": lambda i, x: int(x.size),
+    "ndim": lambda i, x: int(x.ndim),
+    "dtype": _dtype,
+}
+
+
+def _shape(interpreter: Interpreter, arguments: tuple[Any, ...]) -> Any:
+    given = arguments[0] if len(arguments) == 1 else arguments
+    return plain(given, interpreter)
+
+
+def _reshape(interpreter: Interpreter, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    _only(keywords, "reshape", "order")
+    order = plain(keywords.get("order", "C"), interpreter, "order")
+    interpreter.budget.array(x.size)
+    return x.reshape(_shape(interpreter, arguments), order=order)
+
+
+def _transpose(interpreter: Interpreter, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    _only(keywords, "transpose")
+    return x.transpose(*plain(arguments, interpreter))
+
+
+def _copy(interpreter: Interpreter, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    _none(arguments, keywords, "copy")
+    interpreter.budget.array(x.size)
+    return x.copy()
+
+
+def _astype(interpreter: Interpreter, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    bound = bind("astype", ("dtype", "copy"), arguments, keywords)
+    kind = interpreter.builtins_to_dtype(bound["dtype"])
+    interpreter.budget.array(x.size)
+    if kind is not FLOAT:
+        x = ar.real(x)
+    return x.astype(interpreter.dtype(kind))
+
+
+def _fill(interpreter: Interpreter, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    x.fill(bind("fill", ("value",), arguments, keywords)["value"])
+
+
+def _item(interpreter: Interpreter, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    _only(keywords, "item")
+    return x.item(*plain(arguments, interpreter))
+
+
+def _tolist(interpreter: Interpreter, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    _none(arguments, keywords, "tolist")
+    interpreter.budget.container(x.size)
+    return x.tolist()
+
+
+ARRAY: dict[str, Call] = {
+    "reshape": _reshape, "transpose": _transpose, "copy": _copy, "flatten": lambda i, x, a, k: _copy(
+        i, x, (), {}).ravel(), "astype": _astype, "fill": _fill, "item": _item, "tolist": _tolist,
+}
+
+# ---------------------------------------------------------------------------------------------------------
+# Lists, tuples, dicts
+
+
+def _append(interpreter: Interpreter, x: list[Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+    interpreter.budget.container(1)
+    x.append(_one(arguments, keywords, "append"))
+
+
+def _extend(interpreter: Interpreter, x: list[Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+    x.extend(interpreter.items(_one(arguments, keywords, "extend")))
+
+
+def _insert(interpreter: Interpreter, x: list[Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+    bound = bind("insert", ("index", "value"), arguments, keywords)
+    interpreter.budget.container(1)
+    x.insert(bound["index"], bound["value"])
+
+
+def _list_copy(interpreter: Interpreter, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    _none(arguments, keywords, "copy")
+    interpreter.budget.container(len(x))
+    return x.copy()
+
+
+def _reverse(interpreter: Interpreter, x: list[Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+    _none(arguments, keywords, "reverse")
+    x.reverse()
+
+
+def _index(interpreter: Interpreter, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    wanted = _one(arguments, keywords, "index")
+    for k, item in enumerate(x):
+        if item is wanted or (isinstance(item, (str, int)) and item == wanted):
+            return k
+    raise Mistake("C114", "the list has no such item")
+
+
+LIST: dict[str, Call] = {
+    "append": _append, "extend": _extend, "insert": _insert, "copy": _list_copy, "reverse": _reverse,
+    "pop": lambda i, x, a, k: x.pop(*a), "index": _index, "clear": lambda i, x, a, k: x.clear(),
+}
+
+
+def _update(interpreter: Interpreter, x: dict[Any, Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+    for given in (*arguments, keywords):
+        if not isinstance(given, dict):
+            raise Mistake("C110", "`update` takes a dict")
+        interpreter.budget.container(len(given))
+        x.update(given)
+
+
+def _get(interpreter: Interpreter, x: dict[Any, Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    bound = bind("get", ("key", "default"), arguments, keywords)
+    return x.get(bound["key"], bound.get("default"))
+
+
+DICT: dict[str, Call] = {
+    "keys": lambda i, x, a, k: list(x), "values": lambda i, x, a, k: list(x.values()),
+    "items": lambda i, x, a, k: list(x.items()), "get": _get, "update": _update, "copy": _list_copy,
+    "pop": lambda i, x, a, k: x.pop(*a), "setdefault": lambda i, x, a, k: x.setdefault(*a),
+    "clear": lambda i, x, a, k: x.clear(),
+}
+
+# ---------------------------------------------------------------------------------------------------------
+# Strings
+
+_SPECIFICATION = re.compile(r"[<>^]?[+ ]?0?\d{0,2}(?:\.\d{1,2})?[dfegs%]?")
+_FIELD = re.compile(r"\{(\d?)(?::([^{}]*))?\}")
+_PERCENT = re.compile(r"%[-+ 0]?\d{0,2}(?:\.\d{1,2})?[dfegs]|%%")
+
+
+def formatted(value: Any, specification: str = "") -> str:
+    """Return a number or a string in a plain format; other values are named by what they are."""
+    if not isinstance(value, (str, int, float, np.generic)) or isinstance(value, np.complexfloating):
+        return kind_of(value)
+    if not _SPECIFICATION.fullmatch(specification):
+        raise Mistake("C115", f"the format `{specification[:20]}` is not read", "a plain format is `.3f` or `d`")
+    plainly = value.item() if isinstance(value, np.generic) else value
+    return format(plainly, specification)
+
+
+def percent(text: str, values: Any) -> str:
+    """Return ``text % values`` for plain formats."""
+    given = values if isinstance(values, tuple) else (values,)
+    if _PERCENT.sub("", text).count("%") or not all(isinstance(v, (str, int, float, np.generic)) for v in given):
+        raise Mistake("C115", "this use of `%` is not read", "write `'W' + str(l)`")
+    return text % tuple(v.item() if isinstance(v, np.generic) else v for v in given)
+
+
+def _format(interpreter: Interpreter, x: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
+    _only(keywords, "format")
+    rest = _FIELD.sub("", x)
+    if "{" in rest or "}" in rest:
+        raise Mistake("C115", "only plain fields `{}` and `{0}` are read in a format", "write `'W' + str(l)`")
+    numbers = iter(range(len(arguments)))
+    parts = _FIELD.sub(
+        lambda m: formatted(arguments[int(m[1]) if m[1] else next(numbers)], m[2] or ""), x
+    )
+    interpreter.budget.text(len(parts))
+    return parts
+
+
+def _join(interpreter: Interpreter, x: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
+    parts = interpreter.items(_one(arguments, keywords, "join"))
+    if not all(isinstance(p, str) for p in parts):
+        raise Mistake("C110", "`join` takes strings")
+    interpreter.budget.text(sum(len(p) + len(x) for p in parts))
+    return x.join(parts)
+
+
+def _replace(interpreter: Interpreter, x: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
+    old, new = _texts(arguments, 2, "replace")
+    interpreter.budget.text(len(x) * max(len(new), 1))
+    return x.replace(old, new)
+
+
+TEXT: dict[str, Call] = {
+    "lower": lambda i, x, a, k: x.lower(), "upper": lambda i, x, a, k: x.upper(),
+    "strip": lambda i, x, a, k: x.strip(*_texts(a, len(a), "strip")),
+    "startswith": lambda i, x, a, k: x.startswith(_texts(a, 1, "startswith")[0]),
+    "endswith": lambda i, x, a, k: x.endswith(_texts(a, 1, "endswith")[0]),
+    "split": lambda i, x, a, k: x.split(*_texts(a, len(a), "split")),
+    "format": _format, "join": _join, "replace": _replace, "isdigit": lambda i, x, a, k: x.isdigit(),
+}
+
+METHODS: tuple[tuple[Any, dict[str, Call]], ...] = (
+    ((np.ndarray, np.generic), ARRAY), (list, LIST), (dict, DICT), (str, TEXT), (tuple, {"index": _index}),
+)
+
+_BY_NAME = {row.name: row.builtin() for row in ROWS if row.name in OF_THE_TABLE}
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Arguments of methods
+
+
+def _only(keywords: dict[str, Any], name: str, *known: str) -> None:
+    unknown = sorted(set(keywords) - set(known))
+    if unknown:
+        raise Mistake("C112", f"`{name}` has no keyword `{unknown[0]}` here")
+
+
+def _none(arguments: tuple[Any, ...], keywords: dict[str, Any], name: str) -> None:
+    if arguments or keywords:
+        raise Mistake("C110", f"`{name}` takes no arguments here")
+
+
+def _one(arguments: tuple[Any, ...], keywords: dict[str, Any], name: str) -> Any:
+    if keywords or len(arguments) != 1:
+        raise Mistake("C110", f"`{name}` takes one argument")
+    return arguments[0]
+
+
+def _texts(arguments: tuple[Any, ...], number: int, name: str) -> tuple[str, ...]:
+    if len(arguments) != number or not all(isinstance(a, str) for a in arguments):
+        raise Mistake("C110", f"`{name}` takes {number} strings")
+    return arguments
+
+
+TYPES_OF_PYTHON: dict[str, Any] = {
+    "list": Type("list", (list,)), "tuple": Type("tuple", (tuple,)), "dict": Type("dict", (dict,)),
+    "str": Type("str", (str,)),
+}

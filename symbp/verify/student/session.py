@@ -1,0 +1,221 @@
+"""A session: how the functions of a file are called, as a few lines of their own language, and runs of it.
+
+A plan says what is called with what; a case gives the values that are drawn.  Each run starts anew: arguments are
+copied, objects are made again, random numbers are the same.  Assignments can be mended and statements replaced, and any
+value that was drawn or assigned can be moved along a direction, from which gradients follow.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from symbp.verify.student import arithmetic as ar
+from symbp.verify.student.expressions import Located
+from symbp.verify.student.interpreter import Interpreter
+from symbp.verify.student.reading import Reading
+from symbp.verify.student.trace import Entry, Trace
+from symbp.verify.student.values import Array, Instance
+
+STEP = 1e-30
+"""The imaginary step of the complex step; nothing is subtracted, so it may be as small as one likes."""
+DIFFERENCE = 2e-3
+"""The step of the differences of order 6."""
+ORDER_6 = ((1, 45.0), (2, -9.0), (3, 1.0))
+"""Weights of the differences f(x + kh) - f(x - kh), divided by 60 h."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How functions are called, in their own language.
+
+    setup:    lines before anything is drawn into place: ``net = Net(5, 7, 3)``.
+    forward:  the forward pass: ``A2, cache = forward(X, params)``.
+    loss:     the expression that is differentiated: ``cost(A2, Y)``.
+    backward: the backward pass: ``grads = backward(params, cache, X, Y)``.
+    outputs:  what the backward pass gives, and of what it is the gradient: ``grads['dW1']``, ``params['W1']``.
+    rate:     of a training step that gives no gradients the rate: what it takes away over the rate is the gradient.
+    """
+
+    setup: tuple[str, ...]
+    forward: tuple[str, ...]
+    loss: str
+    backward: tuple[str, ...]
+    outputs: tuple[tuple[str, str], ...] = ()
+    rate: str = ""
+
+
+@dataclass(frozen=True)
+class Case:
+    """The values of one draw.
+
+    names:   arguments by name, as they are before the first line.
+    sources: arrays that are put in place after the setup, by path: ``X``, ``params['W1']``, ``net.W1``.
+    sizes:   what the sizes are called, for messages: ``{"m": 7}``.
+    """
+
+    names: Mapping[str, Any]
+    sources: Mapping[str, Any]
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Nudge:
+    """A small move of a value that was drawn (a path) or assigned (an entry)."""
+
+    at: str | Entry
+    by: Array
+
+
+@dataclass
+class Outcome:
+    """What one run gave.
+
+    loss:     the loss.
+    outputs:  what the backward pass gave, by path.
+    trace:    every assignment.
+    split:    how many assignments there were when the backward pass began.
+    failure:  the error that ended the run, if one did.
+    phase:    how far it came: setup, forward, loss, backward, outputs, done.
+    """
+
+    loss: Any = None
+    outputs: dict[str, Array] = field(default_factory=dict)
+    trace: Trace = field(default_factory=Trace)
+    split: int = 0
+    failure: Located | None = None
+    phase: str = "setup"
+    scope: dict[str, Any] = field(default_factory=dict)
+    has_drawn: bool = False
+
+
+@lru_cache(maxsize=4096)
+def statement(line: str) -> ast.stmt:
+    """Return one line of a plan as a statement."""
+    return ast.parse(line).body[0]
+
+
+@lru_cache(maxsize=4096)
+def expression(text: str) -> ast.expr:
+    """Return a text of a plan as an expression."""
+    return ast.parse(text, mode="eval").body
+
+
+@dataclass
+class Session:
+    """A file, a plan, and runs of it at given values."""
+
+    reading: Reading
+    plan: Plan
+
+    def run(
+        self, case: Case, *, mends: Mapping[Entry, Any] | None = None, edits: Mapping[ast.stmt, ast.stmt] | None = None,
+        nudge: Nudge | None = None, keeps: bool = True, upto: str = "outputs", observer: Any = None,
+    ) -> Outcome:
+        """Run the plan once.
+
+        mends: values in place of what was assigned.
+        edits: statements in place of others.
+        nudge: a move of one value; if it is complex the run is in complex numbers.
+        keeps: whether assignments are recorded.
+        upto:  ``loss`` stops before the backward pass.
+
+        Raises ``NotAnalytic`` where a complex run is not possible; other errors end the run and stand in the outcome.
+        """
+        is_complex = nudge is not None and np.iscomplexobj(nudge.by)
+        trace = Trace(dict(mends or {}), keeps, observer=observer)
+        if nudge is not None and isinstance(nudge.at, Entry):
+            trace.nudge = nudge.at, nudge.by
+        run = Interpreter(self.reading.module, is_complex=is_complex, trace=trace, edits=edits)
+        outcome = Outcome(trace=trace, scope=run.scope.names)
+        run.scope.names.update({k: _fresh(v, is_complex) for k, v in case.names.items()})
+        try:
+            with np.errstate(all="ignore"):
+                self._phases(run, case, nudge, outcome, upto)
+        except Located as located:
+            outcome.failure = located
+        outcome.has_drawn = run.has_drawn
+        return outcome
+
+    def _phases(self, run: Interpreter, case: Case, nudge: Nudge | None, outcome: Outcome, upto: str) -> None:
+        trace, run.trace = run.trace, None
+        for line in self.plan.setup:
+            run.statement(statement(line))
+        for path, value in case.sources.items():
+            value = _fresh(value, run.is_complex)
+            if nudge is not None and nudge.at == path:
+                value = value + nudge.by
+            run.assign(expression(path), value, statement("pass"))
+        run.trace = trace
+        outcome.phase = "forward"
+        for line in self.plan.forward:
+            run.statement(statement(line))
+        outcome.phase = "loss"
+        if self.plan.loss:
+            outcome.loss = run.expression(expression(self.plan.loss))
+        outcome.split = len(outcome.trace.order)
+        if upto == "loss":
+            return
+        outcome.phase = "backward"
+        for line in self.plan.backward:
+            run.statement(statement(line))
+        outcome.phase = "outputs"
+        run.trace = None
+        for path, of in self.plan.outputs:
+            found = np.array(run.expression(expression(path)))
+            if self.plan.rate:
+                found = (case.sources[of] - found) / run.expression(expression(self.plan.rate))
+            outcome.outputs[path] = found
+        outcome.phase = "done"
+
+    # -- gradients
+
+    def slope(
+        self, case: Case, at: str | Entry, direction: Array, *, complex_step: bool = True,
+        edits: Mapping[ast.stmt, ast.stmt] | None = None,
+    ) -> float:
+        """Return the derivative of the loss along a direction of one value.
+
+        Raises ``NotAnalytic`` where a complex step is not possible, and ``Located`` where the forward pass fails.
+        """
+        if complex_step:
+            return float(np.imag(self._loss(case, at, 1j * STEP * direction, edits)) / STEP)
+        total = 0.0
+        for k, weight in ORDER_6:
+            move = k * DIFFERENCE * direction
+            total += weight * (float(self._loss(case, at, move, edits)) - float(self._loss(case, at, -move, edits)))
+        return total / (60 * DIFFERENCE)
+
+    def _loss(self, case: Case, at: str | Entry, by: Array, edits: Mapping[ast.stmt, ast.stmt] | None) -> Any:
+        upto = "loss" if self.plan.backward else "outputs"
+        outcome = self.run(case, nudge=Nudge(at, by), keeps=False, upto=upto, edits=edits)
+        if outcome.loss is None and outcome.failure is not None:
+            raise outcome.failure
+        return np.asarray(outcome.loss).reshape(())
+
+    def is_analytic(self, case: Case, at: str | Entry, direction: Array) -> bool:
+        """Tell whether a complex step from one value is possible."""
+        try:
+            self.slope(case, at, direction)
+        except (ar.NotAnalytic, Located):
+            return False
+        return True
+
+
+def _fresh(value: Any, is_complex: bool) -> Any:
+    """Return a deep copy of plain data, with real arrays as complex ones in a complex run."""
+    if isinstance(value, np.ndarray):
+        return value.astype(np.complex128) if is_complex and value.dtype.kind == "f" else value.copy()
+    if isinstance(value, dict):
+        return {k: _fresh(v, is_complex) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_fresh(v, is_complex) for v in value)
+    if isinstance(value, Instance):
+        raise TypeError("objects are made by the setup of a plan")
+    return copy.copy(value)

@@ -1,0 +1,173 @@
+"""How large the result of a NumPy function will be, told from its arguments before it runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from symbp.language.diagnostics import Mistake
+
+Bound = Mapping[str, Any]
+Size = Callable[[Bound], int]
+"""The number of entries of the result, of its arguments by name."""
+
+
+def count(value: Any) -> int:
+    """Return the number of entries of an array, a number or a nested list."""
+    if isinstance(value, np.ndarray):
+        return value.size
+    if isinstance(value, (list, tuple)):
+        return sum(count(v) for v in value)
+    return len(value) if isinstance(value, range) else 1
+
+
+def shape_of(value: Any) -> tuple[int, ...]:
+    """Return the shape of an array, a number or a nested list."""
+    if isinstance(value, (list, tuple)):
+        return (len(value), *(shape_of(value[0]) if value else ()))
+    return (len(value),) if isinstance(value, range) else np.shape(value)
+
+
+def one(bound: Bound) -> int:
+    """Return the size of a number."""
+    return 1
+
+
+def all_of(bound: Bound) -> int:
+    """Return the entries of all arguments: no reduction, rearrangement or join makes more."""
+    return sum(count(v) for v in bound.values() if not isinstance(v, (str, bool)) and v is not None)
+
+
+def broadcast(bound: Bound) -> int:
+    """Return the size of arguments that are broadcast."""
+    shapes = [shape_of(v) for name, v in bound.items() if name != "out" and isinstance(v, (np.ndarray, list, tuple))]
+    return math.prod(together(*shapes))
+
+
+def together(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape to which shapes are broadcast."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        shown = " ".join(str(s).replace(" ", "") for s in shapes)
+        raise ValueError(f"operands could not be broadcast together with shapes {shown}") from None
+
+
+def outer(bound: Bound) -> int:
+    """Return the product of the sizes of all arguments."""
+    return math.prod(count(v) for v in bound.values() if isinstance(v, (np.ndarray, list, tuple, range)))
+
+
+def product(bound: Bound) -> int:
+    """Return the size of a matrix product; NumPy itself finds shapes that do not fit."""
+    a, b = (shape_of(bound[k]) for k in list(bound)[:2])
+    if len(a) == 0 or len(b) == 0:
+        return math.prod(a) * math.prod(b)
+    left = a[:-1]
+    right = b[-1:] if len(b) > 1 else ()
+    return math.prod(left) * math.prod(right) * math.prod(b[:-2])
+
+
+def filled(name: str) -> Size:
+    """Return the size of a function that makes an array of the shape given as ``name``."""
+
+    def size(bound: Bound) -> int:
+        shape = bound.get(name, ())
+        return entries(() if shape is None else shape)
+
+    return size
+
+
+def entries(shape: Any) -> int:
+    """Return the number of entries of a shape that was given as a number or a sequence."""
+    given = tuple(shape) if isinstance(shape, (tuple, list, np.ndarray)) else (shape,)
+    if not all(isinstance(k, (int, np.integer)) and not isinstance(k, bool) for k in given):
+        raise Mistake("C110", "a shape is made of integers", "sizes come from `X.shape` or `len(X)`; `//` divides them")
+    return math.prod(max(int(k), 0) for k in given)
+
+
+def identity(bound: Bound) -> int:
+    """Return the size of ``eye``."""
+    rows = int(bound["N"])
+    columns = bound.get("M")
+    return max(rows, 0) * max(rows if columns is None else int(columns), 0)
+
+
+def counted(bound: Bound) -> int:
+    """Return the size of ``arange``."""
+    given = [float(bound[k]) for k in ("start", "stop", "step") if bound.get(k) is not None]
+    start, stop, step = {1: (0.0, *given, 1.0), 2: (*given, 1.0), 3: tuple(given)}[len(given)]
+    if step == 0 or not math.isfinite(start + stop + step):
+        raise Mistake("C110", "the step of a range is not zero and its ends are finite")
+    return max(0, math.ceil((stop - start) / step))
+
+
+def spaced(bound: Bound) -> int:
+    """Return the size of ``linspace``."""
+    return int(bound.get("num", 50))
+
+
+def tiled(bound: Bound) -> int:
+    """Return the size of ``tile``."""
+    return count(bound["A"]) * entries(bound["reps"])
+
+
+def repeated(bound: Bound) -> int:
+    """Return the size of ``repeat``."""
+    times = bound["repeats"]
+    return count(bound["a"]) * max(int(np.max(times)), 0)
+
+
+def padded(bound: Bound) -> int:
+    """Return the size of ``pad``."""
+    shape = shape_of(bound["array"])
+    widths = np.broadcast_to(np.asarray(bound["pad_width"]), (len(shape), 2))
+    return math.prod(n + max(int(a), 0) + max(int(b), 0) for n, (a, b) in zip(shape, widths, strict=True))
+
+
+def squared(bound: Bound) -> int:
+    """Return the size of ``diag``: a vector gives a square matrix."""
+    n = count(bound["v"])
+    return n if len(shape_of(bound["v"])) > 1 else (n + abs(int(bound.get("k", 0)))) ** 2
+
+
+def contracted(bound: Bound) -> int:
+    """Return the size of ``tensordot``."""
+    a, b = shape_of(bound["a"]), shape_of(bound["b"])
+    axes = bound.get("axes", 2)
+    if isinstance(axes, (int, np.integer)):
+        return math.prod(a[: len(a) - int(axes)]) * math.prod(b[int(axes):])
+    first, second = ((k,) if isinstance(k, (int, np.integer)) else tuple(k) for k in axes)
+    return (
+        math.prod(n for i, n in enumerate(a) if i not in {k % len(a) for k in first})
+        * math.prod(n for i, n in enumerate(b) if i not in {k % len(b) for k in second})
+    )
+
+
+def reached(bound: Bound) -> int:
+    """Return the size of ``broadcast_to``."""
+    return entries(bound["shape"])
+
+
+def einsum(subscripts: str, operands: tuple[Any, ...]) -> tuple[int, int]:
+    """Return the size of the result of ``einsum``, and the number of products that are summed."""
+    if "." in subscripts or len(subscripts) > 200:
+        raise Mistake("C111", "an einsum with an ellipsis", "name every axis by a letter")
+    left, _, right = subscripts.replace(" ", "").partition("->")
+    inputs = left.split(",")
+    if len(inputs) != len(operands):
+        raise Mistake("C110", f"the subscripts name {len(inputs)} operands, given are {len(operands)}")
+    lengths: dict[str, int] = {}
+    for letters, operand in zip(inputs, operands, strict=True):
+        shape = shape_of(operand)
+        if len(letters) != len(shape):
+            raise Mistake("C110", f"`{letters}` names {len(letters)} axes of an array of shape {shape}")
+        for letter, length in zip(letters, shape, strict=True):
+            if lengths.setdefault(letter, length) != length:
+                raise Mistake("C110", f"the axes called `{letter}` have lengths {lengths[letter]} and {length}")
+    if "->" not in subscripts:
+        right = "".join(sorted(k for k in lengths if left.count(k) == 1))
+    return math.prod(lengths.get(k, 1) for k in right), math.prod(lengths.values())
