@@ -25,7 +25,7 @@ from symbp.language.operations import parse_signature
 from symbp.language.forms import Assign, For, Parsed, Unpack, place, source
 from symbp.language.parsing import Parser
 from symbp.language.scalars import Value
-from symbp.language.scope import Head, Private, Scope, find_samples
+from symbp.language.scope import Axes, Head, Private, Scope
 from symbp.language.writing import EquationWriter, LayerEntry, LeftSide
 from symbp.layers import LAYERS
 from symbp.program import Equation, Loop, Problem, Program, ProgramError, Statement, Var, check, fresh_name, index_box
@@ -356,7 +356,7 @@ class Reader:
         scope = self.scope
         declared = {n: v for n, v in scope.variables.items() if v.declared}
         computed = {n: v for n, v in scope.variables.items() if not v.declared}
-        samples = scope.samples if scope.samples is not None else find_samples(declared.values())
+        samples = scope.samples if scope.samples is not None else Axes(declared.values()).samples()
         return Program(
             {**declared, **computed},
             body,
