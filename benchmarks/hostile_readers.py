@@ -1,0 +1,168 @@
+"""What reads hostile inputs: for each language the way that a user's text takes through symbp."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib
+import io
+import json
+import os
+import pkgutil
+import shutil
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hostile_child import ROOM
+
+import symbp
+from symbp import pipeline
+from symbp.cli import main
+from symbp.language import DeclarationError, read_text
+from symbp.language.diagnostics import Mistake
+from symbp.networks import names, network
+from symbp.verify.check.text import text_of
+from symbp.verify.student import functions
+from symbp.verify.student.arithmetic import NotAnalytic
+from symbp.verify.student.binding import Unbound, bind
+from symbp.verify.student.expressions import Located
+from symbp.verify.student.interpreter import Interpreter, module_names
+from symbp.verify.student.reading import Reading
+from symbp.verify.student.reading import read_text as read_code
+from symbp.verify.student.truth import Point
+
+MLP = network("mlp").text
+
+
+def read_declaration(text: str) -> str:
+    """Read a declaration."""
+    try:
+        read_text(text)
+    except DeclarationError as error:
+        return _refused(error)
+    return "read"
+
+
+def _refused(error: DeclarationError) -> str:
+    if not error.diagnostics:
+        return "failed: an error without a diagnostic"
+    json.dumps(error.json())
+    return "refused" if error.render() else "failed: an empty message"
+
+
+def read_equations(text: str) -> str:
+    """Check equations against mlp.net and say what is wrong with them."""
+    try:
+        text_of(pipeline.check(MLP, text), hint=False, reveal=True)
+    except DeclarationError as error:
+        return _refused(error)
+    return "read"
+
+
+def read_student(text: str) -> str:
+    """Bind a file of student code and differentiate its loss; then run every function of it, called or not."""
+    try:
+        reading = read_code(text)
+    except DeclarationError as error:
+        return _refused(error)
+    found = "refused"
+    with contextlib.suppress(Mistake, Unbound, Located):
+        for task in functions.tasks(reading.module):
+            point = Point(bind(reading, task), 0)
+            for path in list(point.case.sources)[:2]:
+                with contextlib.suppress(NotAnalytic, Located, ValueError):
+                    point.difference(path, np.ones(np.shape(point.case.sources[path])))
+            found = "read"
+    _run_all(reading)
+    return found
+
+
+def _run_all(reading: Reading) -> None:
+    run = Interpreter(reading.module)
+    for name in module_names(reading.module):
+        with contextlib.suppress(Mistake, Located):
+            run.name(name)
+    for node in reading.module.body:
+        if isinstance(node, ast.FunctionDef):
+            arguments = tuple(np.full((5, 5), k + 1.0) for k in range(len(node.args.args)))
+            with contextlib.suppress(Mistake, Located):
+                Interpreter(reading.module).run(node.name, arguments)
+
+
+def run_command(text: str) -> str:
+    """Run a command line where mlp.net and the given file lie; what it writes must be below ``out``."""
+    given = json.loads(text)
+    room = Path(ROOM).resolve()
+    before = os.getcwd()
+    os.chdir(room)
+    try:
+        (room / "mlp.net").write_text(MLP, encoding="utf-8")
+        _place(room / "x.net", given)
+        there = set(os.listdir(room))
+        code, said = _ended(given)
+        more = set(os.listdir(room)) - there
+    finally:
+        os.chdir(before)
+        for path in room.iterdir():
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    if code not in (0, 1, 2) or "Traceback" in said or "internal error" in said:
+        return f"failed: exit {code}: {said[:100]!r}"
+    if code == 2 and more:
+        return f"failed: refused, and yet wrote {' '.join(sorted(more))[:60]}"
+    if code == 2 and not said.strip():
+        return "failed: refused without a message"
+    return "refused" if code == 2 else "read"
+
+
+def _place(path: Path, given: dict[str, Any]) -> None:
+    """Put there what ``x.net`` is said to be."""
+    kind = given.get("kind")
+    if "bytes" in given:
+        path.write_bytes(given["bytes"].encode("latin-1"))
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "loop":
+        path.symlink_to(path.name)
+    elif kind == "zero":
+        path.symlink_to("/dev/zero")
+    elif kind == "closed":
+        path.touch()
+        path.chmod(stat.S_IWUSR)
+
+
+def _ended(given: dict[str, Any]) -> tuple[int, str]:
+    """Return the exit code of a command line, and what it said on both streams."""
+    streams = sys.stdin, sys.stdout, sys.stderr
+    data = given.get("stdin", "").encode("latin-1")
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict", write_through=True)
+    errors = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="backslashreplace", write_through=True)
+    sys.stdin, sys.stdout, sys.stderr = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"), out, errors
+    code = 0
+    try:
+        main(given["words"])
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = streams
+    return code, "".join(s.buffer.getvalue().decode("utf-8", "replace") for s in (out, errors))  # type: ignore[attr-defined]
+
+
+READERS: dict[str, Callable[[str], str]] = {
+    "declaration": read_declaration, "equations": read_equations, "student": read_student, "command": run_command,
+}
+"""What reads texts of a language: it returns ``read``, ``refused`` or ``failed`` with a reason."""
+
+
+def ready(language: str) -> None:
+    """Import everything and read right texts once, so that what is imported late is not taken for something executed."""
+    for module in pkgutil.walk_packages(symbp.__path__, "symbp."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    for name in names():
+        read_declaration(network(name).text)
