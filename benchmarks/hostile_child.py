@@ -43,9 +43,9 @@ FORBIDDEN = (
 """Events that no reader of texts has any business with."""
 CHANGES = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "shutil.")
 """Events that change files, and say which."""
-WRITERS_OF_CODE = ("sympy/polys/monomials.py", "collections/__init__.py", "dataclasses.py")
+WRITERS_OF_CODE = ("sympy/polys/monomials.py", "collections/__init__.py", "dataclasses.py", "/inspect.py", "/typing.py")
 """Modules that write code and run it: loops over as many exponents as there are names, tuples and classes with fields
-whose names they check.  None of it is text that was read."""
+whose names they check, the annotations of our own functions.  None of it is text that was read."""
 
 
 @dataclass(frozen=True)
@@ -206,9 +206,11 @@ def _watch(seen: list[str], folder: Path) -> None:
         elif event == "exec":
             file = getattr(arguments[0], "co_filename", "")
             if not (os.path.isabs(file) or file.startswith("<frozen")) and not _is_written_by_a_library():
-                seen.append(f"exec of code from {file!r}")
+                seen.append(f"exec of code from {file!r} by {sys._getframe(1).f_code.co_filename[-40:]}")
         elif event.startswith(CHANGES):
-            paths = [a for a in arguments if isinstance(a, (str, bytes, os.PathLike))]
+            # A link is made where its second path says; it may lead anywhere.
+            changed = arguments[1:] if event in ("os.link", "os.symlink") else arguments
+            paths = [a for a in changed if isinstance(a, (str, bytes, os.PathLike))]
             if not all(below(path, room) for path in paths):
                 seen.append(f"{event} {arguments!r:.80}")
         elif event.startswith(FORBIDDEN):

@@ -12,12 +12,15 @@ import pkgutil
 import shutil
 import stat
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from hostile_child import ROOM
+from hostile_inputs import HOMEWORK, command
+from hostile_texts import MINE
 
 import symbp
 from symbp import pipeline
@@ -159,10 +162,30 @@ READERS: dict[str, Callable[[str], str]] = {
 """What reads texts of a language: it returns ``read``, ``refused`` or ``failed`` with a reason."""
 
 
+RIGHT: dict[str, Callable[[], list[str]]] = {
+    "declaration": lambda: [network(name).text for name in names()],
+    "equations": lambda: list(MINE),
+    "student": lambda: [path.read_text(encoding="utf-8") for path in HOMEWORK[:3]],
+    "command": lambda: [
+        command("derive", "mlp.net"), command("derive", "x.net"), command("verify", "mlp.net"), command("check", "mlp.net", "dW1 = X"),
+        command("derive", "mlp.net", "-o", "out/x.tex"), command("derive", "mlp.net", "--size", "m=a"), command("--help"),
+        *(command("generate", "mlp.net", "-o", "out", "--target", t, "--size", "n0=3", "n1=5", "n2=2", "m=7") for t in ("numpy", "c")),
+    ],
+}
+"""Right texts of each language."""
+
+
 def ready(language: str) -> None:
     """Import everything and read right texts once, so that what is imported late is not taken for something executed."""
     for module in pkgutil.walk_packages(symbp.__path__, "symbp."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    for name in names():
-        read_declaration(network(name).text)
+    before = os.getcwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            Path(ROOM).mkdir()
+            for text in RIGHT[language]():
+                READERS[language](text)
+        finally:
+            os.chdir(before)

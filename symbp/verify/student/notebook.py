@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from symbp.language.diagnostics import DeclarationError, Diagnostic
+from symbp.language.files import file_text
 
 MOST_BYTES = 20_000_000
 MOST_CHARACTERS = 1_000_000
@@ -20,8 +21,7 @@ def cells(path: Path) -> tuple[str, Places, tuple[str, ...]]:
     Raises ``DeclarationError`` for a file that is no notebook.
     """
     try:
-        data = path.read_bytes()
-        content: Any = json.loads(data) if len(data) <= MOST_BYTES else None
+        content: Any = json.loads(file_text(path, path.name, MOST_BYTES))
         found = [c for c in content["cells"] if c["cell_type"] == "code"]
         texts = ["".join(c["source"]) if isinstance(c["source"], list) else str(c["source"]) for c in found]
     except (ValueError, KeyError, TypeError, RecursionError):

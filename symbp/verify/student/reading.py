@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from symbp.language.diagnostics import Diagnostic, DeclarationError, Report, Span
+from symbp.language.files import file_text
 from symbp.verify.student.notebook import cells
 
 MOST_CHARACTERS = 1_000_000
@@ -89,13 +90,12 @@ def span(node: ast.AST | None, lines: list[str]) -> tuple[int, int, int]:
 def read(path: Path) -> Reading:
     """Read a file or a notebook.
 
-    Raises ``DeclarationError`` where it is not Python, and ``OSError``.
+    Raises ``DeclarationError`` where it cannot be read or is not Python.
     """
     if path.suffix == ".ipynb":
         text, places, remarks = cells(path)
         return read_text(text, path.name, places, remarks)
-    data = path.read_bytes()[: MOST_CHARACTERS + 1]
-    return read_text(data.decode("utf-8", errors="replace"), path.name)
+    return read_text(file_text(path, path.name), path.name)
 
 
 def read_text(
