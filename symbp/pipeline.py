@@ -17,6 +17,7 @@ from symbp.expr import is_one
 from symbp.choices import Memory, Mode, Optimizer
 from symbp.language import read
 from symbp.program import Program
+from symbp.render.declaration import Terms, gradient_terms
 from symbp.render.files import Files
 from symbp.render.picture import Picture
 from symbp.render.picture import picture as draw
@@ -229,7 +230,11 @@ def model(program: Program, layout: str = "") -> Model:
     def derivation() -> Derivation:
         return derive_program(program, None, output)
 
-    return Model(program, named, found.program, found.names, output, layout, why)
+    @cache
+    def terms() -> Mapping[str, Terms]:
+        return gradient_terms(derivation())
+
+    return Model(program, named, found.program, found.names, output, layout, why, terms)
 
 
 def verify(source: Source, *, draws: int = 3, seed: int = 0) -> list[Verdict]:

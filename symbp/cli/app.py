@@ -82,8 +82,10 @@ def show(name: opt.Rule = None, ascii: opt.Ascii = False, as_json: opt.Json = Fa
 def explain(code: opt.Code = None, as_json: opt.Json = False) -> None:
     """Explain a diagnostic code by an example."""
     with settled(as_json):
-        from symbp.language.codes import CODES
+        from symbp.language import codes as of_language
+        from symbp.verify.check import codes as of_check
 
+        CODES = of_language.CODES | of_check.CODES
         if code is None:
             _table({key: value.title for key, value in CODES.items()}, as_json)
             return
@@ -223,13 +225,19 @@ def verify(
 
 @app.command()
 def check(
-    net: opt.Net, line: opt.One = None, mine: opt.Mine = None, hint: opt.Hint = False, reveal: opt.Reveal = True,
-    as_json: opt.Json = False, quiet: opt.Quiet = False, seed: opt.Seed = 0,
+    net: opt.OptionalNet = None, line: opt.One = None, mine: opt.Mine = None, code: opt.StudentCode = None,
+    bind: opt.Bind = None, draw: opt.Draw = None, loss: opt.OwnLoss = "", hint: opt.Hint = False,
+    reveal: opt.Reveal = True, as_json: opt.Json = False, quiet: opt.Quiet = False, seed: opt.Seed = 0,
 ) -> None:
-    """Check somebody's equations: right, or the first mistake."""
+    """Check somebody's equations or NumPy code: right, or the first mistake."""
     with settled(as_json):
+        if code is not None:
+            _check_code(code, net, bind or [], draw or [], loss, hint or not reveal, as_json, quiet)
+            return
         from symbp.cli import checking
 
+        if net is None:
+            raise BadInput("which network? symbp check NET --mine FILE, or symbp check --code FILE.py")
         _, _, program = _declared(net)
         found = checking.judged(program, checking.given(mine, line), seed)
         if as_json:
@@ -238,6 +246,21 @@ def check(
             say(checking.text_of(found, hint=hint, reveal=reveal))
         if not found.good:
             leave(Exit.CHECK_FAILED)
+
+
+def _check_code(
+    code: str, net: str | None, binds: list[str], draws: list[str], loss: str, hint: bool, as_json: bool, quiet: bool
+) -> None:
+    from symbp.cli import coding
+
+    network = None if net is None else _declared(net)[2]
+    found = coding.told(code, binds, draws, loss, network, hint)
+    if as_json:
+        say_json(found.data)
+    elif not quiet:
+        say(found.text)
+    if found.code:
+        leave(Exit.CHECK_FAILED if found.code == 1 else Exit.BAD_INPUT)
 
 
 @app.command()

@@ -60,6 +60,14 @@ Draws = Annotated[int, Option("--draws", min=1, max=100, help="Draws of sizes an
 Junit = Annotated[Path | None, Option("--junit", metavar="FILE", help="Also write a JUnit report.")]
 
 Net = Annotated[str, Argument(metavar="NET", help="A declaration; - reads standard input.")]
+OptionalNet = Annotated[str | None, Argument(metavar="NET", help="A declaration; - reads standard input.")]
+StudentCode = Annotated[
+    str | None,
+    Option("--code", metavar="FILE[:FORWARD,BACKWARD]", help="NumPy code to check, or a folder of submissions."),
+]
+Bind = Annotated[list[str] | None, Option("--bind", metavar="NAME=VALUE", help="What a parameter is given: cache=(A0,W1).")]
+Draw = Annotated[list[str] | None, Option("--draw", metavar="NAME=KIND", help="How an argument is drawn: y=labels.")]
+OwnLoss = Annotated[str, Option("--loss", metavar="EXPR", help="The loss of the code, in the names of its forward pass.")]
 Mine = Annotated[Path | None, Option("--mine", metavar="FILE", help="The equations to check; - reads standard input.")]
 One = Annotated[str | None, Argument(metavar="LINE", help="One equation in place of a file; - reads standard input.")]
 Hint = Annotated[bool, Option("--hint", help="Say where to look and ask the question, without the mend.")]

@@ -102,8 +102,8 @@ def _bad_input(error: Exception) -> tuple[str, list[Any]] | None:
         messages = [_told(item["loc"], item["msg"]) for item in error.errors()]
         return "\n".join(f"error: {m}" for m in messages), [{"message": m} for m in messages]
     refused = (
-        BadInput, ConversionError, c.GenerateError, numpy.GenerateError, NoDraw, OptionError, OutputError, PlanError, SizeError,
-        TemplateError, UnknownName, UnspecifiedFunction,
+        BadInput, ConversionError, c.GenerateError, numpy.GenerateError, NoDraw, OptionError, OutputError, PlanError,
+        SizeError, TemplateError, UnknownName, UnspecifiedFunction,
     )
     if isinstance(error, refused):
         message = str(error.args[0]) if error.args else str(error)

@@ -14,11 +14,11 @@ MOST_BYTES = 4 * MOST_CHARACTERS
 """So long a file is read at all; no text of the most characters is longer."""
 
 
-def file_text(path: str | Path, shown: str = "", most: int = MOST_BYTES) -> str:
-    """Return the text of a file of at most so many bytes.
+def file_bytes(path: str | Path, shown: str = "", most: int = MOST_BYTES) -> bytes:
+    """Return what a file holds, at most so many bytes and one more.
 
     A pipe or a device is not opened as one: it may never end, or never begin.
-    Raises ``DeclarationError`` for what cannot be read, is no ordinary file, too long, or no text.
+    Raises ``DeclarationError`` for what cannot be read or is no ordinary file.
     """
     shown = shown or str(path)
     try:
@@ -26,17 +26,22 @@ def file_text(path: str | Path, shown: str = "", most: int = MOST_BYTES) -> str:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError) as error:
         raise _unread(shown, error) from None
-    with os.fdopen(handle, "rb") as file:
+    try:
         kind = os.fstat(handle).st_mode
         if not stat.S_ISREG(kind):
             what = "it is a folder" if stat.S_ISDIR(kind) else "it is no ordinary file"
-            help = "" if stat.S_ISDIR(kind) else "`-` reads standard input"
-            raise _refused(shown, "L006", f"the file cannot be read: {what}", help)
-        try:
-            data = file.read(most + 1)
-        except OSError as error:
-            raise _unread(shown, error) from None
-    return _text(data, shown, most)
+            raise _refused(shown, "L006", f"the file cannot be read: {what}", "`-` reads standard input")
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read(most + 1)
+    except OSError as error:
+        raise _unread(shown, error) from None
+    finally:
+        os.close(handle)
+
+
+def file_text(path: str | Path, shown: str = "") -> str:
+    """Return the text of a file; raise ``DeclarationError`` for what cannot be read, is too long, or no text."""
+    return _text(file_bytes(path, shown), shown or str(path))
 
 
 def input_text(shown: str = "<stdin>") -> str:
@@ -50,9 +55,9 @@ def input_text(shown: str = "<stdin>") -> str:
     return _text(bytes_of.read(MOST_BYTES + 1), shown)
 
 
-def _text(data: bytes, shown: str, most: int = MOST_BYTES) -> str:
-    if len(data) > most:
-        raise _refused(shown, "L001", f"a text of more than {most // 4:,} characters")
+def _text(data: bytes, shown: str) -> str:
+    if len(data) > MOST_BYTES:
+        raise _refused(shown, "L001", f"a text of more than {MOST_CHARACTERS} characters")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -12,7 +12,7 @@ from symbp.derivation import Derivation
 from symbp.expr import (
     Add, AddAt, ArgmaxMask, Compare, Diag, DiagOf, Einsum, Embed, Eye, Hadamard, Kron, LogSumExp, Map, Mask, MatMul,
     MaxAxis, Node, Ones, Ref, Reshape, SMul, Scale, Slice, Softmax, SumOver, Take, Transpose, Where, Zero, expanded,
-    is_one, same_size, scaled,
+    is_one, same_size, scaled, walk,
 )
 from symbp.program import Equation, Loop, Statement
 from symbp.render.names import Level
@@ -69,6 +69,35 @@ def backward_lines(derivation: Derivation) -> list[WrittenLine]:
                 found.append(WrittenLine(loops, writer(statement.target), text))
 
     visit(derivation.backward, ())
+    return found
+
+
+Terms = tuple[tuple[str, ...], tuple[str, ...]]
+"""The letters of a variable's indices, and terms in which they stand."""
+
+
+def gradient_terms(derivation: Derivation) -> dict[str, Terms]:
+    """Return the terms of sums from which the gradient of each variable is made, with the letters of its indices.
+
+    ``{"Z": (("t",), ("V.T @ dO[t]", "W.T @ dZ[t+1]"))}``
+    """
+    adjoints = {bar: name for name, bar in _adjoints(derivation).items()}
+    writer = Writer({bar: f"d{name}" for bar, name in adjoints.items()})
+    found: dict[str, Terms] = {}
+    for result in derivation.results:
+        of = adjoints.get(result.target.name)
+        if of is None:
+            continue
+        texts = []
+        for part in walk(result.value):
+            for term in part.operands if isinstance(part, Add) else ():
+                try:
+                    texts.append(writer(term))
+                except NotWritten:
+                    continue
+        letters = tuple(str(i) for i in result.target.indices)
+        known = found.get(of, (letters, ()))
+        found[of] = letters, tuple(dict.fromkeys([*known[1], *texts]))
     return found
 
 

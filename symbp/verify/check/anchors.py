@@ -93,6 +93,8 @@ class Names:
 
     def __init__(self, variables: Mapping[str, Var] | Iterable[str]) -> None:
         self.variables = tuple(variables)
+        known = variables if isinstance(variables, Mapping) else {}
+        self.states = {name for name, var in known.items() if var.kind == "state"}
         self.folded: dict[str, str] = {}
         for name in self.variables:
             self.folded.setdefault(name.lower(), name)
@@ -127,7 +129,12 @@ class Names:
         if word in self.variables:
             return word
         bare = word.replace("_", "")
-        return next((name for name in self.variables if name.replace("_", "") == bare), None)
+        found = next((name for name in self.variables if name.replace("_", "") == bare), None)
+        if found is None and not word[-1:].isdigit():
+            # The parts of layers are called after what they belong to: v_N1, gamma_N1.
+            parts = [n for n in self.variables if n.rpartition("_")[0] == word and n not in self.states]
+            found = parts[0] if len(parts) == 1 else None
+        return found
 
     def stated(self, comment: str) -> Meaning | None:
         """Return what ``of: Z1`` says: the gradient of a variable."""

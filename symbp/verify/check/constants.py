@@ -1,4 +1,4 @@
-"""Constants: how a value stands to the truth - its factor and its layout - and the factor's name, ``m`` or ``1/(2*m)``."""
+"""Constants: how a value stands to the truth - its factor and its layout - and what the factor is called: ``m``."""
 
 from __future__ import annotations
 

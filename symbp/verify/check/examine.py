@@ -60,6 +60,7 @@ class Examination:
 
     meanings: what a line's target means, by line, where comment, spelling or value tell; filled as lines are anchored.
     guessed:  the lines that were anchored by value or shape alone.
+    stated:   what comments define by an expression, by draw.
     dropped:  the lines whose spelling misleads: with the truth in their place, less is right.
     """
 
@@ -69,12 +70,13 @@ class Examination:
     meanings: dict[tuple[int, str], Meaning | None] = field(default_factory=dict)
     guessed: dict[tuple[int, str], Meaning] = field(default_factory=dict)
     dropped: set[int] = field(default_factory=set)
+    stated: dict[int, dict[Quantity, Array]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.lines: tuple[Line, ...] = self.work.lines
         self.reads = Reads(self.lines)
         self.scales = [
-            max((float(np.max(np.abs(a), initial=0.0)) for q, a in d.table.items() if q.kind == "gradient"), default=0.0)
+            max((_largest(a) for q, a in d.table.items() if q.kind == "gradient"), default=0.0)
             for d in self.truth.draws
         ]
         self._targets: dict[str, Target] = {}
@@ -102,8 +104,9 @@ class Examination:
 
     def reanchor(self, line: int, text: str, meaning: Meaning) -> None:
         """Say that a target means something else than its name says."""
-        target = self.target(text)
-        self.meanings[line, target.holder + "." + target.word] = meaning
+        if meaning[1] in self.truth.variables:
+            target = self.target(text)
+            self.meanings[line, target.holder + "." + target.word] = meaning
 
     def is_guess(self, line: int, text: str) -> bool:
         """Tell whether a target has its meaning from its value or its shape alone."""
@@ -124,6 +127,8 @@ class Examination:
         """Return the quantity that an assignment is of, if the network has it at this draw."""
         line, counts, text = where
         meaning = self.meaning(line, text)
+        if self.lines[line].about.startswith("is") and (meaning is None or self.is_guess(line, text)):
+            return self._stated(where, draw)
         if meaning is None:
             return None
         kind, of = meaning
@@ -137,6 +142,21 @@ class Examination:
             at = target.at if len(target.at) == wanted else counts[-wanted:]
         quantity = Quantity(kind, of, at)
         return quantity if quantity in draw.table else None
+
+    def _stated(self, where: Where, draw: Draw) -> Quantity | None:
+        """Return the quantity that a comment defines by an expression, and make its value known."""
+        number = next(k for k, d in enumerate(self.truth.draws) if d is draw)
+        value = self.work.stated_value(where[0], where, number)
+        if value is None:
+            return None
+        quantity = Quantity("value", f"line {self.lines[where[0]].line}", where[1])
+        self.stated.setdefault(number, {})[quantity] = value
+        return quantity
+
+    def truth_at(self, quantity: Quantity, draw: int) -> Array:
+        """Return the true value of a quantity."""
+        mine = self.stated.get(draw, {})
+        return mine[quantity] if quantity in mine else self.truth.draws[draw].table[quantity]
 
     # -- standing ------------------------------------------------------------------------------------------
     def trial(self, mends: Mends | None = None, edits: Edits | None = None, draws: int | None = None) -> Trial:
@@ -171,7 +191,7 @@ class Examination:
 
     def stand(self, value: Array, quantity: Quantity, draw: int) -> Standing | None:
         """Return how a value stands to a quantity: the truth itself first, then a multiple of it."""
-        found = standings(value, self.truth.draws[draw].table[quantity], self.scales[draw])
+        found = standings(value, self.truth_at(quantity, draw), self.scales[draw])
         return min(found, key=lambda s: (not s.same, s.transposed), default=None)
 
     # -- anchors by value ------------------------------------------------------------------------------------
@@ -295,8 +315,8 @@ class Examination:
                 if one.quantity is None:
                     todo.append(source)
                 elif one.quantity.kind == "gradient" and one.standing is not None and one.value.any():
-                    if not any(equal(one.standing.constant, c) for c in found):
-                        found.append(one.standing.constant)
+                    constant = one.standing.constant
+                    found += [] if any(equal(constant, c) for c in found) else [constant]
         return found
 
     def _latest(self, seen: Sequence[Seen], k: int, name: str) -> int | None:
@@ -304,3 +324,7 @@ class Examination:
             if name in self.reads.assigned[seen[j].where[0]]:
                 return j
         return None
+
+
+def _largest(array: Array) -> float:
+    return float(np.max(np.abs(array), initial=0.0))

@@ -37,7 +37,8 @@ class Faults:
     def found(self) -> tuple[list[Blame], tuple[Fault, ...]]:
         """Return the blamed lines and the mistakes, one for each that spoils a gradient."""
         self._narrow()
-        blames = [b for b in self.walk.blames if self._affected(b)] or self.walk.blames
+        blames = [b for b in self.walk.blames if b.kind != "caused"] or self.walk.blames
+        blames = [b for b in blames if self._affected(b)] or blames
         return blames, tuple(self._fault(b) for b in blames)
 
     # -- narrowing -------------------------------------------------------------------------------------------
@@ -48,10 +49,10 @@ class Faults:
         k = 0
         while k < len(self.walk.blames):
             blame = self.walk.blames[k]
-            if blame.kind == "missing":
+            if blame.kind in ("missing", "caused"):
                 k += 1
                 continue
-            lines = self.repairer.slice(blame.line) if blame.kind == "value" else (blame.line,)
+            lines = self.repairer.slice(blame.line) if blame.kind in ("value", "shape") else (blame.line,)
             others = self.walk.blames[:k] if len(lines) > 1 else [b for b in self.walk.blames if b is not blame]
             repair = self.repairer.repairs(self.walk, blame, lines, others)
             if repair is None and len(lines) > 1 and k + 1 < len(self.walk.blames):
@@ -68,6 +69,24 @@ class Faults:
             else:
                 self.repaired[blame.line] = repair
             k += 1
+        self._join()
+
+    def _join(self) -> None:
+        """Make one of several blames that no change mends and that are made of the same lines without a meaning."""
+        blames = self.walk.blames
+        open_ones = [b for b in blames if b.kind == "value" and len(b.slice) > 1 and b.line not in self.repaired]
+        if len(open_ones) < 2:
+            return
+        shared = set.intersection(*(set(b.slice) - {b.line} for b in open_ones))
+        if shared:
+            lines = tuple(sorted(shared))
+            joined = Blame(lines[-1], "value", lines, first=None)
+            joined.mends = open_ones[0].mends
+            for b in open_ones[1:]:
+                for mine, more in zip(joined.mends, b.mends, strict=False):
+                    mine.update(more)
+            rest = [b for b in self.walk.blames if b not in open_ones]
+            self.walk.blames[:] = [*rest, joined]
 
     def _suspects(self, lines: Sequence[int], blame: Blame) -> tuple[int, ...]:
         """Return the lines of a slice that nothing speaks for: neither their values nor a line that reads them."""
@@ -84,7 +103,7 @@ class Faults:
     # -- one mistake -------------------------------------------------------------------------------------------
     def _affected(self, blame: Blame) -> tuple[str, ...]:
         """Return the gradients that are not right when all is mended but this."""
-        if blame.kind in ("shape", "missing"):
+        if blame.kind in ("shape", "missing", "caused"):
             # Nothing behind it is evaluated, but only what reads it is spoiled.
             spoiled = {blame.line, *self.examination.reads.after(blame.line)}
             return tuple(n for n in self.judge.outputs if self._lines_of(n) & spoiled)
@@ -136,7 +155,8 @@ class Faults:
             numbers = sorted(self.examination.lines[k].line for k in blame.slice)
             title = f"the mistake is in lines {numbers[0]} to {numbers[-1]}"
             return Fault(blame.line, blame.slice, nature="", code="C002", title=title, **common)  # type: ignore[arg-type]
-        label = f"this is not the gradient of {_variable(facts['of'])}" if facts["of"] else ""
+        of = self._of(blame)
+        label = f"this is not the gradient of {of[1:]}" if of.startswith("d") else ""
         return Fault(
             blame.line, blame.slice, nature="", code="C001", title="not the truth", label=label,
             **common,  # type: ignore[arg-type]
@@ -219,10 +239,9 @@ class Faults:
         """Say what is right when this is mended and nothing else."""
         found = self.walk.states(self.walk.trial())
         count, right = len(found), sum(o.right for o in found.values())
-        more = len(self.walk.blames) > 1
-        return f"then {'all' if right == count else right} of {count} gradients are right" if more and right != count else (
-            f"then all {count} gradients are right" if not more and count > 1 and right == count else ""
-        )
+        if len(self.walk.blames) > 1 or count < 2 or right < count:
+            return ""
+        return f"then all {count} gradients are right"
 
     def _caused(self, blame: Blame) -> tuple[int, ...]:
         """Return the lines that are wrong only because of this one."""
@@ -241,7 +260,7 @@ class Faults:
         for d, seen in enumerate(self.judge.first.seen):
             for s in seen:
                 if s.where == blame.first.where and s.quantity is not None:
-                    return difference(s.value, self.judge.truth.draws[d].table[s.quantity])
+                    return difference(s.value, self.examination.truth_at(s.quantity, d))
         return 0.0
 
 
@@ -249,10 +268,6 @@ def _off(trial: Trial, line: int) -> bool:
     """Tell whether a line is not the truth, up to its layout."""
     mine = [s for seen in trial.seen for s in seen if s.where[0] == line and s.quantity is not None]
     return any(s.standing is None or abs(s.standing.constant - 1) > 1e-8 for s in mine)
-
-
-def _variable(of: str) -> str:
-    return of[1:] if of.startswith("d") else of
 
 
 def _shown(text: str) -> str:
@@ -263,7 +278,8 @@ def _times(name: str, text: str) -> str:
     """Return an expression times a constant: ``(P - Y) / m``."""
     tree = ast.parse(text, mode="eval").body
     plain = isinstance(tree, (ast.Name, ast.Call, ast.Subscript, ast.Attribute, ast.Constant))
-    inside = text if plain or (isinstance(tree, ast.BinOp) and not isinstance(tree.op, (ast.Add, ast.Sub))) else f"({text})"
+    product = isinstance(tree, ast.BinOp) and not isinstance(tree.op, (ast.Add, ast.Sub))
+    inside = text if plain or product else f"({text})"
     if name == "-1":
         return f"-{inside}"
     if name.startswith("1/"):

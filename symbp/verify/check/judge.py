@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from symbp.verify.check.anchors import Names
 from symbp.verify.check.constants import equal, name_of, text_of
@@ -124,7 +125,8 @@ class Judge:
             if constants is not None and not all(equal(c, 1.0) for c in constants):
                 said = name_of(constants, [d.sizes for d in self.truth.draws])
                 if said is not None:
-                    remarks.append(f"your {name} is {said} times the gradient of {quantity.of}; later lines make up for it")
+                    what = f"{said} times the gradient of {quantity.of}"
+                    remarks.append(f"your {name} is {what}; later lines make up for it")
             elif one.standing.transposed:
                 remarks.append(f"your {name} is the transpose of the gradient of {quantity.of}; later lines know it")
         return (*remarks, *self._missing(trial))
@@ -145,14 +147,15 @@ class Judge:
         """Return the constant of a line at every draw, if it is the same for all its assignments."""
         found = []
         for seen in trial.seen:
-            mine = [s.standing.constant for s in seen if s.where[0] == line and s.standing is not None and s.value.any()]
+            here = [s for s in seen if s.where[0] == line and s.value.any()]
+            mine = [s.standing.constant for s in here if s.standing is not None]
             if not mine or not all(equal(c, mine[0]) for c in mine):
                 return None
             found.append(mine[0])
         return tuple(found)
 
 
-def _arrays(value: object) -> list[object]:
+def _arrays(value: Any) -> list[Any]:
     return list(value.values()) if isinstance(value, Mapping) else [value]
 
 

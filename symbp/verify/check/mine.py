@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from symbp.expr import Function, Node, Ref, SizeMember, as_node, index, size_atoms
+from symbp.expr import Function, Node, Ref, SizeMember, as_node, index, shape_text, size_atoms
 from symbp.language.diagnostics import DeclarationError, Diagnostic, Mistake, Report, Stop
 from symbp.language.expressions import Expressions
 from symbp.language.families import PieceShape, pattern
@@ -27,7 +28,7 @@ from symbp.program import Program, Var, fresh_name
 from symbp.verify.check.anchors import Names
 from symbp.verify.check.spelling import respelled, stated
 from symbp.verify.check.truth import Model, Quantity, Truth
-from symbp.verify.check.work import Array, Failure, Line, Run, Where
+from symbp.verify.check.work import CASCADE, Array, Failure, Line, Run, Where
 from symbp.verify.evaluate import EvaluationError, Evaluator, UndefinedRead
 
 PRIMES = ("d{f}", "d_{f}", "{f}_prime", "{f}p", "{f}_d")
@@ -54,6 +55,7 @@ def with_dimensions(value: ast.expr) -> ast.expr:
     return value
 
 
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _LETTERS = sp.symbols("i j k", integer=True)
 
 
@@ -77,16 +79,35 @@ def read_mine(text: str, filename: str, model: Model, truth: Truth) -> Mine:
     Raises ``DeclarationError`` with everything else that is wrong with it.
     """
     if len(text) > MOST_CHARACTERS:
-        raise DeclarationError([Diagnostic("L001", f"a text of more than {MOST_CHARACTERS} characters", filename, 1, 1)])
+        long = Diagnostic("L001", f"a text of more than {MOST_CHARACTERS} characters", filename, 1, 1)
+        raise DeclarationError([long])
     original = split_lines(text)
     report = Report(filename, [respelled(line) for line in original])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         parsed = Parser(report).all(statements(report))
     try:
-        return Mine(original, report, parsed, model, truth)
+        return _upright(Mine(original, report, parsed, model, truth), report)
     except DeclarationError as error:
         raise DeclarationError([_shown(d, original) for d in error.diagnostics], error.dropped) from None
+
+
+def _upright(mine: Mine, report: Report) -> Mine:
+    """Return the work with one line less that lies transposed, if that one is why other lines do not fit."""
+    if len(mine.wrong) < 1:
+        return mine
+    best = mine
+    for entry in mine.entries:
+        if entry.value is not None and mine.lies_transposed(entry):
+            fresh = Report(report.file, report.lines)
+            only = frozenset({id(entry.parsed)})
+            try:
+                other = Mine(mine.original, fresh, mine.parsed, mine.model, mine.truth, upright=only)
+            except DeclarationError:
+                continue
+            if len(other.wrong) <= len(best.wrong) and len(other.wrong) <= 1:
+                best = other
+    return best
 
 
 def _shown(diagnostic: Diagnostic, original: Sequence[str]) -> Diagnostic:
@@ -105,8 +126,12 @@ class Mine:
     model: Model
     truth: Truth
     entries: list[Entry] = field(default_factory=list)
+    upright: frozenset[int] = frozenset()
     given: dict[str, str] = field(default_factory=dict)
+    turned: set[str] = field(default_factory=set)
     numbers: list[dict[Any, Any]] = field(default_factory=list)
+    _variants: dict[tuple[tuple[int, str], ...], Mine | None] = field(default_factory=dict)
+    _before: tuple[Any, Any, Any] | None = None
     _edited: dict[tuple[int, str], Node | Diagnostic] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -120,6 +145,7 @@ class Mine:
             self.report.add("P016", "nothing is computed", place(_nowhere(), None), "write a line such as `dW1 = ...`")
             self.report.raise_if_any()
         self._lines = tuple(self._line(e) for e in self.entries)
+        self._schedules = [list(self._schedule(d.sizes)) for d in self.truth.draws]
         self.numbers = [{} for _ in self.truth.draws]
         self._assigned = [self._members(k) for k in range(len(self.truth.draws))]
 
@@ -167,11 +193,12 @@ class Mine:
             if name in scope.sizes or name in scope.size_families:
                 self.report.add("N011", f"{name} is a size, it has no equation", at)
             elif name in OPERATIONS or name in scope.functions or name in LAYER_TABLE:
-                self.report.add("N005", f"`{name}` is a word of the language", at, f"write another name, e.g. `{name}1`")
+                self.report.add("N005", f"`{name}` is a word of the language", at, f"write another name: `{name}1`")
             elif var is not None and var.declared and not e.parsed.subscripts:
                 self.report.add("B002", f"{name} is declared by the network", at, "choose another name")
             elif name in plain and not e.parsed.subscripts:
-                self.report.add("B002", f"{name} is assigned already", at, "a name has one equation: choose another name")
+                help = "a name has one equation: choose another name"
+                self.report.add("B002", f"{name} is assigned already", at, help)
             if not e.parsed.subscripts and not e.heads:
                 plain.add(name)
         for e in self.entries:
@@ -191,18 +218,15 @@ class Mine:
 
     def _read_all(self) -> None:
         """Read every line; one that reads a family that a later line assigns waits for it."""
-        waiting = list(self.entries)
-        while waiting:
-            left = [e for e in waiting if not self._ready(e, waiting)]
-            if len(left) == len(waiting):
+        while waiting := [e for e in self.entries if not e.variable and e.wrong is None]:
+            ready = [e for e in waiting if self._ready(e, waiting)]
+            if not ready:
                 # Each waits for another one: the shape of a gradient is known from its name, else it is tried out.
-                if not any(self._shaped_by_name(e) for e in left) and not self._shaped_by_trial(left):
-                    self._read(left[0])
-                    left = left[1:]
-            for e in waiting:
-                if e not in left and e.value is None and e.wrong is None and not e.variable:
-                    self._read(e)
-            waiting = [e for e in left if not e.variable and e.wrong is None]
+                if any(self._shaped_by_name(e) for e in waiting) or self._shaped_by_trial(waiting):
+                    continue
+                ready = waiting[:1]
+            for e in ready:
+                self._read(e)
 
     def _ready(self, entry: Entry, waiting: Sequence[Entry]) -> bool:
         """Tell whether the names that a line reads have shapes."""
@@ -229,10 +253,11 @@ class Mine:
             name, count = e.parsed.name, len(e.parsed.subscripts)
             if not count or name in self.scope.variables:
                 continue
-            shapes = {}
+            shapes: dict[tuple[sp.Expr, ...], Var] = {}
             for var in self.truth.variables.values():
                 if len(var.indices) == count:
-                    shapes.setdefault(tuple(s.xreplace(dict(zip(var.indices, _LETTERS, strict=False))) for s in var.shape), var)
+                    letters = dict(zip(var.indices, _LETTERS, strict=False))
+                    shapes.setdefault(tuple(s.xreplace(letters) for s in var.shape), var)
             for var in shapes.values():
                 if self._fits(Var(name, var.rows, var.cols, var.indices), waiting):
                     self.scope.define(Var(name, var.rows, var.cols, var.indices))
@@ -260,7 +285,7 @@ class Mine:
                         at = dict(zip(var.indices, e.subscripts, strict=True))
                         return tuple(s.xreplace(at) for s in var.shape) == e.value.shape
                 left = [e for e in left if e not in ready]
-        except (Stop, Mistake):
+        except (Stop, Mistake, _Turned):
             return False
         finally:
             scope.variables, scope.private, scope.report, scope.loops = variables, private, kept, ()
@@ -282,6 +307,11 @@ class Mine:
         self.scope.loops = entry.heads
         try:
             self._expression(entry)
+        except _Turned as turned:
+            self.turned.add(entry.parsed.name)
+            self.scope.define(turned.variable)
+            entry.value = None
+            self._again(entry.parsed.name)
         except Stop:
             self._refuse(entry, quiet)
         except Mistake as mistake:
@@ -292,6 +322,7 @@ class Mine:
             self.scope.loops = ()
 
     def _refuse(self, entry: Entry, quiet: Report) -> None:
+        entry.value = None
         shapes = [d for d in quiet.found if d.code.startswith("S")]
         if len(shapes) == len(quiet.found) and shapes:
             entry.wrong = _shown(shapes[0], self.original)
@@ -299,7 +330,7 @@ class Mine:
             return
         self.report.found += [d for d in quiet.found if d not in shapes]
         entry.wrong = quiet.found[0] if quiet.found else Diagnostic(
-            "C003", "it reads a line that cannot be read", self.report.file, entry.parsed.statement.line,
+            CASCADE, "it reads a line that cannot be read", self.report.file, entry.parsed.statement.line,
             entry.parsed.statement.column, source=self.original[entry.parsed.statement.line - 1],
         )
         self._stand_in(entry)
@@ -321,11 +352,22 @@ class Mine:
         """Return the variable that a line assigns, making it if it is new or of another shape than the network's."""
         scope, p, shape = self.scope, entry.parsed, value.shape
         name, known = p.name, scope.variables.get(p.name)
+        self._fits_its_name(entry, shape)
         if p.subscripts:
             formals = known.indices if known is not None else self._formals(entry)
             if len(formals) != len(p.subscripts):
                 raise Mistake("B005", f"{name} has {len(formals)} indices, not {len(p.subscripts)}")
             rows, cols = self._pattern(entry, shape, formals)
+            if known is not None and name not in self.names.variables:
+                at = dict(zip(formals, entry.subscripts, strict=True))
+                wanted = (known.rows.xreplace(at), known.cols.xreplace(at))
+                if wanted == shape[::-1] != shape and name not in self.turned:
+                    # Its name said how it lies; who read it by that is read again.
+                    raise _Turned(Var(name, known.cols, known.rows, formals))
+                if wanted != shape:
+                    raise Mistake(
+                        "S010", f"{name} is {shape_text(wanted)} elsewhere but its right side is {shape_text(shape)}"
+                    )
             if known is None or (name in self.names.variables and (rows, cols) != known.shape):
                 scope.define(Var(name, rows, cols, formals))
             return name
@@ -338,6 +380,48 @@ class Mine:
         scope.define(Var(name, *shape))
         scope._members.pop((name, ()), None)
         return name
+
+    def _again(self, name: str) -> None:
+        """Read those lines again that read a name."""
+        for e in self.entries:
+            assert e.parsed.value is not None
+            if e.value is not None and any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(e.parsed.value)):
+                e.value, e.variable = None, ""
+                self.scope.private.pop(e.parsed.name, None)
+                if not e.parsed.subscripts:
+                    self.scope.variables.pop(e.parsed.name, None)
+        self.scope._members.clear()
+
+    def _fits_its_name(self, entry: Entry, shape: tuple[sp.Expr, sp.Expr]) -> None:
+        """Refuse a gradient that has neither the shape of its variable nor that of its transpose."""
+        meaning = self.names.gradient(entry.parsed.name)
+        var = self.truth.variables[meaning[1]] if meaning is not None else None
+        if meaning is None or var is None or stated(self.original[entry.parsed.statement.line - 1]):
+            return
+        wanted = self._shape_at(var, entry)
+        if wanted is None:
+            return
+        forced = id(entry.parsed) in self.upright
+        if shape != wanted and (forced or shape != wanted[::-1]):
+            label = f"({shape_text(shape)}), not ({shape_text(wanted)})"
+            raise Mistake("S010", f"the gradient of {meaning[1]} has the shape of {meaning[1]}", label=label)
+
+    def lies_transposed(self, entry: Entry) -> bool:
+        """Tell whether a line gives the transpose of the gradient that its name says."""
+        meaning = self.names.gradient(entry.parsed.name)
+        wanted = self._shape_at(self.truth.variables[meaning[1]], entry) if meaning is not None else None
+        return entry.value is not None and wanted is not None and entry.value.shape == wanted[::-1] != wanted
+
+    def _shape_at(self, var: Var, entry: Entry) -> tuple[sp.Expr, sp.Expr] | None:
+        """Return the shape of the member of a variable that a line of the same indices is about."""
+        if not var.indices:
+            return var.shape if not entry.subscripts else None
+        inside: tuple[sp.Expr, ...] = entry.subscripts or tuple(h.symbol for h in entry.heads)
+        if len(inside) != len(var.indices):
+            constant = not any(s.free_symbols & set(var.indices) for s in var.shape)
+            return var.shape if constant and not entry.subscripts else None
+        at = dict(zip(var.indices, inside, strict=True))
+        return var.rows.xreplace(at), var.cols.xreplace(at)
 
     def _formals(self, entry: Entry) -> tuple[sp.Symbol, ...]:
         spare = iter(x for x in "tlsijkpqruvw" if x not in {h.name for h in entry.heads})
@@ -379,6 +463,35 @@ class Mine:
         first, end = span.column - 1, self.report.lines[span.line - 1].find("=", span.column - 1 + span.length)
         return self.original[span.line - 1][first : end if end >= 0 else first + span.length].strip()
 
+    def stated_value(self, line: int, where: Where, draw: int) -> Array | None:
+        """Return the value that a comment ``# is: W2.T @ dZ2`` says that an assignment has; names of gradients in it
+        mean the truth. None if there is no such comment, or if it cannot be read."""
+        kind, _, text = self._lines[line].about.partition(":")
+        if kind.strip() != "is":
+            return None
+        entry = self.entries[line]
+        key = line, "is:" + text
+        if key not in self._edited:
+            for word in set(_WORD.findall(text)):
+                self._given(word)
+            edited = ast.parse(f"{entry.parsed.name} = {text}").body[0] if _is_expression(text) else None
+            nothing = Diagnostic("C003", "it cannot be read", self.report.file, 1, 1)
+            self._edited[key] = nothing if edited is None else self._edit(line, edited)
+        node = self._edited[key]
+        if isinstance(node, Diagnostic):
+            return None
+        machine = LineEvaluator(self, draw)
+        known = self.truth.draws[draw]
+        for name in machine.program.variables:
+            meaning = self.names.gradient(name)
+            if meaning is not None and name not in self.names.variables and meaning[1] in known.gradients:
+                machine.results[name] = known.gradients[meaning[1]]
+        at = {h.symbol.name: k for h, k in zip(entry.heads, where[1], strict=True)}
+        try:
+            return self._evaluate(entry, node, machine, at)
+        except _Broken:
+            return None
+
     # -- running -------------------------------------------------------------------------------------------
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -395,12 +508,17 @@ class Mine:
         until: Where | None = None,
     ) -> Run:
         """Evaluate the lines in order at a draw; see ``Work.run``."""
-        at_draw = self.truth.draws[draw]
-        machine = LineEvaluator(self, draw)
-        values: dict[Where, Array] = {}
         fixed = {k: self._edit(k, statement) for k, statement in (edits or {}).items()}
+        other = self._reread(fixed, edits or {})
+        if other is self:
+            k = min(fixed)
+            return Run({}, Failure(k, "S010", "it has not the shape that other lines need"))
+        if other is not None:
+            return other.run(draw, mends, None, until)
+        first = min(fixed, default=None)
+        values, machine, schedule = self._start(draw, mends, first)
         with np.errstate(all="ignore"):
-            for k, at in self._schedule(at_draw.sizes):
+            for k, at in schedule:
                 entry = self.entries[k]
                 where = self._where(k, at, machine)
                 try:
@@ -409,14 +527,90 @@ class Mine:
                     else:
                         value = self._evaluate(entry, fixed.get(k, entry.value), machine, at)
                 except _Broken as broken:
-                    d = broken.diagnostic
-                    failure = Failure(k, d.code, d.message, d.label, where, d.column, d.length, d.help)
-                    return Run(values, failure)
+                    return Run(values, self._failure(k, where, broken.diagnostic))
                 values[where] = value
                 machine.keep(entry, where, value, at)
                 if where == until:
                     break
         return Run(values)
+
+    def _failure(self, k: int, where: Where | None, d: Diagnostic) -> Failure:
+        """Return why a line has no value; where another line is the reason, with that one's failure."""
+        source: Failure | None = None
+        if d.code == CASCADE:
+            value = self.entries[k].parsed.value
+            assert value is not None
+            read = {n.id for n in ast.walk(value) if isinstance(n, ast.Name)}
+            for j, e in enumerate(self.entries):
+                if j != k and e.wrong is not None and e.wrong.code != CASCADE and e.parsed.name in read:
+                    source = self._failure(j, None, e.wrong)
+                    break
+        return Failure(k, d.code, d.message, d.label, where, d.column, d.length, d.help, source)
+
+    def _start(
+        self, draw: int, mends: Mapping[Where, Array] | None, line: int | None
+    ) -> tuple[dict[Where, Array], LineEvaluator, list[tuple[int, dict[str, int]]]]:
+        """Return what was computed before the first assignment of a line, and what is left to do.
+
+        Hundreds of changes of one line are tried, each with the same lines before it.
+        """
+        schedule = self._schedules[draw]
+        if line is None:
+            return {}, LineEvaluator(self, draw), schedule
+        if self._before is None or self._before[0] != (draw, line) or self._before[1] is not mends:
+            end = next(p for p, (k, _) in enumerate(schedule) if k == line)
+            machine, values = LineEvaluator(self, draw), dict[Where, Array]()
+            with np.errstate(all="ignore"):
+                for p, (k, at) in enumerate(schedule[:end]):
+                    where = self._where(k, at, machine)
+                    try:
+                        given = mends is not None and where in mends
+                        value = mends[where] if given else self._evaluate(  # type: ignore[index]
+                            self.entries[k], self.entries[k].value, machine, at
+                        )
+                    except _Broken:
+                        end = p
+                        break
+                    values[where] = value
+                    machine.keep(self.entries[k], where, value, at)
+            self._before = (draw, line), mends, (values, machine.results, end)
+        values, results, end = self._before[2]
+        machine = LineEvaluator(self, draw, results)
+        return dict(values), machine, schedule[end:]
+
+    def _wanted(self, k: int) -> tuple[sp.Expr, sp.Expr] | None:
+        """Return the shape of a line that other lines were read with; None if they could not be read."""
+        entry = self.entries[k]
+        if entry.value is not None:
+            return entry.value.shape
+        var = self.scope.variables.get(entry.variable)
+        return None if var is None else self._shape_at(var, entry)
+
+    def _reread(self, fixed: Mapping[int, Node | Diagnostic], edits: Mapping[int, ast.stmt]) -> Mine | None:
+        """Return the work read again with edits in place, where they change the shape that other lines see."""
+        changed = [k for k, node in fixed.items() if isinstance(node, Node) and self._wanted(k) != node.shape]
+        if not changed:
+            return None
+        named = any(self.names.gradient(self.entries[k].parsed.name) is not None for k in changed)
+        if named or not self.wrong:
+            # The other lines fit the shape that it has, or that its name states: with this one they do not.
+            return self
+        key = tuple(sorted((k, ast.unparse(edits[k])) for k in fixed))
+        if key not in self._variants:
+            rows = list(self.report.lines)
+            for k, text in key:
+                statement = self.entries[k].parsed.statement
+                first, last = statement.line - 1, statement.line - 1 + statement.text.count("\n")
+                rows[first] = " " * (statement.column - 1) + text
+                rows[first + 1 : last + 1] = [""] * (last - first)
+            try:
+                found: Mine | None = read_mine("\n".join(rows), self.report.file, self.model, self.truth)
+            except DeclarationError:
+                found = None
+            if found is not None and len(found.entries) != len(self.entries):
+                found = None
+            self._variants[key] = found
+        return self._variants[key]
 
     def _evaluate(
         self, entry: Entry, node: Node | Diagnostic | None, machine: LineEvaluator, at: Mapping[str, int]
@@ -431,6 +625,9 @@ class Mine:
         try:
             value: Array = machine.expression(node, at)
             wanted = tuple(machine.integer(s, at) for s in node.shape)
+            if value.shape == wanted or any(n not in (1, k) for n, k in zip(value.shape, wanted, strict=True)):
+                return value  # what was read from a mended line may have another shape than that line says
+            return np.broadcast_to(value, wanted).copy()
         except UndefinedRead as error:
             raise _Broken(
                 Diagnostic("B001", str(error), self.report.file, p.line, p.column, source=source)
@@ -439,7 +636,6 @@ class Mine:
             raise _Broken(
                 Diagnostic("C003", f"it has no value: {error}", self.report.file, p.line, p.column, source=source)
             ) from None
-        return np.broadcast_to(value, wanted).copy() if value.shape != wanted else value
 
     def _edit(self, k: int, statement: ast.stmt) -> Node | Diagnostic:
         """Read a line that is put in place of the k-th."""
@@ -507,14 +703,25 @@ class _Broken(Exception):
         self.diagnostic = diagnostic
 
 
+class _Turned(Exception):
+    """Thrown where a family lies transposed, beside how its name says that it lies."""
+
+    def __init__(self, variable: Var) -> None:
+        super().__init__(variable.name)
+        self.variable = variable
+
+
 class LineEvaluator(Evaluator):
     """The reference evaluator, one line at a time: it knows the network's values and what the lines assigned."""
 
-    def __init__(self, mine: Mine, draw: int) -> None:
+    def __init__(self, mine: Mine, draw: int, results: Mapping[str, Any] | None = None) -> None:
         known = mine.truth.draws[draw]
         super().__init__(mine.model.program.replace(variables=mine.scope.variables), {}, known.sizes)
         self.assigned = mine._assigned[draw]
         self._numbers = mine.numbers[draw]  # what sizes and indices come to, which no run changes
+        if results is not None:
+            self.results = {n: dict(v) if isinstance(v, dict) else v for n, v in results.items()}
+            return
         mine_alone = {e.variable for e in mine.entries}
         for name, value in known.results.items():
             if name in mine_alone and name not in mine.names.variables:
@@ -547,6 +754,14 @@ class LineEvaluator(Evaluator):
             self.results.setdefault(entry.variable, {})[where[1]] = value
         elif entry.variable:
             self.results[entry.variable] = value
+
+
+def _is_expression(text: str) -> bool:
+    try:
+        ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def _nowhere() -> Statement:

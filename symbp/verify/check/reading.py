@@ -13,10 +13,9 @@ def base(node: ast.AST) -> str | None:
     """Return the name that a target or a read is about: ``dH`` of ``dH[t-1]``, ``grads['W1']``, ``self.W1``."""
     while isinstance(node, (ast.Subscript, ast.Starred)):
         inner = node.value
-        if isinstance(node, ast.Subscript) and isinstance(node.slice, (ast.Constant, ast.BinOp, ast.JoinedStr)):
-            if any(isinstance(n, ast.Constant) and isinstance(n.value, str) for n in ast.walk(node.slice)):
-                holder = base(inner)
-                return None if holder is None else f"{holder}[{ast.unparse(node.slice)}]"
+        if isinstance(node, ast.Subscript) and _is_key(node.slice):
+            holder = base(inner)
+            return None if holder is None else f"{holder}[{ast.unparse(node.slice)}]"
         node = inner
     if isinstance(node, ast.Name):
         return node.id
@@ -24,6 +23,12 @@ def base(node: ast.AST) -> str | None:
         holder = base(node.value)
         return None if holder is None else f"{holder}.{node.attr}"
     return None
+
+
+def _is_key(node: ast.expr) -> bool:
+    """Tell whether a subscript is the key of a dictionary: a text, or one that is put together."""
+    texts = [n for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    return bool(texts) and isinstance(node, (ast.Constant, ast.BinOp, ast.JoinedStr))
 
 
 def assigned(statement: ast.stmt) -> set[str]:

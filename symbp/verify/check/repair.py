@@ -1,9 +1,9 @@
-"""What: the changes of a wrong line, in its author's words, that make it right; the nearest to the text is the mistake."""
+"""What: the changes of a wrong line, in its author's words, that make it right; the nearest to its text counts."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from symbp.verify.check.edits import Edit, Known, edits
@@ -75,13 +75,14 @@ class Repairer:
         Most gradients right comes first, then the nearest to the text, then the blamed line itself.
         """
         goal = self._right(walk, [*others, blame])
-        best: tuple[tuple[int, int, int], Repair] | None = None
+        best: tuple[tuple[int, ...], Repair] | None = None
         for line in sorted(lines, key=lambda k: (k != blame.line, -k)):
             repair = self._of_line(walk, blame, line, others, goal)
             if repair is not None and line != blame.line and repair.right == goal and self._speaks(line):
                 continue  # its value is that of something: it is blamed only where that mends more
             if repair is not None:
-                score = -repair.right, repair.edit.distance, int(line != blame.line)
+                own = line == blame.line
+                score = -repair.right, int(own and blame.diverging), repair.edit.distance, int(not own)
                 if best is None or score < best[0]:
                     best = score, repair
         return None if best is None else best[1]
@@ -97,13 +98,13 @@ class Repairer:
         return self.examination.trial(*self._given(blames, edit))
 
     def _given(
-        self, blames: Sequence[Blame], edit: tuple[int, Edit] | None = None
+        self, blames: Sequence[Blame], edit: tuple[int, Edit] | None = None, line: int | None = None
     ) -> tuple[list[dict[Where, Array]], dict[int, ast.stmt]]:
         """Return the mends of blamed lines for every draw, and the statements in place of lines."""
         mends: list[dict[Where, Array]] = [{} for _ in self.examination.truth.draws]
         statements = {b.line: b.edit for b in blames if b.edit is not None}
         for b in blames:
-            if b.edit is None and (edit is None or b.line != edit[0]):
+            if b.edit is None and b.line != line and (edit is None or b.line != edit[0]):
                 for mine, new in zip(mends, b.mends, strict=False):
                     mine.update(new)
         if edit is not None:
@@ -116,13 +117,14 @@ class Repairer:
         """Return the nearest change of a line that makes the blamed one right, and as many gradients as its mend."""
         found: Repair | None = None
         equal: list[Edit] = []
+        mends = self._given(others, None, line)[0]
         for edit in self.edits(line):
             if found is not None and edit.distance > found.edit.distance + 1:
                 break
             if self.left <= 0:
                 break
             self.left -= 1
-            if not self._promising(blame, others, (line, edit)):
+            if not self._promising(blame, mends[0], others, (line, edit)):
                 continue
             whole = self._trial(others, (line, edit))
             if whole.failed or not self._fine(whole, blame):
@@ -136,12 +138,14 @@ class Repairer:
                 equal.append(edit)
         return None if found is None else Repair(line, found.edit, found.right, tuple(equal))
 
-    def _promising(self, blame: Blame, others: Sequence[Blame], edit: tuple[int, Edit]) -> bool:
+    def _promising(
+        self, blame: Blame, mends: Mapping[Where, Array], others: Sequence[Blame], edit: tuple[int, Edit]
+    ) -> bool:
         """Tell whether a change makes right what was wrong first, at the first draw."""
         ex = self.examination
         first = blame.first.where if blame.first is not None else None
-        mends, statements = self._given(others, edit)
-        run = ex.work.run(0, mends[0], statements, first)
+        statements = self._given(others, edit)[1]
+        run = ex.work.run(0, mends, statements, first)
         if run.failure is not None:
             return False
         if first is None or first not in run.values:

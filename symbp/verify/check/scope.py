@@ -1,14 +1,19 @@
-"""What is known at a line of a work in the declaration's language: the names in scope, as the table of edits wants it."""
+"""What is known at a line of a work in the declaration's language, as the table of edits wants it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from symbp.expr import Map, Ref, Softmax
 from symbp.program import Program, Var
 from symbp.verify.check.edits import Applied, Known, Meaning
 from symbp.verify.check.examine import Examination
 from symbp.verify.check.mine import Mine
+from symbp.verify.check.truth import Model
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
 
 
 def known_of(mine: Mine, examination: Examination, line: int) -> Known:
@@ -17,15 +22,29 @@ def known_of(mine: Mine, examination: Examination, line: int) -> Known:
     program = mine.model.named
     loops = tuple(h.name for h in entry.heads)
     sizes = tuple(n for n, s in mine.scope.sizes.items() if s.is_Symbol)
+    names = dict(_names(mine, examination, line))
     return Known(
-        names=dict(_names(mine, examination, line)),
+        names=names,
         functions=tuple(_applied(program, mine.scope.functions)),
         sizes=sizes,
         samples=str(program.samples) if program.samples is not None else "",
         loops=loops,
-        ranges=_ranges(program) | {h.name: (str(h.lo), str(h.hi)) for e in mine.entries for h in e.heads},
-        numpy=False,
+        ranges={h.name: (str(h.lo), str(h.hi)) for e in mine.entries for h in e.heads} | _ranges(program),
+        terms=dict(_terms(mine.model, names)),
     )
+
+
+def _terms(model: Model, names: Mapping[str, Meaning]) -> Iterator[tuple[str, tuple[tuple[str, ...], tuple[str, ...]]]]:
+    """Yield the terms of the reference in the names of the work; those for which it has no name are left out."""
+    called = {f"d{m.of}": name for name, m in names.items() if m.kind == "gradient"}
+    for of, (letters, texts) in model.terms().items():
+        told = []
+        for text in texts:
+            words = set(_WORD.findall(text))
+            gradients = {w for w in words if w.startswith("d") and w[1:] in model.named.variables}
+            if gradients <= called.keys():
+                told.append(_WORD.sub(lambda m: called.get(m.group(), m.group()), text))
+        yield of, (letters, tuple(told))
 
 
 def _names(mine: Mine, examination: Examination, line: int) -> Iterator[tuple[str, Meaning]]:
@@ -36,15 +55,17 @@ def _names(mine: Mine, examination: Examination, line: int) -> Iterator[tuple[st
         yield name, _meaning(mine.scope.variables[name], "gradient", of)
     here = mine.entries[line].heads
     for k, entry in enumerate(mine.entries):
-        var = mine.scope.variables.get(entry.variable)
-        if var is None:
+        if entry.variable not in mine.scope.variables:
             continue
+        var = mine.scope.variables[entry.variable]
         word = examination.lines[k].targets[0]
         name = word.rpartition("[")[0].strip() if entry.subscripts else word
         meaning = examination.meaning(k, word)
         kind = meaning[0] if meaning is not None else "value"
         # What was told by its value alone may be what is wrong with it.
         of = meaning[1] if meaning is not None and not examination.is_guess(k, word) else ""
+        if kind == "gradient" and of in mine.truth.outputs:
+            var = replace(var, rows=mine.truth.variables[of].rows, cols=mine.truth.variables[of].cols)
         if not entry.subscripts and entry.heads:
             if here[: len(entry.heads)] == entry.heads:
                 letters = dict(zip(var.indices, (h.symbol for h in entry.heads), strict=True))

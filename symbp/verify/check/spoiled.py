@@ -51,7 +51,7 @@ class Finding:
     """What the judge made of a spoiled work.
 
     wrong:  whether it was called wrong.
-    line:   whether the first mistake that is named is in the planted line.
+    line:   whether the first mistake that is named is in the planted line, or in lines of which it is one.
     strict: whether the nature is the planted one.
     nature: whether it is, or another one with the same numbers whose mend is as near to the text as the right line.
     """
@@ -131,7 +131,7 @@ def examined(fault: Spoiled, judge: Callable[[str], Judgement]) -> Finding:
     """Let the judge look at a spoiled work, and say what came of it."""
     said = judge(fault.text)
     first = said.faults[0] if said.faults else None
-    at = first is not None and first.line == fault.line
+    at = first is not None and (first.line == fault.line or fault.line in first.slice)
     strict = first is not None and at and first.nature == fault.nature
     fits = first is not None and at and bool(first.nature) and bool(first.mend) and (
         distance(fault.wrong, first.mend) <= distance(fault.wrong, fault.right)

@@ -1,4 +1,4 @@
-"""The truth: the value and the gradient of every variable of a network, at a few draws, confirmed by a second witness."""
+"""The truth: value and gradient of every variable of a network at a few draws, confirmed by a second witness."""
 
 from __future__ import annotations
 
@@ -98,6 +98,8 @@ class Model:
     adjoints: the name of the adjoint by variable.
     output:   what is differentiated.
     layout:   what to call its layout where it is not the declared one.
+    terms:    gives, for variables, the letters of their indices and the terms of which their gradients are made, as
+              text in which ``dZ1`` is the gradient of ``Z1``.
     why:      gives the differential from which the gradient of a variable follows, as text; empty if it is not known.
     """
 
@@ -108,6 +110,7 @@ class Model:
     output: str = "loss"
     layout: str = ""
     why: Callable[[str], str] = lambda name: ""
+    terms: Callable[[], Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = dict
 
 
 def truth_of(model: Model, seed: int = 0, draws: int = 3) -> Truth:
@@ -130,11 +133,13 @@ def truth_of(model: Model, seed: int = 0, draws: int = 3) -> Truth:
     outputs = tuple(v.name for v in model.program.parameters)
     inside = {s.target.name: s.equation.value.operands[0].name for s in model.named.sites if _is_applied(s)}
     computed = frozenset(site.target.name for site in model.named.sites)
-    return Truth(model.named.variables, outputs, tuple(made), error=worst, refused=refused, assigned=computed, inside=inside)
+    return Truth(
+        model.named.variables, outputs, tuple(made), error=worst, refused=refused, assigned=computed, inside=inside
+    )
 
 
 def sizes_of(program: Program, draws: int) -> list[Mapping[str, Any]]:
-    """Return the sizes of every draw: other primes at each, and numbers of iterations that differ as far as they can."""
+    """Return the sizes of every draw: other primes at each, and numbers of iterations that differ where they can."""
     found: list[Mapping[str, Any]] = []
     bounds = [s.name for s in bound_sizes(program)]
     for turn in range(draws):

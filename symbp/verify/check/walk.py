@@ -11,22 +11,24 @@ import numpy as np
 from symbp.verify.check.constants import equal
 from symbp.verify.check.examine import Examination, Seen, Trial
 from symbp.verify.check.outputs import Output, states
-from symbp.verify.check.truth import Draw, Quantity
-from symbp.verify.check.work import Array, Failure, Where
+from symbp.verify.check.truth import Quantity
+from symbp.verify.check.work import CASCADE, Array, Failure, Where
 
 
-@dataclass
+@dataclass(eq=False)
 class Blame:
     """A line that is wrong.
 
     line:    its index.
     kind:    ``value`` (it is no multiple of the truth), ``constant`` (a factor is wrong), ``layout`` (a transpose among
-             gradients that are not transposed), ``shape`` (it cannot be evaluated), ``missing`` (a member is not given).
+             gradients that are not transposed), ``shape`` (it cannot be evaluated), ``caused`` (nor can it, because of
+             another line that cannot be read), ``missing`` (a member of a gradient is not given).
     slice:   the lines among which the mistake is.
     mends:   for every draw the values that it should have.
     edit:    the statement in its place, if the line was found by mending it so.
     factor:  for a constant: by what its values are to be multiplied, at every draw.
     failure: why it could not be evaluated.
+    diverging: whether the gradients that it reads carry different constants.
     missing: a member that no line gives.
     first:   the first assignment that was wrong.
     """
@@ -39,6 +41,7 @@ class Blame:
     factor: tuple[float, ...] = ()
     failure: Failure | None = None
     missing: str = ""
+    diverging: bool = False
     first: Seen | None = None
 
 
@@ -121,6 +124,10 @@ class Walk:
         known = next((b for b in self.blames if b.line == line), None)
         if known is not None:
             return self._mend_rest(known, trial)
+        jumping = self._jumping(trial, line)
+        if jumping is not None:
+            self.blames.append(jumping)
+            return True
         carried = [ex.carried(seen, p) for seen, p in _places(trial, line)]
         quantity = found.quantity
         assert quantity is not None
@@ -152,6 +159,7 @@ class Walk:
             # With the truth in its place less is right: its name means something else to whoever wrote it.
             ex.dropped.add(line)
             return True
+        best[2].diverging = len(carried[0]) > 1
         self.blames.append(best[2])
         return True
 
@@ -165,17 +173,31 @@ class Walk:
     def _blame_failure(self, trial: Trial, d: int, failure: Failure) -> bool:
         """Blame a line that cannot be evaluated, and give it the value that it should have."""
         ex, where = self.examination, failure.where
+        source = failure.source
+        if source is not None and all(b.line != source.line for b in self.blames):
+            none: list[dict[Where, Array]] = [{} for _ in ex.truth.draws]
+            self.blames.append(Blame(source.line, "shape", (source.line,), none, failure=source))
         draw = ex.truth.draws[d]
         quantity = ex.quantity(where, draw) if where is not None else None
         known = next((b for b in self.blames if b.line == failure.line), None)
         if known is None:
-            known = Blame(failure.line, "shape", (failure.line,), [{} for _ in ex.truth.draws], failure=failure)
+            kind = "caused" if failure.code == CASCADE else "shape"
+            known = Blame(failure.line, kind, (failure.line,), [{} for _ in ex.truth.draws], failure=failure)
             self.blames.append(known)
         if known.edit is not None or quantity is None or where is None or where in known.mends[d]:
             return False
         carried = self._carried_at_end(trial, d, failure.line)
         constant = 1.0 if quantity.of in self.outputs and not ex.reads.is_read(failure.line) else carried
-        known.mends[d][where] = constant * draw.table[quantity]
+        best: tuple[tuple[int, int, int], Quantity] | None = None
+        meanings = list(self._may_mean(quantity)) if not known.mends[d] else [quantity]
+        for meant in meanings:
+            known.mends[d][where] = constant * ex.truth_at(meant, d)
+            score = self.score(self.trial())
+            if best is None or score > best[0]:
+                best = score, meant
+        assert best is not None
+        known.mends[d][where] = constant * ex.truth_at(best[1], d)
+        ex.reanchor(failure.line, where[2], (best[1].kind, best[1].of))
         return True
 
     def _carried_at_end(self, trial: Trial, d: int, line: int) -> float:
@@ -196,7 +218,7 @@ class Walk:
     def _layout(self, seen: Seen, d: int) -> bool:
         """Tell whether a wrong value lies transposed, as far as its shape tells."""
         assert seen.quantity is not None
-        shape = self.examination.truth.draws[d].table[seen.quantity].shape
+        shape = self.examination.truth_at(seen.quantity, d).shape
         return seen.value.shape != shape and seen.value.shape == shape[::-1]
 
     def _truths(
@@ -205,12 +227,21 @@ class Walk:
         """Return for every draw what the assignments of a line should be."""
         found: list[dict[Where, Array]] = []
         for d, seen in enumerate(trial.seen):
-            draw, constant = self.examination.truth.draws[d], constants[min(d, len(constants) - 1)]
+            constant = constants[min(d, len(constants) - 1)]
             found.append({
-                s.where: _like(s.value, constant, draw, s.quantity, transposed)
+                s.where: self._like(s, constant, d, transposed)
                 for s in seen if s.where[0] == line and s.quantity is not None
             })
         return found
+
+    def _like(self, seen: Seen, constant: float, draw: int, transposed: bool) -> Array:
+        """Return a constant times the truth of an assignment, laid out as it is."""
+        assert seen.quantity is not None
+        truth = constant * self.examination.truth_at(seen.quantity, draw)
+        laid = truth.T if transposed else truth
+        if laid.shape != seen.value.shape and laid.size == seen.value.size and seen.value.ndim != 2:
+            laid = laid.reshape(seen.value.shape)
+        return np.array(laid)
 
     def _mend_rest(self, blame: Blame, trial: Trial) -> bool:
         """Mend assignments of a blamed line that were not reached before; tell whether there were any."""
@@ -220,12 +251,38 @@ class Walk:
             for s in seen:
                 if s.where[0] == blame.line and s.wrong and s.quantity is not None:
                     carried = self.examination.carried(seen, seen.index(s))
-                    draw = self.examination.truth.draws[d]
                     more = more or s.where not in blame.mends[d]
-                    blame.mends[d][s.where] = _like(s.value, carried[0] if carried else 1.0, draw, s.quantity, False)
+                    blame.mends[d][s.where] = self._like(s, carried[0] if carried else 1.0, d, False)
         return more
 
     # -- constants -------------------------------------------------------------------------------------------
+    def _jumping(self, trial: Trial, line: int) -> Blame | None:
+        """Blame the line whose constant differs from what it reads, if a wrong line is right without that.
+
+        In a recurrence a wrong factor is one in the first round only, and mixes with what is right in the next.
+        """
+        ex = self.examination
+        best: tuple[tuple[int, int, int], Blame] | None = None
+        for k in sorted({line, *ex.reads.before(line)}):
+            carried, mine = [], []
+            for seen, p in _first(trial, k):
+                one, inputs = seen[p], ex.carried(seen, p) or [1.0]
+                gradient = one.quantity is not None and one.quantity.kind == "gradient"
+                if one.standing is None or not gradient or len(inputs) > 1 or equal(one.standing.constant, inputs[0]):
+                    break
+                carried.append(inputs[0])
+                mine.append(one.standing)
+            if len(mine) < len(trial.seen):
+                continue
+            factor = tuple(c / s.constant for c, s in zip(carried, mine, strict=True))
+            blame = Blame(k, "constant", (k,), self._truths(trial, k, carried, mine[0].transposed), factor=factor)
+            after = self.trial(blame)
+            if not any(s.wrong for seen in after.seen for s in seen if s.where[0] == line):
+                score = self.score(after)
+                if best is None or score > best[0]:
+                    best = score, blame
+        return None if best is None else best[1]
+
     def _diverging(self, trial: Trial, line: int, carried: Sequence[float]) -> Blame | None:
         """Blame the line before a sum of gradients that carry different constants, if that makes the sum right."""
         ex = self.examination
@@ -239,9 +296,9 @@ class Walk:
                         continue
                     blame = self._rescaled(trial, k, factors)
                     after = self.trial(blame)
-                    if blame.mends and not any(s.wrong for seen in after.seen for s in seen if s.where[0] == line):
-                        if self._jumps(trial, k):
-                            return blame
+                    still = any(s.wrong for seen in after.seen for s in seen if s.where[0] == line)
+                    if blame.mends and not still and self._jumps(trial, k):
+                        return blame
         return None
 
     def _factors_between(self, trial: Trial, line: int, a: int, b: int) -> tuple[float, ...] | None:
@@ -255,10 +312,19 @@ class Walk:
 
     def _rescaled(self, trial: Trial, line: int, factors: Sequence[float]) -> Blame:
         """Return the blame of a line whose values are to be multiplied by a factor."""
-        mends = [
-            {s.where: factor * s.value for s in seen if s.where[0] == line}
-            for seen, factor in zip(trial.seen, factors, strict=True)
-        ]
+        mends: list[dict[Where, Array]] = []
+        for d, (seen, factor) in enumerate(zip(trial.seen, factors, strict=True)):
+            mine = [s for s in seen if s.where[0] == line]
+            known = [s.standing for s in mine if s.standing is not None]
+            fixed: dict[Where, Array] = {}
+            for s in mine:
+                if s.wrong and known and s.quantity is not None:
+                    # Spoiled by what the line itself did in an earlier round.
+                    constant = known[0].constant * factor
+                    fixed[s.where] = self._like(s, constant, d, known[0].transposed)
+                else:
+                    fixed[s.where] = factor * s.value
+            mends.append(fixed)
         return Blame(line, "constant", (line,), mends, factor=tuple(factors))
 
     def _constants(self) -> None:
@@ -316,7 +382,8 @@ class Walk:
             mine: dict[Where, Array] = {}
             for p, s in enumerate(seen):
                 if s.where[0] == line and s.standing is not None:
-                    others = ex.carried([x for x in seen[: p + 1] if x is s or x.where[0] != line], _count(seen, p, line))
+                    before = [x for x in seen[: p + 1] if x is s or x.where[0] != line]
+                    others = ex.carried(before, _count(seen, p, line))
                     mine[s.where] = s.value * ((others[0] if others else 1.0) / s.standing.constant)
             mends.append(mine)
         return Blame(line, "constant", (line,), mends)
@@ -352,12 +419,3 @@ def _places(trial: Trial, line: int) -> list[tuple[Sequence[Seen], int]]:
         if mine:
             found.append((seen, (wrong or mine)[0]))
     return found
-
-
-def _like(value: Array, constant: float, draw: Draw, quantity: Quantity | None, transposed: bool) -> Array:
-    assert quantity is not None
-    truth = constant * draw.table[quantity]
-    laid = truth.T if transposed else truth
-    if laid.shape != value.shape and laid.size == value.size and value.ndim != 2:
-        laid = laid.reshape(value.shape)
-    return np.array(laid)

@@ -18,6 +18,10 @@ Where = tuple[int, tuple[int, ...], str]
 """
 
 
+CASCADE = "C006"
+"""The code of the failure of a line that cannot be evaluated because of another one that cannot."""
+
+
 @dataclass(frozen=True)
 class Line:
     """A statement that assigns, as it was written.
@@ -46,6 +50,7 @@ class Failure:
 
     where: the assignment that broke off, if it is known which.
     column, length: the place in the line's text, counted from 1, where it is known.
+    source: the failure of another line, if that is the reason.
     """
 
     line: int
@@ -56,6 +61,7 @@ class Failure:
     column: int = 0
     length: int = 1
     help: str = ""
+    source: Failure | None = None
 
 
 @dataclass(frozen=True)
@@ -84,3 +90,6 @@ class Work(Protocol):
         edits: statements that stand in place of lines, by index.
         until: an assignment behind which evaluation may end, if it is all that is asked for.
         """
+
+    def stated_value(self, line: int, where: Where, draw: int) -> Array | None:
+        """Return the value that a comment ``# is: ...`` of a line defines; None if there is none that can be read."""

@@ -144,7 +144,9 @@ class Arguments:
         # Kernels and images are small, and no two axes of one are alike.
         small = {"last": (2, None, 3, 2), "first": (3, 3, None, 2)}.get(kernel, ())
         if rank == 4 and role == "data":
-            small = (3, 2, 5, 4)
+            small = (2, 3, 4, 5)
+        if rank == 3 and role in ("data", "target") and not kernel:
+            small = (None, STEPS, None)  # a loop over time need not be long
         for axis, size in zip(drawn.axes, small, strict=False):
             if size is not None:
                 self.draws.fix(axis, size)

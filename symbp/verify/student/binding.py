@@ -7,7 +7,6 @@ what the user says.  What stays unbound is an error that asks for it.
 from __future__ import annotations
 
 import ast
-import contextlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -98,8 +97,12 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
             score, bound = _Binder(reading, task, wishes, *choice).bind()
         except Clash as clash:
             failure = failure or clash.outcome.failure
+            if _is_limit(clash.outcome.failure):
+                break
             continue
         except (Unbound, Located) as error:
+            if _is_limit(error):
+                raise
             failure = failure if isinstance(failure, Unbound) else error
             continue
         shapes = tuple((p, np.shape(v)) for p, v in bound.case(0).sources.items())
@@ -108,8 +111,13 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
         seen.add(shapes)
         # A sample of its own is the last resort.
         fewer = best is not None and _axes(bound) < _axes(best[1]) and best[0] >= 1
-        if score >= 1 and not fewer and _is_right(bound):
-            return bound
+        if fewer:
+            continue
+        if score >= 1:
+            right = _right(bound)
+            if right == 1:
+                return bound
+            score += right
         if best is None or score > best[0]:
             best = score, bound
     if best is None:
@@ -117,12 +125,18 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
     return best[1]
 
 
+def _is_limit(error: Exception | None) -> bool:
+    """Tell whether a run ended at a budget: other shapes would not help."""
+    return isinstance(error, Located) and "C120" <= error.mistake.code <= "C124"
+
+
 def _axes(bound: Bound) -> int:
     return sum(len(d.axes) for d in bound.draws.arrays.values() if d.role == "data")
 
 
-def _is_right(bound: Bound) -> bool:
-    """Tell whether every gradient agrees with the slope of the loss along a random direction."""
+def _right(bound: Bound) -> float:
+    """Return the share of gradients that agree with the slope of the loss along a random direction."""
+    count = 0
     case, session = bound.case(0), bound.session
     outputs = session.run(case).outputs
     rng = np.random.default_rng(5)
@@ -134,14 +148,12 @@ def _is_right(bound: Bound) -> bool:
             try:
                 slope = session.slope(case, of, direction, complex_step=False)
             except Located:
-                return False
+                return 0.0
         mine = outputs[path]
-        if mine.shape != direction.shape:
-            return False
-        size = max(abs(slope), float(np.abs(mine * direction).sum()), 1e-300)
-        if not abs(float((mine * direction).sum()) - slope) <= 1e-7 * size:
-            return False
-    return True
+        if mine.shape == direction.shape:
+            size = max(abs(slope), float(np.abs(mine * direction).sum()), 1e-300)
+            count += abs(float((mine * direction).sum()) - slope) <= 1e-7 * size
+    return count / max(len(outputs), 1)
 
 
 Choice = tuple[dict[str, Form], dict[str, str], Align]
@@ -151,8 +163,12 @@ Choice = tuple[dict[str, Form], dict[str, str], Align]
 def _candidates(reading: Reading, task: Task, wishes: Wishes) -> Iterator[Choice]:
     """Yield choices of what the text leaves open, the likeliest first."""
     probe = _Binder(reading, task, wishes, {}, {}, "features")
-    with contextlib.suppress(Unbound, Located, Clash):
+    try:
         probe.bind()
+    except (Unbound, Located, Clash) as error:
+        failure = error.outcome.failure if isinstance(error, Clash) else error
+        if _is_limit(failure):
+            raise failure from None
     forms, words = probe.arguments.choices.forms, probe.arguments.choices.words
     # Arrays that are called alike have the same form.
     groups: dict[str, list[str]] = {}
@@ -185,6 +201,8 @@ class _Binder:
         self.arguments = Arguments(self.functions, dict(wishes.kinds))
         self.arguments.draws.align = align
         self.arguments.draws.multiples = multiples(self.functions)
+        if task.backward is None:
+            self.arguments.draws.gradients_from = gradients_from(task.forward)
         self.setup: list[str] = []
         self.forward: list[str] = []
         self.outputs_of_forward: list[str] = []
@@ -292,7 +310,7 @@ class _Binder:
         if self._join_loose(bound, outputs, ran):
             bound = Bound(task, bound.session, draws, self.remarks)
             case = bound.case(0)
-        return self._score(bound, case), bound
+        return self._score(bound, case) - (0.6 if self._is_odd(draws) else 0.0), bound
 
     def _fit(self, session: Session, draws: Draws) -> Outcome:
         return fitted(session, draws)
@@ -324,6 +342,13 @@ class _Binder:
             path in ran.outputs and ran.outputs[path].shape == np.shape(case.sources[of]) for path, of in outputs
         )
         return fit / len(outputs) - (0.5 if ran.failure is not None else 0.0)
+
+    def _is_odd(self, draws: Draws) -> bool:
+        """Tell whether a target has no axis of samples though the data have one: it is broadcast over them."""
+        samples = {draws.root(a) for d in draws.arrays.values() if d.role == "data" for a in d.axes}
+        samples = {a for a in samples if draws.is_open(a) and not draws.roles(a) & {"parameter", "bias"}}
+        targets = [d for d in draws.arrays.values() if d.role == "target" and d.fill != "labels"]
+        return bool(samples) and any(not {draws.root(a) for a in d.axes} & samples for d in targets)
 
     # -- the loss
 
@@ -423,6 +448,11 @@ class _Binder:
             if known:
                 return known[0]
             self.arguments.give(name, "target")
+            axes = np.ndim(outcome.scope.get(self._main(outcome)))
+            drawn = self.arguments.draws.arrays.get(name)
+            if axes > 2 and drawn is not None and drawn.fill != "labels" and name not in self.forms:
+                self.arguments.form(name, ("target", axes, ""))
+                self.arguments.choices.forms.pop(name, None)
             return name
         held = [n for n in self.outputs_of_forward if isinstance(pool.get(n), (dict, tuple, list, Instance))]
         if nm.CACHE.fullmatch(name) and held:
@@ -485,6 +515,21 @@ class _Binder:
     def _rate(self) -> str:
         """Return the name of the rate of a training step, or 1."""
         return next((n for n in self.arguments.draws.names if nm.RATE.fullmatch(n)), "1.0")
+
+
+def gradients_from(function: ast.FunctionDef) -> int:
+    """Return the first line of a function that assigns something called like the gradient of a name before it."""
+    known = {p for p, _ in parameters(function)}
+    for node in sorted((n for n in own_nodes(function) if isinstance(n, ast.stmt)), key=lambda n: n.lineno):
+        targets = [
+            n for t in getattr(node, "targets", []) for n in ast.walk(t)
+            if isinstance(n, (ast.Name, ast.Attribute)) and isinstance(n.ctx, ast.Store)
+        ]
+        words = [nm.tail(ast.unparse(n)) for n in targets]
+        if any(w in ("grads", "gradients", "grad") or any(of in known for of in nm.gradient_of(w)) for w in words):
+            return node.lineno
+        known |= set(words)
+    return 0
 
 
 def multiples(functions: Sequence[ast.AST]) -> tuple[int, ...]:

@@ -84,6 +84,15 @@ CODES: dict[str, Code] = {
     "C124": Code("an integer that is too large", "Powers, products and shifts of integers are bounded.",
                  "def forward(X):\n    return X * 10**10**10\n", "def forward(X):\n    return X * 10.0**10\n"),
     "C125": Code("the check took too long or needed too much memory", "The child process in which code is checked is limited."),
+    "C131": Code(
+        "no loss",
+        "A gradient is that of a loss. The file has no function whose name says that it is one; write it, or give it as an "
+        "expression in the names of the forward pass: `--loss 'np.sum((A2 - Y)**2) / 2'`.",
+    ),
+    "C132": Code(
+        "the forward pass differs from the network",
+        "With a network the forward pass is checked first: at the same values its loss must be that of the network.",
+    ),
     "C130": Code(
         "an argument that is not bound",
         "What the function is given could not be told from its name, from the forward pass or from how it is unpacked. "

@@ -48,6 +48,7 @@ class Draws:
     align:      along which axis a bias has entries where the text leaves it open: that of the features, which a
                 parameter shares, or simply the last or the first; ``single`` takes the network to have one output.
     multiples:  the whole numbers by which sizes are multiplied in the text: 4 where the gates of a cell stand together.
+    gradients_from: the line of the file from which a function that does both computes gradients; 0 if there is none.
     """
 
     arrays: dict[str, Drawn] = field(default_factory=dict)
@@ -57,6 +58,7 @@ class Draws:
     below: int = 5
     align: Align = "features"
     multiples: tuple[int, ...] = ()
+    gradients_from: int = 0
     _parent: list[int] = field(default_factory=list)
     _fixed: dict[int, int] = field(default_factory=dict)
     _tied: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -145,7 +147,7 @@ class Draws:
         return Draws(
             {p: Drawn(list(d.axes), d.role, d.fill) for p, d in self.arrays.items()}, dict(self.names),
             dict(self.sizes), {n: list(a) for n, a in self.size_lists.items()}, self.below, self.align, self.multiples,
-            list(self._parent), dict(self._fixed), dict(self._tied),
+            self.gradients_from, list(self._parent), dict(self._fixed), dict(self._tied),
         )
 
     # -- values

@@ -39,8 +39,8 @@ class Located(Exception):
         super().__init__(str(mistake))
         self.mistake, self.node = mistake, node
 
-    def __reduce__(self) -> Any:
-        raise TypeError("a located mistake stays in its process")
+    def __reduce__(self) -> tuple[type[Exception], tuple[str]]:
+        return RuntimeError, (str(self),)  # the node stays in its process
 
 
 def from_python(error: Exception) -> Mistake:

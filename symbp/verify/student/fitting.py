@@ -46,6 +46,8 @@ def fit(session: Session, draws: Draws, turn: int = 0, upto: str = "loss") -> Ou
             if not session.plan.loss or _narrow(draws, outcome, turn):
                 return outcome
             continue
+        if draws.gradients_from and getattr(outcome.failure.node, "lineno", 0) >= draws.gradients_from:
+            return outcome  # what a backward pass says of shapes may be its mistake
         if not _learn(draws, outcome.failure.mistake.args[0], turn):
             raise Clash(outcome)
     raise Clash(outcome)
@@ -145,21 +147,25 @@ def _is_of_samples(draws: Draws, axis: int) -> bool:
     return not draws.roles(axis) & {"parameter", "bias"}
 
 
-def loose_targets(draws: Draws) -> list[int]:
-    """Return the open sizes that one axis of a target alone has: nothing but broadcasting lets them be."""
+def loose_axes(draws: Draws) -> list[int]:
+    """Return the open sizes that one axis of a target alone has, or of data that are not the first: a state.
+
+    Nothing but broadcasting lets them be.
+    """
+    data = [d for d in draws.arrays.values() if d.role == "data"]
     return [
-        a for d in draws.arrays.values() if d.role == "target" and len(d.axes) > 1
+        a for d in draws.arrays.values() if (d.role == "target" or d in data[1:]) and len(d.axes) > 1
         for a in d.axes if draws.is_open(a) and draws.occurrences(a) == 1
     ]
 
 
 def fitted(session: Session, draws: Draws, turn: int = 0) -> Outcome:
-    """Fit the forward pass; a size that only a target has is taken to be 1.
+    """Fit the forward pass; a size that only a target or a state has is taken to be 1.
 
     Raises ``Clash``.
     """
     outcome = fit(session, draws, turn)
-    loose = loose_targets(draws)
+    loose = loose_axes(draws)
     for axis in loose:
         narrower = draws.copy()
         narrower.fix(axis, 1)

@@ -136,6 +136,8 @@ class Interpreter(Expressions):
         written = self.edits.get(statement, statement)
         try:
             self.budget.node()
+            if self.trace is not None and self.trace.keeps:
+                self.trace.visit(statement, self.scope)
             return STATEMENTS[type(written)](self, written, statement)
         except Mistake as mistake:
             raise Located(mistake, written) from None

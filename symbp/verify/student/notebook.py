@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from symbp.language.diagnostics import DeclarationError, Diagnostic
-from symbp.language.files import file_text
 
 MOST_BYTES = 20_000_000
 MOST_CHARACTERS = 1_000_000
@@ -15,18 +13,18 @@ MOST_CHARACTERS = 1_000_000
 Places = tuple[tuple[str, int], ...]
 
 
-def cells(path: Path) -> tuple[str, Places, tuple[str, ...]]:
+def cells(data: bytes, name: str) -> tuple[str, Places, tuple[str, ...]]:
     """Return the text of all code cells, the cell and line of each line, and remarks on what was left out.
 
     Raises ``DeclarationError`` for a file that is no notebook.
     """
     try:
-        content: Any = json.loads(file_text(path, path.name, MOST_BYTES))
+        content: Any = json.loads(data) if len(data) <= MOST_BYTES else None
         found = [c for c in content["cells"] if c["cell_type"] == "code"]
         texts = ["".join(c["source"]) if isinstance(c["source"], list) else str(c["source"]) for c in found]
     except (ValueError, KeyError, TypeError, RecursionError):
         message = "the file is not a notebook: a JSON file with `cells`"
-        raise DeclarationError([Diagnostic("C101", message, path.name, 1, 1)]) from None
+        raise DeclarationError([Diagnostic("C101", message, name, 1, 1)]) from None
     lines: list[str] = []
     places: list[tuple[str, int]] = []
     left_out = 0

@@ -6,10 +6,8 @@ import ast
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from symbp.language.diagnostics import Diagnostic, DeclarationError, Report, Span
-from symbp.language.files import file_text
 from symbp.verify.student.notebook import cells
 
 MOST_CHARACTERS = 1_000_000
@@ -87,15 +85,15 @@ def span(node: ast.AST | None, lines: list[str]) -> tuple[int, int, int]:
     return line, start + 1, max(1, end - start)
 
 
-def read(path: Path) -> Reading:
-    """Read a file or a notebook.
+def read(data: bytes, name: str) -> Reading:
+    """Read the bytes of a file or of a notebook.
 
-    Raises ``DeclarationError`` where it cannot be read or is not Python.
+    Raises ``DeclarationError`` where it is not Python.
     """
-    if path.suffix == ".ipynb":
-        text, places, remarks = cells(path)
-        return read_text(text, path.name, places, remarks)
-    return read_text(file_text(path, path.name), path.name)
+    if name.endswith(".ipynb"):
+        text, places, remarks = cells(data, name)
+        return read_text(text, name, places, remarks)
+    return read_text(data[: MOST_CHARACTERS + 1].decode("utf-8", errors="replace"), name)
 
 
 def read_text(

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from symbp.language.diagnostics import Mistake
 from symbp.verify.student import arithmetic as ar
 from symbp.verify.student.expressions import Located
 from symbp.verify.student.interpreter import Interpreter
 from symbp.verify.student.reading import Reading
 from symbp.verify.student.trace import Entry, Trace
-from symbp.verify.student.values import Array, Instance
+from symbp.verify.student.values import Array, Instance, kind_of
 
 STEP = 1e-30
 """The imaginary step of the complex step; nothing is subtracted, so it may be as small as one likes."""
@@ -81,7 +82,9 @@ class Outcome:
     outputs:  what the backward pass gave, by path.
     trace:    every assignment.
     split:    how many assignments there were when the backward pass began.
+    before:   the statements that ran before it.
     failure:  the error that ended the run, if one did.
+    nodes:    how much it cost.
     phase:    how far it came: setup, forward, loss, backward, outputs, done.
     """
 
@@ -89,10 +92,12 @@ class Outcome:
     outputs: dict[str, Array] = field(default_factory=dict)
     trace: Trace = field(default_factory=Trace)
     split: int = 0
+    before: tuple[ast.stmt, ...] = ()
     failure: Located | None = None
     phase: str = "setup"
     scope: dict[str, Any] = field(default_factory=dict)
     has_drawn: bool = False
+    nodes: int = 0
 
 
 @lru_cache(maxsize=4096)
@@ -116,7 +121,7 @@ class Session:
 
     def run(
         self, case: Case, *, mends: Mapping[Entry, Any] | None = None, edits: Mapping[ast.stmt, ast.stmt] | None = None,
-        nudge: Nudge | None = None, keeps: bool = True, upto: str = "outputs", observer: Any = None,
+        nudge: Nudge | None = None, keeps: bool = True, upto: str = "outputs", looks: bool = False,
     ) -> Outcome:
         """Run the plan once.
 
@@ -124,12 +129,13 @@ class Session:
         edits: statements in place of others.
         nudge: a move of one value; if it is complex the run is in complex numbers.
         keeps: whether assignments are recorded.
+        looks: whether the names that each statement sees are kept.
         upto:  ``loss`` stops before the backward pass.
 
         Raises ``NotAnalytic`` where a complex run is not possible; other errors end the run and stand in the outcome.
         """
         is_complex = nudge is not None and np.iscomplexobj(nudge.by)
-        trace = Trace(dict(mends or {}), keeps, observer=observer)
+        trace = Trace(dict(mends or {}), keeps, looks=looks)
         if nudge is not None and isinstance(nudge.at, Entry):
             trace.nudge = nudge.at, nudge.by
         run = Interpreter(self.reading.module, is_complex=is_complex, trace=trace, edits=edits)
@@ -141,6 +147,7 @@ class Session:
         except Located as located:
             outcome.failure = located
         outcome.has_drawn = run.has_drawn
+        outcome.nodes = run.budget.nodes
         return outcome
 
     def _phases(self, run: Interpreter, case: Case, nudge: Nudge | None, outcome: Outcome, upto: str) -> None:
@@ -160,6 +167,7 @@ class Session:
         if self.plan.loss:
             outcome.loss = run.expression(expression(self.plan.loss))
         outcome.split = len(outcome.trace.order)
+        outcome.before = tuple(outcome.trace.visits)
         if upto == "loss":
             return
         outcome.phase = "backward"
@@ -168,7 +176,10 @@ class Session:
         outcome.phase = "outputs"
         run.trace = None
         for path, of in self.plan.outputs:
-            found = np.array(run.expression(expression(path)))
+            found = run.expression(expression(path))
+            if not isinstance(found, (np.ndarray, np.generic, float, complex, int)):
+                raise Located(Mistake("C110", f"`{path}` is no array, it is {kind_of(found)}"), expression(path))
+            found = np.array(found, dtype=None if run.is_complex else float)
             if self.plan.rate:
                 found = (case.sources[of] - found) / run.expression(expression(self.plan.rate))
             outcome.outputs[path] = found
@@ -177,24 +188,23 @@ class Session:
     # -- gradients
 
     def slope(
-        self, case: Case, at: str | Entry, direction: Array, *, complex_step: bool = True,
-        edits: Mapping[ast.stmt, ast.stmt] | None = None,
+        self, case: Case, at: str | Entry, direction: Array, *, complex_step: bool = True, step: float = DIFFERENCE,
     ) -> float:
         """Return the derivative of the loss along a direction of one value.
 
         Raises ``NotAnalytic`` where a complex step is not possible, and ``Located`` where the forward pass fails.
         """
         if complex_step:
-            return float(np.imag(self._loss(case, at, 1j * STEP * direction, edits)) / STEP)
+            return float(np.imag(self._loss(case, at, 1j * STEP * direction)) / STEP)
         total = 0.0
         for k, weight in ORDER_6:
-            move = k * DIFFERENCE * direction
-            total += weight * (float(self._loss(case, at, move, edits)) - float(self._loss(case, at, -move, edits)))
-        return total / (60 * DIFFERENCE)
+            move = k * step * direction
+            total += weight * (float(self._loss(case, at, move)) - float(self._loss(case, at, -move)))
+        return total / (60 * step)
 
-    def _loss(self, case: Case, at: str | Entry, by: Array, edits: Mapping[ast.stmt, ast.stmt] | None) -> Any:
+    def _loss(self, case: Case, at: str | Entry, by: Array) -> Any:
         upto = "loss" if self.plan.backward else "outputs"
-        outcome = self.run(case, nudge=Nudge(at, by), keeps=False, upto=upto, edits=edits)
+        outcome = self.run(case, nudge=Nudge(at, by), keeps=False, upto=upto)
         if outcome.loss is None and outcome.failure is not None:
             raise outcome.failure
         return np.asarray(outcome.loss).reshape(())

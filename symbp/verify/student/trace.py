@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from symbp.verify.student.values import Array, Scope
+from symbp.verify.student.names import gradient_of, tail
+from symbp.verify.student.values import Array, Instance, Scope
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,12 @@ class Trace:
 
     mends:  values that take the place of what was assigned there.
     values: what was assigned, mended where a mend is given; a copy, since arrays may change later.
-    scopes: the scope in which each assignment was made.
+    beside: for each assignment, if names are kept, what it may be the gradient of, by name: of ``dZ`` the value of ``Z``.
+    integers: the statements that assigned a whole number.
+    visits: every statement that ran, with the names that it saw, if they are kept.
     nudge:  an entry and what is added to it.
     keeps:  whether values are recorded; without, only mends are put in.
+    looks:  whether the names in scope are kept as they are when a statement is run first.
     """
 
     mends: Mapping[Entry, Any] = field(default_factory=dict)
@@ -43,7 +47,15 @@ class Trace:
     values: dict[Entry, Any] = field(default_factory=dict)
     order: list[Entry] = field(default_factory=list)
     counts: dict[tuple[ast.stmt, str], int] = field(default_factory=dict)
-    observer: Any = None
+    beside: dict[Entry, dict[str, Any]] = field(default_factory=dict)
+    integers: set[ast.stmt] = field(default_factory=set)
+    visits: dict[ast.stmt, dict[str, Any]] = field(default_factory=dict)
+    looks: bool = False
+
+    def visit(self, statement: ast.stmt, scope: Scope) -> None:
+        """Note that a statement is run."""
+        if statement not in self.visits:
+            self.visits[statement] = {n: kept(v) for n, v in scope.names.items()} if self.looks else {}
 
     def assigned(self, statement: ast.stmt, target: str, value: Any, scope: Scope) -> Any:
         """Note one assignment, and return the value that holds from here on."""
@@ -54,12 +66,35 @@ class Trace:
             value = mended(value, self.mends[entry])
         if self.nudge is not None and entry == self.nudge[0]:
             value = mended(value, value + self.nudge[1])
+        if self.keeps and isinstance(value, (int, np.integer)):
+            self.integers.add(statement)
         if self.keeps and isinstance(value, (np.ndarray, np.generic, float, complex)):
             self.values[entry] = np.array(value)
+            if self.looks:
+                self.beside[entry] = {n: kept(v) for n, v in beside(target, scope).items()}
             self.order.append(entry)
-            if self.observer is not None:
-                self.observer(entry, value, scope)
         return value
+
+
+def beside(target: str, scope: Scope) -> dict[str, Any]:
+    """Return the values in scope of which a target may be the gradient by its name."""
+    owner, dot, _ = target.rpartition(".")
+    holder = scope.names.get(owner) if dot else None
+    names = holder.attributes if isinstance(holder, Instance) else {} if dot else scope.names
+    return {n: names[n] for n in gradient_of(tail(target)) if n in names}
+
+
+def kept(value: Any, depth: int = 0) -> Any:
+    """Return a value as it is now, whatever becomes of its arrays."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if depth < 4 and isinstance(value, dict):
+        return {k: kept(v, depth + 1) for k, v in value.items()}
+    if depth < 4 and isinstance(value, (list, tuple)):
+        return type(value)(kept(v, depth + 1) for v in value)
+    if depth < 4 and isinstance(value, Instance):
+        return Instance(value.of, {k: kept(v, depth + 1) for k, v in value.attributes.items()})
+    return value
 
 
 def mended(value: Any, mend: Any) -> Any:
@@ -71,7 +106,3 @@ def mended(value: Any, mend: Any) -> Any:
         return value
     return np.array(mend)
 
-
-def arrays(values: Mapping[Entry, Any]) -> dict[Entry, Array]:
-    """Return the entries that are arrays or numbers."""
-    return {e: np.asarray(v) for e, v in values.items()}

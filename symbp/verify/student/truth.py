@@ -1,7 +1,8 @@
 """The truth of student code without a network: the gradient of its own loss, by complex step and by differences.
 
 Each gradient is found from the forward pass alone: one value - an argument or an assignment - is moved, and the loss
-is looked at.
+is looked at.  Whether an array is a multiple of a gradient is told from a few random directions; the whole gradient is
+found only where it has to be written down.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from symbp.verify.check.constants import TOLERANCE, Standing
 from symbp.verify.student import arithmetic as ar
 from symbp.verify.student.binding import Bound
 from symbp.verify.student.expressions import Located
@@ -20,28 +22,49 @@ from symbp.verify.student.values import Array
 
 MOST_ENTRIES = 4_000
 """The largest array whose gradient is found entry by entry."""
+DIRECTIONS = 4
+"""The number of random directions along which an array is compared with a gradient."""
+CONFIRMED = 1e-6
+"""The largest relative difference between complex step and differences at which a slope is taken to be known."""
+
+STEPS = (2e-3, 1e-4, 1e-5)
+"""Steps of the differences; where a kink is near, only a small one stays on its side."""
+
+At = str | Entry
+"""What a gradient is of: something drawn, by its path, or an assignment."""
 
 
 @dataclass
 class Point:
-    """One draw of a bound task: the run of the student's own code, and gradients of its loss, found when asked for."""
+    """One draw of a bound task: the run of the student's own code, and gradients of its loss, found when asked for.
+
+    analytic: whether complex steps are possible.
+    worst:    the largest relative difference between complex steps and differences.
+    """
 
     bound: Bound
     turn: int
     analytic: bool = True
-    found: dict[str | Entry, Array] = field(default_factory=dict)
+    worst: float = 0.0
+    _whole: dict[At, Array] = field(default_factory=dict)
+    _slopes: dict[At, tuple[Array, Array]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.case = self.bound.case(self.turn)
         self.session = self.bound.session
-        self.ran: Outcome = self.session.run(self.case)
+        self.ran: Outcome = self.session.run(self.case, looks=True)
 
-    def value(self, at: str | Entry) -> Array:
+    def value(self, at: At) -> Array:
         """Return the value that was drawn or assigned."""
         found: Any = self.case.sources[at] if isinstance(at, str) else self.ran.trace.values[at]
         return np.asarray(found, dtype=float)
 
-    def slope(self, at: str | Entry, direction: Array) -> float:
+    def is_real(self, at: At) -> bool:
+        """Tell whether a value is made of real numbers, so that it may be moved."""
+        found: Any = self.case.sources[at] if isinstance(at, str) else self.ran.trace.values[at]
+        return np.asarray(found).dtype.kind == "f"
+
+    def slope(self, at: At, direction: Array) -> float:
         """Return the derivative of the loss along a direction."""
         if self.analytic:
             try:
@@ -50,13 +73,54 @@ class Point:
                 self.analytic = False
         return self.session.slope(self.case, at, direction, complex_step=False)
 
-    def difference(self, at: str | Entry, direction: Array) -> float:
-        """Return the derivative along a direction by differences of order 6: the second witness."""
-        return self.session.slope(self.case, at, direction, complex_step=False)
+    def slopes(self, at: At) -> tuple[Array, Array]:
+        """Return a few random directions, and the derivative along each.
 
-    def gradient(self, at: str | Entry) -> Array:
-        """Return the gradient of the loss with respect to a value, entry by entry."""
-        if at not in self.found:
+        The first is found by differences as well: two witnesses.
+        """
+        if at not in self._slopes:
+            shape = self.value(at).shape
+            rng = np.random.default_rng((7, len(self._slopes)))
+            directions = rng.normal(size=(DIRECTIONS, *shape))
+            found = np.array([self.slope(at, d) for d in directions])
+            if isinstance(at, str):
+                size = max(float(np.abs(found).max()), 1e-12)
+                for h in STEPS:
+                    again = self.session.slope(self.case, at, directions[0], complex_step=False, step=h)
+                    off = abs(again - found[0]) / size
+                    if off <= CONFIRMED:
+                        break
+                self.worst = max(self.worst, off)
+            self._slopes[at] = directions, found
+        return self._slopes[at]
+
+    def moves(self, at: At) -> bool:
+        """Tell whether the loss depends on a value."""
+        return bool(np.any(self.slopes(at)[1] != 0))
+
+    def stand(self, value: Array, at: At) -> Standing | None:
+        """Return how an array stands to the gradient of something; None if it is no multiple of it."""
+        directions, wanted = self.slopes(at)
+        shape = directions.shape[1:]
+        for transposed in (False, True):
+            laid = _laid(value.T if transposed else value, shape)
+            if laid is None or not np.isfinite(laid).all() or (transposed and len(shape) < 2):
+                continue
+            mine = (directions * laid).reshape(DIRECTIONS, -1).sum(axis=1)
+            constant = _ratio(mine, wanted, float(np.abs(laid).max(initial=0.0)), self._scale())
+            if constant is not None:
+                return Standing(constant, transposed)
+        return None
+
+    def _scale(self) -> float:
+        return max((float(np.abs(s).max()) for _, s in self._slopes.values()), default=1.0)
+
+    def gradient(self, at: At) -> Array:
+        """Return the gradient of the loss with respect to a value, entry by entry.
+
+        Raises ``ValueError`` if it has too many entries.
+        """
+        if at not in self._whole:
             value = self.value(at)
             if value.size > MOST_ENTRIES:
                 raise ValueError("the array is too large")
@@ -65,5 +129,33 @@ class Point:
                 unit = np.zeros(value.shape)
                 unit.flat[k] = 1.0
                 found.flat[k] = self.slope(at, unit)
-            self.found[at] = found
-        return self.found[at]
+            self._whole[at] = found
+        return self._whole[at]
+
+
+def _laid(value: Array, shape: tuple[int, ...]) -> Array | None:
+    """Return a value in a shape, where only leading axes of length 1 are added or taken away.
+
+    So ``(n,)`` counts as ``(1, n)``, as broadcasting has it; taken for ``(n, 1)`` it would become ``(n, n)``.
+    """
+    if value.shape == shape:
+        return value
+    return value.reshape(shape) if _without_ones(value.shape) == _without_ones(shape) else None
+
+
+def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    while shape[:1] == (1,):
+        shape = shape[1:]
+    return shape
+
+
+def _ratio(mine: Array, wanted: Array, largest: float, scale: float) -> float | None:
+    size = float(np.abs(wanted).max(initial=0.0))
+    if size <= TOLERANCE * TOLERANCE * scale:
+        return 1.0 if float(np.abs(mine).max(initial=0.0)) <= TOLERANCE * max(scale, 1e-300) else None
+    constant = float(mine @ wanted / (wanted @ wanted))
+    gap = float(np.abs(mine - constant * wanted).max())
+    if not gap <= TOLERANCE * max(float(np.abs(mine).max()), abs(constant) * size) or abs(constant) < 1e-9:
+        return None
+    # To rounding a constant of 1 is 1.
+    return 1.0 if abs(constant - 1) <= TOLERANCE else constant

@@ -96,18 +96,22 @@ def with_factor(node: ast.AST, line: EditedLine) -> Iterator[str]:
     if not isinstance(node, ast.expr) or isinstance(node, (ast.Constant, ast.UnaryOp, ast.GeneratorExp)):
         return
     parent = line.parents.get(node)
-    inner = isinstance(parent, ast.BinOp) and isinstance(parent.op, (ast.Mult, ast.Div, ast.Pow))
+    inner = isinstance(parent, ast.BinOp) and (
+        isinstance(parent.op, (ast.Mult, ast.Pow)) or (isinstance(parent.op, ast.Div) and node is parent.right)
+    )
     if inner or not (node is line.value or isinstance(parent, (ast.BinOp, ast.Call, ast.GeneratorExp))):
         return
-    shape = line.shape(node)
+    shape, here = line.shape(node), line.known.reference(node)
     for name, meaning in line.known.names.items():
         if meaning.kind == "gradient":
             continue
-        for indices in line.members(meaning)[:1]:
+        mine = [here[1]] if here is not None and len(here[1]) == len(meaning.indices) else []
+        for indices in dict.fromkeys([*line.members(meaning)[:1], *mine]):
             text = member(name, indices)
             theirs = line.shape_of_text(text)
             if theirs == ("1", "1") and shape != theirs:
                 continue
-            if theirs is None or shape is None or all(b in (a, "1") for a, b in zip(shape, theirs, strict=True)):
+            pairs = zip(shape, theirs, strict=True) if shape is not None and theirs is not None else ()
+            if all(a == b or "1" in (a, b) for a, b in pairs):
                 yield f"{line.factor(node, ast.Mult)} * {text}"
 

@@ -40,7 +40,9 @@ def other_factor(node: ast.AST, line: EditedLine) -> Iterator[str]:
     for divisor in (True, False):
         yield from _without_factor(node, line, lambda f: _is_number(f) or ast.unparse(f) in sizes, divisor)
     if isinstance(node, ast.Constant) and _is_number(node) and not _is_exponent(node, line):
-        yield from (str(k) for k in (1, 2, 3) if k != node.value)
+        parent = line.parents.get(node)
+        factor = isinstance(parent, ast.BinOp) and isinstance(parent.op, (ast.Mult, ast.Div))
+        yield from (str(k) for k in (1, 2, 3) if k != node.value and not (k == 1 and factor))
     if ast.unparse(node) in sizes and not _inside_call(node, line):
         yield from (size for size in sizes if size != ast.unparse(node))
     if _is_term(node, line):

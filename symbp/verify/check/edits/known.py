@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 Shape = tuple[str, str]
@@ -64,7 +64,8 @@ class Known:
     samples:   the one of them that counts samples; empty if there is none.
     loops:     the indices of the loops around the line, outermost first.
     ranges:    the first and the last value of each index of a loop, of the network's or of the work's.
-    terms:     for a variable the terms of its gradient in the reference, in names in scope.
+    terms:     for a variable the letters of its indices and the terms of its gradient in the reference, in names in
+               scope.
     numpy:     whether the line is NumPy, else it is in the language of the declaration.
     """
 
@@ -74,23 +75,31 @@ class Known:
     samples: str = ""
     loops: tuple[str, ...] = ()
     ranges: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    terms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    terms: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
     numpy: bool = False
 
     def reference(self, node: ast.AST) -> tuple[str, tuple[str, ...]] | None:
         """Return the name that an expression reads and the indices of the member; None if it reads no known name."""
-        if not isinstance(node, (ast.Name, ast.Subscript, ast.Attribute)):
+        if isinstance(node, ast.Name):
+            return (node.id, ()) if node.id in self.names and not self.names[node.id].indices else None
+        if not isinstance(node, (ast.Subscript, ast.Attribute)):
             return None
-        written = node.id if isinstance(node, ast.Name) else ast.unparse(node)
-        if written in self.names and not self.names[written].indices:
-            return written, ()
+        if self._spelled:
+            written = ast.unparse(node)
+            if written in self._spelled and not self.names[written].indices:
+                return written, ()
         if isinstance(node, ast.Subscript):
             base = node.value.id if isinstance(node.value, ast.Name) else ast.unparse(node.value)
             parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
             meaning = self.names.get(base)
             if meaning is not None and len(meaning.indices) == len(parts):
-                return base, tuple(map(ast.unparse, parts))
+                return base, tuple(map(_index_text, parts))
         return None
+
+    @cached_property
+    def _spelled(self) -> frozenset[str]:
+        """The names that are more than a word: ``cache['A1']``, ``self.W1``."""
+        return frozenset(name for name in self.names if not name.isidentifier())
 
     def meaning(self, node: ast.AST) -> Meaning | None:
         """Return what an expression stands for, with its shape at its own indices."""
@@ -103,6 +112,12 @@ class Known:
             return meaning
         rows, cols = (at(size, meaning.indices, indices) for size in meaning.shape)
         return Meaning(meaning.kind, meaning.of, (rows, cols), meaning.indices)
+
+
+def _index_text(node: ast.expr) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    return ast.unparse(node)
 
 
 @lru_cache(maxsize=4096)

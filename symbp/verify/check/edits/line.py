@@ -136,6 +136,11 @@ class EditedLine:
             if self.known.reference(node) is None:
                 todo += _parts(node)
 
+    def has_gradients(self, node: ast.AST | None) -> bool:
+        """Tell whether a part reads a gradient."""
+        meanings = [] if node is None else [self.known.meaning(n) for n in ast.walk(node)]
+        return any(m is not None and m.kind == "gradient" for m in meanings)
+
     def shape(self, node: ast.AST) -> Shape | None:
         """Return the shape of a part, None if it is not certain."""
         if node not in self._shapes:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from functools import partial
 
-from symbp.verify.check.edits.known import at, expression, moved
+from symbp.verify.check.edits.known import Shape, at, expression, moved
 from symbp.verify.check.edits.line import EditedLine, Level, member
 from symbp.verify.check.edits.shapes import called
 
@@ -54,7 +54,7 @@ def without_term(node: ast.AST, line: EditedLine) -> Iterator[str]:
     if line.shape(node) == ("1", "1"):
         return
     terms = _terms(node)
-    if isinstance(terms[0][1], ast.Constant):
+    if isinstance(terms[0][1], ast.Constant) or (line.has_gradients(line.value) and not line.has_gradients(node)):
         return  # 1 - A**2 is a slope, no sum of paths
     for k in range(len(terms)):
         rest = terms[:k] + terms[k + 1 :]
@@ -113,9 +113,10 @@ def one_step(node: ast.AST, line: EditedLine) -> Iterator[str]:
 def _messages(line: EditedLine) -> list[str]:
     """Return what may be added: terms of the reference, gradients in scope, and gradients through a parameter."""
     known, meaning = line.known, line.meaning
-    found = list(known.terms.get(meaning.of, ())) if meaning is not None else []
+    letters, terms = known.terms.get(meaning.of, ((), ())) if meaning is not None else ((), ())
+    found = [at(t, letters, line.around) if len(letters) == len(line.around) else t for t in terms]
     gradients: list[str] = []
-    if not any(m is not None and m.kind == "gradient" for m in map(known.meaning, line.expressions())):
+    if not line.has_gradients(line.value):
         # An error signal is made of values: P - Y.
         for name, other in known.names.items():
             if other.kind == "value":
@@ -139,9 +140,27 @@ def _messages(line: EditedLine) -> list[str]:
                     found.append(f"{weight}.T @ {gradient}")
     for gradient in gradients:
         for name, other in known.names.items():
-            if other.kind == "value" and wanted is not None and other.shape == wanted == line.shape_of_text(gradient):
-                found += [f"{gradient} * {member(name, i)}" for i in line.members(other)]
-    return list(dict.fromkeys(found))[:120]
+            if other.kind == "value" and wanted is not None:
+                values = [member(name, i) for i in line.members(other)]
+                if other.shape == wanted == line.shape_of_text(gradient):
+                    found += [f"{gradient} * {value}" for value in values]
+                elif line.meaning is not None and line.meaning.of not in _signals(line):
+                    found += [p for value in values[:1] for p in _products(gradient, value) if _has(p, wanted, line)]
+    return list(dict.fromkeys(found))[:160]
+
+
+def _signals(line: EditedLine) -> set[str]:
+    """Return the variables that have a value in scope: their gradients are no products with values."""
+    return {m.of for m in line.known.names.values() if m.kind == "value"}
+
+
+def _products(gradient: str, value: str) -> tuple[str, ...]:
+    return f"{gradient} @ {value}.T", f"{value} @ {gradient}.T", f"{value}.T @ {gradient}", f"{gradient}.T @ {value}"
+
+
+def _has(text: str, shape: Shape, line: EditedLine) -> bool:
+    """Tell whether an expression certainly has a shape."""
+    return line.shape_of_text(text) == shape
 
 
 def _is_sum(node: ast.AST, line: EditedLine) -> bool:
@@ -156,8 +175,9 @@ def _is_sum(node: ast.AST, line: EditedLine) -> bool:
             if isinstance(_terms(node)[0][1], ast.Constant):
                 return False  # 1 - A**2 is a slope, no sum of paths
             return not (isinstance(node.op, ast.Mult) and isinstance(parent.op, ast.Mult))
-        meaning = line.known.meaning(node)
-        return meaning is not None and meaning.kind == "gradient"
+        inner = node.operand if isinstance(node, ast.UnaryOp) else node
+        # An error signal is a difference of values, anything else that is passed on a sum of gradients.
+        return line.known.reference(inner) is not None and line.has_gradients(inner) == line.has_gradients(line.value)
     return False
 
 

@@ -38,7 +38,7 @@ def summed(node: ast.AST, line: EditedLine) -> Iterator[str]:
     if not (node is line.value or isinstance(line.parents.get(node), (ast.BinOp, ast.GeneratorExp))):
         return
     np = "np." if line.known.numpy else ""
-    wanted = line.meaning.shape if line.meaning else None
+    wanted = line.meaning.shape if line.meaning and node is line.value else None
     axes = [k for k in (1, 0) if wanted is None or wanted[k] == "1"]
     for axis in axes:
         if shape is None or shape[axis] != "1":

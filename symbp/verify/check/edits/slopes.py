@@ -74,7 +74,7 @@ def with_slope_again(node: ast.AST, line: EditedLine) -> Iterator[str]:
     for function in line.known.functions:
         for slope in slopes_of(function, line):
             if _remaining(factors, slope) is not None:
-                yield f"{line.of(node)} * {_as_factor(slope)}"
+                yield f"{line.factor(node, ast.Mult)} * {_as_factor(slope)}"
                 break
 
 

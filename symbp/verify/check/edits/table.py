@@ -76,7 +76,7 @@ ROWS: tuple[Row, ...] = (
     Row("stale cache", names.other_value_of_the_same, names.other_value_of_the_same),
     Row("own output", names.other_input, names.other_input),
     Row("another quantity", names.other_quantity, names.other_quantity),
-    Row("wrong exponent", constants.other_exponent, constants.with_exponent),
+    Row("wrong exponent", constants.with_exponent, constants.with_exponent),
     Row("wrong constant", constants.other_factor, constants.other_factor),
     Row("not summed", reductions.summed, reductions.not_summed),
     Row("silent broadcast", reductions.with_dimension, reductions.without_dimension),
@@ -95,6 +95,9 @@ ROWS: tuple[Row, ...] = (
 """Every nature with its edits; of two at the same distance the earlier one is the likelier."""
 
 
+_ORDER = {row.nature: k for k, row in reversed(list(enumerate(ROWS)))}
+
+
 def edits(statement: ast.stmt, known: Known, source: str = "") -> list[Edit]:
     """Return every change of a line by one edit that may mend it, the nearest to its text first.
 
@@ -104,12 +107,8 @@ def edits(statement: ast.stmt, known: Known, source: str = "") -> list[Edit]:
 
     Nothing is evaluated; results whose shapes certainly do not fit, or are not those of the left side, are left out.
     """
-    found: dict[str, Edit] = {}
-    for edit in _all(statement, known, source, mend=True):
-        key = ast.dump(edit.statement)
-        if (key not in found or edit.distance < found[key].distance) and _fits(edit.statement, known):
-            found[key] = edit
-    return sorted(found.values(), key=lambda e: e.distance)[:MOST_EDITS]
+    found = [e for e in _all(statement, known, source, mend=True) if _fits(e.statement, known)]
+    return sorted(found, key=lambda e: (e.distance, _ORDER[e.nature], len(e.text)))[:MOST_EDITS]
 
 
 def plant(statement: ast.stmt, known: Known, source: str = "") -> list[Edit]:
@@ -117,23 +116,24 @@ def plant(statement: ast.stmt, known: Known, source: str = "") -> list[Edit]:
 
     Shapes need not fit: many mistakes are found by them.
     """
-    found: dict[str, Edit] = {}
-    for edit in _all(statement, known, source, mend=False):
-        found.setdefault(ast.dump(edit.statement), edit)
-    return list(found.values())
+    return list(_all(statement, known, source, mend=False))
 
 
 def _all(statement: ast.stmt, known: Known, source: str, mend: bool) -> Iterator[Edit]:
+    """Yield the edits in the order of the table; of two that give the same text the first."""
     line = EditedLine(statement, known, source)
-    same = ast.dump(line.statement)
+    seen = {line.text}
     parts: list[ast.AST] = [line.statement, *line.expressions()]
     for row in ROWS:
         rewrite = row.mend if mend else row.plant
         for part in parts:
             for new in rewrite(part, line):
                 text, start, end = line.replaced(part, new)
+                if text in seen:
+                    continue
+                seen.add(text)
                 edited = _parsed(text)
-                if edited is not None and ast.dump(edited) != same:
+                if edited is not None:
                     yield _edit(row.nature, edited, text, line, start, end)
 
 

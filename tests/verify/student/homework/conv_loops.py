@@ -28,7 +28,7 @@ def conv_backward(dout, cache):
     HH, WW = w.shape[2], w.shape[3]
     dxp = np.zeros_like(xp)
     dw = np.zeros_like(w)
-    db = np.sum(dout, axis=(0, 2, 3))
+    db = np.sum(dout, axis=(0, 2, 3))  #| db = dout.sum(axis=(0, 2, 3))
     for n in range(N):
         for f in range(F):
             for i in range(HO):

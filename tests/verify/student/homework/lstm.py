@@ -39,7 +39,7 @@ def lstm_backward(dout, cache):
         xt, h_prev, c_prev, i, f, o, g, tc = caches[t]
         dh = dout[:, t] + dh_next
         do = dh * tc
-        dc = dc_next + dh * o * (1 - tc ** 2)
+        dc = dc_next + dh * o * (1 - tc ** 2)  #| dc = np.multiply(dh, o) * (1 - np.square(tc)) + dc_next
         di = dc * g
         df = dc * c_prev
         dg = dc * i

@@ -1,0 +1,192 @@
+"""What each assignment of a backward pass is the gradient of: told by its name in its scope, or by its value.
+
+``dA_prev`` is the gradient of what ``A_prev`` holds where the assignment is made - an argument, or what the forward
+pass assigned; ``grads['W1']`` that of ``params['W1']``, ``self.dW`` that of ``self.W``.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from symbp.verify.check.constants import Standing
+from symbp.verify.student import names as nm
+from symbp.verify.student.binding import leaves
+from symbp.verify.student.expressions import Located
+from symbp.verify.student.trace import Entry
+from symbp.verify.student.truth import At, Point
+from symbp.verify.student.values import Array
+from symbp.verify.student.work import CodeWork
+
+MOST_COMPARED = 60
+"""More quantities of the forward pass are not compared with a value."""
+MOST_ROUNDS = 8
+"""Of a line that runs more often only the last rounds are looked at."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One assignment beside the truth.
+
+    value:    what was assigned.
+    at:       what it is the gradient of; nothing if that is not known.
+    standing: how it stands to that gradient; nothing if it is no multiple of it.
+    named:    whether its name says what it is, and not its value alone.
+    """
+
+    entry: Entry
+    value: Array
+    at: At | None
+    standing: Standing | None
+    named: bool
+
+    @property
+    def state(self) -> str:
+        """Return right, multiple, wrong or unknown."""
+        if self.at is None:
+            return "unknown"
+        if self.standing is None:
+            return "wrong"
+        return "right" if self.standing.same else "multiple"
+
+
+@dataclass
+class Anchors:
+    """Tells what the assignments of one draw are."""
+
+    work: CodeWork
+    point: Point
+    _holders: dict[bytes, list[At]] = field(default_factory=dict)
+    _named: dict[tuple[ast.stmt, int, str], tuple[At, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.known: list[At] = []
+        for path, value in self.point.case.sources.items():
+            self._hold(path, np.asarray(value))
+        for entry in self.point.ran.trace.order:
+            if entry.statement not in self.work.index:
+                self._hold(entry, self.point.ran.trace.values[entry])
+        self._last: dict[tuple[str, bytes], Entry] = {}
+        for entry in self.point.ran.trace.order:
+            if entry.statement in self.work.index:
+                self._last[entry.target, self._beside_key(entry)] = entry
+        self.gradients = {e.target: e for e in self.point.ran.trace.order if e.statement in self.work.index}
+
+    def _hold(self, at: At, value: Array) -> None:
+        if value.dtype.kind == "f" and value.size:
+            self._holders.setdefault(_key(value), []).append(at)
+            self.known.append(at)
+
+    # -- by name
+
+    def named(self, entry: Entry) -> tuple[At, ...]:
+        """Return what an assignment is the gradient of, by its name."""
+        key = entry.statement, entry.count, entry.target
+        if key not in self._named:
+            found: dict[At, None] = {}
+            for at in self._of_target(entry):
+                found[at] = None
+            self._named[key] = tuple(found)
+        return self._named[key]
+
+    def _of_target(self, entry: Entry) -> Iterator[At]:
+        """Yield what a target may be the gradient of: what its scope holds; else what is called so elsewhere."""
+        target = entry.target
+        if target.startswith("return") or not self._is_last(entry):
+            return
+        near = [at for value in self.point.ran.trace.beside.get(entry, {}).values() for at in self.holding(value)]
+        if near:
+            yield from near
+            return
+        word = nm.tail(target)
+        is_held = target.endswith("']") or target.endswith('"]')
+        if "." in target and not is_held:
+            return
+        for of in [*nm.gradient_of(word), *([word] if is_held else [])]:
+            yield from (p for p in self.point.case.sources if nm.tail(p) == of)
+            same = [e for e in self.point.ran.trace.order if e.target == of and e.statement not in self.work.index]
+            yield from same[-MOST_ROUNDS:]
+
+    def _is_last(self, entry: Entry) -> bool:
+        """Tell whether a target is not made anew, out of the same, right behind: ``dW = ...; dW = dW + reg * W``."""
+        key = self._last.get((entry.target, self._beside_key(entry)))
+        return key is None or key == entry
+
+    def _beside_key(self, entry: Entry) -> bytes:
+        near = self.point.ran.trace.beside.get(entry, {})
+        return b"|".join(_key(np.asarray(v)) for v in near.values() if _is_array(v))
+
+    def holding(self, value: Any) -> list[At]:
+        """Return what holds a value: arguments, and assignments of the forward pass."""
+        array = np.asarray(value)
+        return self._holders.get(_key(array), []) if array.dtype.kind == "f" else []
+
+    # -- beside the truth
+
+    def seen(self, values: dict[Entry, Array], entries: Iterable[Entry]) -> list[Seen]:
+        """Return assignments beside the truth."""
+        return [self.see(e, np.asarray(values[e], dtype=float)) for e in entries if _is_array(values[e])]
+
+    def see(self, entry: Entry, value: Array) -> Seen:
+        """Return one assignment beside the truth: what its name says comes before what its value says."""
+        named = self.named(entry)
+        best: tuple[At, Standing] | None = None
+        for at in named:
+            standing = self._stand(value, at)
+            if standing is not None and standing.same:
+                return Seen(entry, value, at, standing, True)
+            if standing is not None and best is None:
+                best = at, standing
+        is_argument = any(isinstance(at, str) for at in named)
+        for at in [] if is_argument else self.known[:MOST_COMPARED]:
+            if at not in named and np.size(self.point.value(at)) == value.size and value.size > 1:
+                standing = self._stand(value, at)
+                if standing is not None and standing.same and not standing.transposed and np.any(value):
+                    return Seen(entry, value, at, standing, False)
+        if best is not None:
+            return Seen(entry, value, best[0], best[1], True)
+        is_certain = len(named) == 1 or is_argument
+        return Seen(entry, value, named[0] if is_certain else None, None, bool(named))
+
+    def _stand(self, value: Array, at: At) -> Standing | None:
+        try:
+            return self.point.stand(value, at)
+        except Located:
+            return None
+
+
+def _key(value: Array) -> bytes:
+    return str(value.shape).encode() + np.asarray(value, dtype=float).tobytes()
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, (np.ndarray, np.generic, float)) and np.asarray(value).dtype.kind in "fc" and np.size(value) > 0
+
+
+def states(seen: Iterable[Seen], last: bool) -> str:
+    """Return the state of a line: the worst of its assignments; of an accumulation its last one."""
+    found = list(seen)
+    if not found:
+        return "unknown"
+    if last:
+        found = found[-1:]
+    every = {s.state for s in found}
+    return next(s for s in ("wrong", "unknown", "multiple", "right") if s in every)
+
+
+def is_accumulation(statement: ast.stmt) -> bool:
+    """Tell whether a statement adds to, or fills a part of, what it assigns: only its last round is a whole."""
+    if isinstance(statement, ast.AugAssign):
+        return True
+    if isinstance(statement, ast.Assign):
+        return any(isinstance(t, ast.Subscript) for t in statement.targets)
+    return isinstance(statement, ast.Expr)
+
+
+def paths_of(value: Any, name: str) -> dict[str, Array]:
+    """Return the arrays that a value holds, by path."""
+    return dict(leaves(name, value))

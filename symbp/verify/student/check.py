@@ -1,0 +1,192 @@
+"""Checking a file of student code from end to end: read it, bind its functions, judge them, in a limited child."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from symbp.language.diagnostics import DeclarationError, Diagnostic, Mistake
+from symbp.language.files import file_bytes
+from symbp.program import Program
+from symbp.verify import child
+from symbp.verify.check.verdict import GOOD, Fault, Judgement
+from symbp.verify.check.text import text_of
+from symbp.verify.student.binding import Unbound, Wishes, bind
+from symbp.verify.student.expressions import Located
+from symbp.verify.student.functions import Task, tasks
+from symbp.verify.student.judge import judge
+from symbp.verify.student.network import compared
+from symbp.verify.student.reading import Reading, read, read_text, span, unread
+from symbp.verify.student.work import line_of
+
+MOST_BYTES = 20_000_000
+"""Bytes of a file that are read; more is told as too large."""
+SECONDS = 30.0
+"""How long the check of one file may take; a run of the code that does not end is stopped by its budget long before."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is said of one task of a file.
+
+    name:      the function that gives the gradients.
+    judgement: the judgement.
+    calls:     how the functions were called.
+    """
+
+    name: str
+    judgement: Judgement
+    calls: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = field(default_factory=tuple)
+
+
+def check_text(text: str, file: str = "code.py", named: Sequence[str] = (), wishes: Wishes | None = None) -> list[Checked]:
+    """Judge every task of a text.
+
+    Raises ``DeclarationError`` where the text cannot be read, or holds no task.
+    """
+    return check_reading(read_text(text, file), named, wishes)
+
+
+def check_reading(
+    reading: Reading, named: Sequence[str] = (), wishes: Wishes | None = None, network: Program | None = None
+) -> list[Checked]:
+    """Judge every task of a file that has been read.
+
+    network: what the forward pass should compute; without it the forward pass is taken at its word.
+    """
+    try:
+        found = tasks(reading.module, named)
+    except Mistake as mistake:
+        refused = unread(reading, [s.name for s in reading.module.body if isinstance(s, (ast.FunctionDef, ast.ClassDef))])
+        raise DeclarationError([
+            *refused, Diagnostic(mistake.code, mistake.args[0], reading.file, 1, 1, 1, reading.source(1), "", mistake.help)
+        ]) from None
+    names = [f.name for t in found for f in (t.forward, t.backward, t.loss, t.start, t.owner) if f is not None]
+    refused = unread(reading, names)
+    if refused:
+        raise DeclarationError(sorted(refused, key=lambda d: (d.line, d.column)))
+    return [_checked(reading, task, wishes, network) for task in found]
+
+
+def _checked(reading: Reading, task: Task, wishes: Wishes | None, network: Program | None) -> Checked:
+    try:
+        bound = bind(reading, task, wishes)
+        astray = compared(bound, network) if network is not None else None
+        judgement = judge(bound) if astray is None else astray
+    except Unbound as unbound:
+        return Checked(task.name, _unchecked(reading, unbound.mistake, unbound.node))
+    except Located as located:
+        if _is_backward(task, located):
+            return Checked(task.name, _broken(reading, located))
+        return Checked(task.name, _unchecked(reading, located.mistake, located.node))
+    plan = bound.session.plan
+    calls = (*plan.setup, *plan.forward, *([f"loss = {plan.loss}"] if plan.loss not in plan.forward else []), *plan.backward)
+    remarks = [*reading.remarks, *bound.remarks]
+    if judgement.verdict in GOOD and bound.session.run(bound.case(0), keeps=False).has_drawn:
+        remarks.append("random numbers are a fixed draw, the same in every run")
+    called = "called as " + "; ".join(calls)
+    return Checked(task.name, replace(judgement, remarks=(*judgement.remarks, *remarks, called)), calls)
+
+
+def _is_backward(task: Task, located: Located) -> bool:
+    from symbp.verify.student.binding import gradients_from
+
+    line = getattr(located.node, "lineno", 0)
+    if task.backward is not None:
+        return task.backward.lineno <= line <= (task.backward.end_lineno or 0)
+    begins = gradients_from(task.forward)
+    return bool(begins) and begins <= line <= (task.forward.end_lineno or 0)
+
+
+def _unchecked(reading: Reading, mistake: Mistake, node: ast.AST) -> Judgement:
+    """Return that a task was not checked, with the place and the way out."""
+    line, _, _ = span(node, reading.lines)
+    file, shown = reading.place(line)
+    help = f" ({mistake.help})" if mistake.help else ""
+    return Judgement("not checked", reason=f"{mistake.args[0]}, {file}:{shown}, {mistake.code}{help}")
+
+
+def _broken(reading: Reading, located: Located) -> Judgement:
+    """Return the judgement on a backward pass that breaks off before anything can be compared."""
+    mistake = located.mistake
+    line, column, length = span(located.node, reading.lines)
+    inside = [s for s in ast.walk(reading.module) if isinstance(s, ast.stmt) and s.lineno == line]
+    statement = inside[-1] if inside else reading.module.body[0]
+    fault = Fault(
+        0, (0,), of="", nature="", code=mistake.code, title=mistake.args[0], label=mistake.label,
+        row=reading.place(line)[1], column=column, length=length, help=mistake.help,
+    )
+    return Judgement("wrong", (line_of(statement, reading),), (fault,), witnesses=("the run itself",))
+
+
+# ---------------------------------------------------------------------------------------------------------
+# In a child
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a child says of a file: plain data.
+
+    verdict: the worst verdict of its tasks, or ``unreadable``.
+    text:    what is printed.
+    rows:    for each task its name, verdict, line, code and source line.
+    data:    the judgements as plain data.
+    code:    the exit code: 0, 1 or 2.
+    """
+
+    verdict: str
+    text: str
+    rows: list[dict[str, Any]]
+    data: list[dict[str, Any]]
+    code: int
+
+
+def check_file(
+    path: Path, named: Sequence[str] = (), wishes: Wishes | None = None, *, network: Program | None = None,
+    hint: bool = False, seconds: float = SECONDS,
+) -> Answer:
+    """Judge a file in a limited child.
+
+    Raises ``DeclarationError`` where it cannot be read.
+    """
+    data = file_bytes(path, path.name, MOST_BYTES)
+    try:
+        found = child.run(
+            lambda: _answer(data, path.name, named, wishes, network, hint), child.Limits(seconds=seconds)
+        )
+    except child.Exceeded as exceeded:
+        reason = f"not checked   {exceeded}\nNot checked: {exceeded}.\n"
+        row = {"name": "", "verdict": "not checked", "line": 0, "code": "C125", "source": ""}
+        return Answer("not checked", reason, [row], [{"verdict": "not checked", "reason": str(exceeded)}], 1)
+    return Answer(**found)
+
+
+def _answer(
+    data: bytes, name: str, named: Sequence[str], wishes: Wishes | None, network: Program | None, hint: bool
+) -> dict[str, Any]:
+    try:
+        found = check_reading(read(data, name), named, wishes, network)
+    except DeclarationError as error:
+        first = error.diagnostics[0]
+        row = {"name": "", "verdict": "unreadable", "line": first.line, "code": first.code, "source": first.source.strip()}
+        text = error.render() + "\n"
+        return {"verdict": "unreadable", "text": text, "rows": [row], "data": error.json(), "code": 2}
+    texts, rows, facts = [], [], []
+    for one in found:
+        judgement = one.judgement
+        head = f"{one.name}\n" if len(found) > 1 else ""
+        texts.append(head + text_of(judgement, hint=hint))
+        fault = judgement.faults[0] if judgement.faults else None
+        line = judgement.lines[fault.line] if fault is not None and judgement.lines else None
+        rows.append({
+            "name": one.name, "verdict": judgement.verdict, "line": line.line if line else 0,
+            "code": fault.code if fault else "", "source": line.source.strip() if line else "",
+        })
+        facts.append({"name": one.name, "calls": list(one.calls), **judgement.json()})
+    good = all(one.judgement.good for one in found)
+    verdict = next((r["verdict"] for r in rows if r["verdict"] not in GOOD), rows[0]["verdict"])
+    return {"verdict": verdict, "text": "\n".join(texts), "rows": rows, "data": facts, "code": 0 if good else 1}

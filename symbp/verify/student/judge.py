@@ -1,0 +1,452 @@
+"""The judge of student code: outputs decide; then the line whose repair makes every gradient right, or the first that is wrong."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from symbp.language.diagnostics import Mistake
+from symbp.verify.check.constants import TOLERANCE, Standing, equal, name_of, text_of
+from symbp.verify.check.edits import Edit, edits
+from symbp.verify.check.natures import NATURES
+from symbp.verify.check.verdict import Fault, Judgement
+from symbp.verify.draws import sizes_text
+from symbp.verify.student import names as nm
+from symbp.verify.student.anchors import Anchors, Seen, is_accumulation, states
+from symbp.verify.student.binding import Bound, find_outputs
+from symbp.verify.student.expressions import Located
+from symbp.verify.student.reading import span
+from symbp.verify.student.scope import Scopes
+from symbp.verify.student.session import Outcome, Session
+from symbp.verify.student.trace import Entry
+from symbp.verify.student.truth import CONFIRMED, Point
+from symbp.verify.student.values import Array
+from symbp.verify.student.work import CodeWork
+
+DRAWS = 3
+MOST_NODES = 3_000_000
+"""Changes of lines are evaluated until their runs have cost so many nodes together."""
+MOST_ENTRIES = 8
+"""Of a line that ran more often only the last assignments are looked at."""
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A change of one line after which every gradient is right."""
+
+    line: int
+    edit: Edit
+    equal: tuple[Edit, ...] = ()
+
+
+def judge(bound: Bound) -> Judgement:
+    """Judge the backward pass of a task by the gradient of its own forward pass.
+
+    Raises ``Located`` where the forward pass cannot be run.
+    """
+    points = [Point(bound, turn) for turn in range(DRAWS)]
+    for point in points:
+        if point.ran.failure is not None and point.ran.phase in ("setup", "forward", "loss"):
+            raise point.ran.failure
+    return Judge(bound, points).judgement()
+
+
+class Judge:
+    """One task beside the gradient of its own loss."""
+
+    def __init__(self, bound: Bound, points: Sequence[Point]) -> None:
+        self.bound, self.points = bound, list(points)
+        self.work = CodeWork(bound, self.points)
+        self.anchors = Anchors(self.work, self.points[0])
+        self.scopes = Scopes(self.work, self.anchors)
+        self.outputs = bound.session.plan.outputs
+        self.left = MOST_NODES
+        self._edits: dict[int, list[Edit]] = {}
+        self._states: dict[int, str] = {}
+
+    # -- outputs
+
+    def standings(self, draw: int, outcome: Outcome) -> list[Standing | None]:
+        """Return how each output of a run stands to the truth."""
+        point = self.points[draw]
+        return [
+            point.stand(np.asarray(outcome.outputs[path], dtype=float), of) if path in outcome.outputs else None
+            for path, of in self.outputs
+        ]
+
+    def _all_right(self, draw: int, outcome: Outcome) -> bool:
+        if outcome.failure is not None or not self.outputs:
+            return False
+        point = self.points[draw]
+        for path, of in self.outputs:
+            value = outcome.outputs.get(path)
+            if value is None or not np.isfinite(value).all():
+                return False
+            standing = point.stand(np.asarray(value, dtype=float), of)
+            if standing is None or not standing.same:
+                return False
+        return True
+
+    # -- the judgement
+
+    def judgement(self) -> Judgement:
+        """Return the judgement."""
+        found = [self.standings(d, p.ran) for d, p in enumerate(self.points)]
+        names = tuple(nm.tail(of) for _, of in self.outputs)
+        witnesses = ("complex step" if self.points[0].analytic else "differences at two steps", "differences of order 6")
+        plain = Judgement(
+            "right", self.work.lines, outputs=names, witnesses=witnesses, sizes=tuple(sizes_text(s) for s in self._named_sizes()),
+            worst=self._worst(), remarks=tuple(self.bound.remarks),
+        )
+        worst = max((p.worst for p in self.points), default=0.0)
+        if worst > CONFIRMED:
+            return replace(plain, verdict="not checked", reason=(
+                f"complex step and differences of the loss differ by {worst:.1g}: is there a jump in it?"))
+        if self.points[0].ran.failure is not None:
+            return self._broken(plain)
+        if not self.outputs:
+            return replace(plain, verdict="not checked", reason=(
+                "no gradient of an argument is returned or stored: name it as one (dW1, grads['W1'])"))
+        if all(s is not None and s.same for one in found for s in one):
+            return replace(plain, remarks=(*plain.remarks, *self._remarks()))
+        if all(s is not None and s.transposed and equal(s.constant, 1.0) for one in found for s in one):
+            return replace(plain, verdict="right (other layout)")
+        return self._wrong(plain, found)
+
+    def _worst(self) -> float:
+        """Return the largest relative difference of an output from the truth along the directions that were looked at."""
+        worst = 0.0
+        for point in self.points:
+            for path, of in self.outputs:
+                value = point.ran.outputs.get(path)
+                directions, wanted = point.slopes(of)
+                if value is not None and value.shape == directions.shape[1:]:
+                    mine = (directions * value).reshape(len(wanted), -1).sum(axis=1)
+                    worst = max(worst, float(np.abs(mine - wanted).max() / max(np.abs(wanted).max(), 1e-300)))
+        return worst
+
+    def _remarks(self) -> Iterator[str]:
+        """Say which intermediate lines carry a constant though the gradients are right."""
+        told = set()
+        for line in range(len(self.work.lines)):
+            for seen in self._seen(line, self.points[0].ran):
+                if seen.state == "multiple" and seen.named and seen.entry.target not in told and seen.standing is not None:
+                    told.add(seen.entry.target)
+                    constant = self._constant(seen)
+                    if constant is not None:
+                        yield f"your {seen.entry.target} is {constant} times the gradient; later lines make up for it"
+
+    def _constant(self, seen: Seen) -> str | None:
+        constants = []
+        for point in self.points:
+            value = point.ran.trace.values.get(seen.entry)
+            standing = None
+            if value is not None and seen.at is not None:
+                try:
+                    standing = point.stand(np.asarray(value, dtype=float), seen.at)
+                except Located:
+                    return None
+            if standing is None:
+                return None
+            constants.append(standing.constant)
+        return name_of(constants, self._named_sizes())
+
+    def _named_sizes(self) -> list[dict[str, Any]]:
+        """Return the sizes at every draw by the names that the code has for them."""
+        texts: dict[str, str] = {}
+        for line in range(len(self.work.lines)):
+            for text in self.scopes.known(line).sizes:
+                for label, number in self.points[0].case.sizes.items():
+                    scope = self.points[0].ran.trace.visits.get(self.work.statements[line], {})
+                    if text.isidentifier() and scope.get(text) == number and label not in texts:
+                        texts[label] = text
+        return [{texts.get(n, n): v for n, v in p.case.sizes.items()} for p in self.points]
+
+    # -- something is wrong
+
+    def _wrong(self, plain: Judgement, found: list[list[Standing | None]]) -> Judgement:
+        repair = self._repair()
+        off = [any(one[k] is None or not one[k].same for one in found) for k in range(len(self.outputs))]  # type: ignore[union-attr]
+        affected = tuple(n for n, bad in zip(plain.outputs, off, strict=True) if bad)
+        faults = [self._repaired(repair, affected)] if repair is not None else [self._blamed(affected)]
+        common = self._common(found)
+        if common is not None:
+            return replace(plain, verdict="right up to a constant", constant=common, faults=tuple(faults), affected=affected)
+        return replace(plain, verdict="wrong", faults=tuple(faults), affected=affected)
+
+    def _common(self, found: list[list[Standing | None]]) -> str | None:
+        """Return the constant that every gradient carries at every draw, or None."""
+        constants = []
+        for one in found:
+            if any(s is None or s.transposed or not equal(s.constant, one[0].constant) for s in one):  # type: ignore[union-attr]
+                return None
+            constants.append(one[0].constant)  # type: ignore[union-attr]
+        return text_of(constants, self._named_sizes()) if all(c > 0 for c in constants) else None
+
+    def _broken(self, plain: Judgement) -> Judgement:
+        """Judge a backward pass that breaks off: a change of a line after which it runs and is right, or the error."""
+        failure = self.points[0].ran.failure
+        assert failure is not None
+        repair = self._repair()
+        if repair is not None:
+            names = tuple(nm.tail(of) for _, of in self.outputs)
+            return replace(plain, verdict="wrong", outputs=names, affected=names, faults=(self._repaired(repair, names),))
+        return replace(plain, verdict="wrong", affected=plain.outputs, faults=(self._failed(failure),))
+
+    # -- repair
+
+    def edits(self, line: int) -> list[Edit]:
+        """Return the changes of a line that the table has, the nearest to its text first."""
+        if line not in self._edits:
+            one = self.work.lines[line]
+            statement = one.statement
+            text = ""
+            if statement.lineno == statement.end_lineno:
+                text = one.source.encode()[statement.col_offset: statement.end_col_offset].decode(errors="ignore")
+            found = edits(statement, self.scopes.known(line), text)
+            if statement in self.points[0].ran.trace.integers:
+                found = list(other_axes(statement, text))
+            self._edits[line] = found
+        return self._edits[line]
+
+    def state(self, line: int) -> str:
+        """Return how a line stands: right, multiple, wrong or unknown."""
+        if line not in self._states:
+            seen = self._seen(line, self.points[0].ran)
+            self._states[line] = states(seen, is_accumulation(self.work.statements[line]))
+        return self._states[line]
+
+    def _seen(self, line: int, outcome: Outcome) -> list[Seen]:
+        statement = self.work.statements[line]
+        entries = [e for e in outcome.trace.order if e.statement is statement]
+        if is_accumulation(statement):
+            last: dict[str, Entry] = {e.target: e for e in entries}
+            entries = list(last.values())
+        return self.anchors.seen(outcome.trace.values, entries[-MOST_ENTRIES:])
+
+    def _order(self) -> list[int]:
+        """Return the lines in the order in which they first went wrong, or first ran."""
+        trace = self.points[0].ran.trace
+        times: dict[int, int] = {}
+        for time, entry in enumerate(trace.order):
+            line = self.work.index.get(entry.statement)
+            if line is not None:
+                times.setdefault(line, time)
+        for line in range(len(self.work.lines)):
+            wrong = [s.entry for s in self._seen(line, self.points[0].ran) if s.state in ("wrong", "multiple")]
+            if wrong:
+                times[line] = trace.order.index(wrong[0])
+        later = 0
+        for line, statement in sorted(enumerate(self.work.statements), key=lambda p: p[1].lineno):
+            later = times.setdefault(line, later)
+        return sorted(range(len(self.work.lines)), key=lambda k: (times[k], self.work.statements[k].lineno))
+
+    def _repair(self) -> Repair | None:
+        """Return the change of one line that makes every gradient right: the earliest wrong line first, then the nearest."""
+        best: tuple[tuple[int, int, int], Repair] | None = None
+        candidates = [k for k in self._order() if self.state(k) != "right"]
+        wrong = [k for k in candidates if self.state(k) in ("wrong", "multiple")]
+        stop: list[int] = []
+        for place, line in enumerate(candidates):
+            if best is not None and stop and line not in stop:
+                break
+            repair = self._of_line(line, None if best is None else best[0][0])
+            if repair is not None:
+                # Of changes of one size the one that takes something away is the likelier: it was put there.
+                grows = len(repair.edit.text) > len(ast.unparse(self.work.statements[line]))
+                score = repair.edit.distance, int(grows), place
+                if best is None or score < best[0]:
+                    best = score, repair
+            if wrong and line == wrong[0]:
+                # In a loop a mistake may be made up for where its value comes round again.
+                stop = self._same_loop(line)
+                if not stop:
+                    break
+        return None if best is None else best[1]
+
+    def _same_loop(self, line: int) -> list[int]:
+        """Return the lines of the innermost loop around a line."""
+        at = self.work.statements[line]
+        loops = [
+            n for n in ast.walk(self.work.reading.module)
+            if isinstance(n, ast.For) and n.lineno < at.lineno <= (n.end_lineno or 0)
+        ]
+        if not loops:
+            return []
+        inside = set(ast.walk(max(loops, key=lambda n: n.lineno)))
+        return [k for k, s in enumerate(self.work.statements) if s in inside]
+
+    def _of_line(self, line: int, below: int | None) -> Repair | None:
+        found: Edit | None = None
+        equal_ones: list[Edit] = []
+        for edit in self.edits(line):
+            limit = found.distance + 1 if found is not None else below
+            if (limit is not None and edit.distance > limit) or self.left <= 0:
+                break
+            outcome = self._edited(0, line, edit)
+            self.left -= outcome.nodes
+            if not self.outputs:
+                self._find(outcome)
+            if not self._all_right(0, outcome):
+                continue
+            if not all(self._all_right(d, self._edited(d, line, edit)) for d in range(1, len(self.points))):
+                continue
+            if found is None:
+                found = edit
+            else:
+                equal_ones.append(edit)
+        return None if found is None else Repair(line, found, tuple(equal_ones))
+
+    def _edited(self, draw: int, line: int, edit: Edit) -> Outcome:
+        point = self.points[draw]
+        return point.session.run(point.case, edits={self.work.statements[line]: edit.statement}, keeps=False)
+
+    def _find(self, outcome: Outcome) -> None:
+        """Find the outputs in a run that did not break off as the first did."""
+        if outcome.failure is not None:
+            return
+        plan = self.bound.session.plan
+        names = [n.id for text in plan.backward or plan.forward for n in ast.walk(ast.parse(text))
+                 if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+        receiver = "net" if self.bound.task.owner is not None else ""
+        self.outputs = tuple(find_outputs(outcome, self.points[0].case, names, receiver))
+        session = Session(self.bound.session.reading, replace(plan, outputs=self.outputs))
+        for point in self.points:
+            point.session = session
+        for path, _ in self.outputs:
+            outcome.outputs[path] = _leaf(outcome, path)
+
+    # -- faults
+
+    def _repaired(self, repair: Repair, affected: tuple[str, ...]) -> Fault:
+        line, edit = self.work.lines[repair.line], repair.edit
+        nature = NATURES[edit.nature]
+        one_row = line.statement.lineno == line.statement.end_lineno
+        column = edit.column + (line.column - 1 if edit.line == 0 and one_row else 0)
+        caused = self._caused(repair)
+        count = len(self.outputs)
+        return Fault(
+            repair.line, (repair.line,), of="", nature=edit.nature, code=nature.code, title=nature.title,
+            row=line.line + edit.line, column=column, length=edit.length, mend=" ".join(edit.text.split()),
+            equivalently=_equal(repair), then=f"then all {count} gradients are right" if count > 1 else
+            "then the gradient is right", question=nature.question, affected=affected, caused=caused,
+        )
+
+    def _caused(self, repair: Repair) -> tuple[int, ...]:
+        """Return the lines that are wrong only because of a line: right once it is mended."""
+        statement = self.work.statements[repair.line]
+        point = self.points[0]
+        mended = point.session.run(point.case, edits={statement: repair.edit.statement})
+        found = []
+        for line in self._order():
+            if line != repair.line and self.state(line) in ("wrong", "multiple"):
+                now = states(self._seen(line, mended), is_accumulation(self.work.statements[line]))
+                if now == "right":
+                    found.append(line)
+        return tuple(sorted(found))
+
+    def _blamed(self, affected: tuple[str, ...]) -> Fault:
+        """Return the first line that is no multiple of the gradient that its name says, or the lines it may be in."""
+        order = self._order()
+        wrong = [k for k in order if self.state(k) == "wrong"]
+        if wrong:
+            line = wrong[0]
+            before = order[: order.index(line)]
+            feeding = self._feeding(line, before)
+            unknown = [k for k in before if k in feeding and self.state(k) == "unknown"]
+            blamed = self.work.lines[line]
+            row, column, length = span(getattr(blamed.statement, "value", blamed.statement), self.work.reading.lines)
+            of = next((nm.gradient_of(nm.tail(t))[0] for t in blamed.targets if nm.gradient_of(nm.tail(t))), "")
+            return Fault(
+                line, tuple(sorted({line, *unknown})), of=of, nature="", code="C001",
+                title="not the truth", label=f"this is not the gradient of {of}" if of else "", row=row, column=column,
+                length=length, affected=affected,
+                caused=tuple(sorted(k for k in wrong[1:])),
+            )
+        line = order[-1] if order else 0
+        unknown = [k for k in order if self.state(k) in ("unknown", "multiple")] or [line]
+        blamed = self.work.lines[unknown[0]] if self.work.lines else None
+        if blamed is None:
+            return Fault(0, (), "", "", "C002", "the mistake is not found")
+        return Fault(
+            unknown[0], tuple(sorted(unknown)), of="", nature="", code="C002", title="the mistake is in these lines",
+            row=blamed.line, column=blamed.column, affected=affected,
+        )
+
+    def _feeding(self, line: int, before: Sequence[int]) -> set[int]:
+        """Return the lines before a line whose values it is made of, as far back as lines that are known to be right."""
+        wanted = _read(self.work.statements[line])
+        found: set[int] = set()
+        for k in reversed(before):
+            statement = self.work.statements[k]
+            given = _assigned(statement)
+            if given & wanted:
+                found.add(k)
+                if not is_accumulation(statement):
+                    wanted = wanted - given
+                if self.state(k) != "right":
+                    wanted = wanted | _read(statement)
+        return found
+
+    def _failed(self, failure: Located) -> Fault:
+        """Return the error with which the backward pass broke off."""
+        mistake: Mistake = failure.mistake
+        line, column, length = span(failure.node, self.work.reading.lines)
+        found = [k for k, s in enumerate(self.work.statements) if s.lineno <= line <= (s.end_lineno or s.lineno)]
+        index = found[-1] if found else 0
+        return Fault(
+            index, (index,), of="", nature="", code=mistake.code, title=str(mistake.args[0]), label=mistake.label,
+            row=line, column=column, length=length, help=mistake.help,
+        )
+
+
+def _read(statement: ast.stmt) -> set[str]:
+    """Return the names that a statement reads."""
+    found = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    target = getattr(statement, "target", None)
+    return found | ({n.id for n in ast.walk(target) if isinstance(n, ast.Name)} if target is not None else set())
+
+
+def _assigned(statement: ast.stmt) -> set[str]:
+    """Return the names of which a statement assigns the whole or a part."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        targets = [statement.value]
+    return {n.id for t in targets if t is not None for n in ast.walk(t) if isinstance(n, ast.Name)}
+
+
+def other_axes(statement: ast.stmt, source: str) -> Iterator[Edit]:
+    """Yield a line that counts samples with another axis of the shape: ``X.shape[0]`` for ``X.shape[1]``."""
+    text = source or ast.unparse(statement)
+    for match in re.finditer(r"\.shape\[(-?\d)\]", text):
+        for axis in "01":
+            if axis != match[1]:
+                new = text[: match.start(1)] + axis + text[match.end(1):]
+                place = match.start() + 1, match.end() - match.start()
+                yield Edit("wrong axis", ast.parse(new).body[0], new, 0, *place, 1)
+
+
+def _equal(repair: Repair) -> tuple[str, ...]:
+    told: dict[str, str] = {}
+    for edit in repair.equal:
+        if edit.nature != repair.edit.nature:
+            told.setdefault(edit.nature, f"{NATURES[edit.nature].title}: {' '.join(edit.text.split())}")
+    return tuple(told.values())[:3]
+
+
+def _leaf(outcome: Outcome, path: str) -> Array:
+    from symbp.verify.student.binding import leaves
+
+    for name, value in outcome.scope.items():
+        for here, array in leaves(name, value):
+            if here == path:
+                return array
+    raise KeyError(path)
+
+
+__all__ = ["Judge", "TOLERANCE", "judge"]
