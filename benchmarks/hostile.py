@@ -39,7 +39,7 @@ def run(language: str, count: int, seed: int = 0) -> Seen:
     """Give the reader of a language so many texts."""
     ready(language)
     seen = Seen()
-    with Child(READERS[language]) as child:
+    with Child(READERS[language], reads=language == "command") as child:
         for _, text in zip(range(count), inputs(language, seed), strict=False):
             outcome = child.ask(text)
             seen.ends[outcome.what.partition(":")[0]] += 1

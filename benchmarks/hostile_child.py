@@ -36,16 +36,16 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FORBIDDEN = (
     "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.startfile", "os.fork", "subprocess.Popen", "pty.spawn",
-    "socket.", "urllib.Request", "http.client", "ftplib.", "smtplib.", "os.kill", "os.putenv", "os.unsetenv",
+    "socket.", "urllib.Request", "http.client", "ftplib.", "smtplib.", "os.kill", 
     "ctypes.dlopen", "pickle.find_class", "builtins.input", "builtins.breakpoint", "code.__new__", "sys.settrace",
     "sys.setprofile", "webbrowser.open", "signal.pthread_kill", "os.chown", "os.lchown", "mmap.__new__",
 )
 """Events that no reader of texts has any business with."""
 CHANGES = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "shutil.")
 """Events that change files, and say which."""
-WRITERS_OF_CODE = ("sympy/polys/monomials.py", "collections/__init__.py", "dataclasses.py", "/inspect.py", "/typing.py")
+WRITERS_OF_CODE = ("sympy/polys/monomials.py", "collections/__init__.py", "dataclasses.py", "/inspect.py", "/typing.py", "/jinja2/environment.py")
 """Modules that write code and run it: loops over as many exponents as there are names, tuples and classes with fields
-whose names they check, the annotations of our own functions.  None of it is text that was read."""
+whose names they check, the annotations of our own functions, our own templates.  None of it is text that was read."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,16 @@ class Outcome:
 class Child:
     """A forked process that reads texts; it is forked anew where one has ended it.
 
-    reader:  returns ``read`` or ``refused`` for a text.
-    readies: is called once before the first fork: what is imported and computed there need not be in the child.
+    reader:  returns ``read``, ``refused``, or ``failed`` with a reason for a text.
+    seconds: of the processor, for one text.
+    memory:  bytes above what is mapped before.
+    reads:   whether any file may be read: a command line names the files that it wants.
     """
 
-    def __init__(self, reader: Callable[[str], str], seconds: float = SECONDS, memory: int = MEMORY) -> None:
-        self.reader, self.seconds, self.memory = reader, seconds, memory
+    def __init__(
+        self, reader: Callable[[str], str], seconds: float = SECONDS, memory: int = MEMORY, reads: bool = False
+    ) -> None:
+        self.reader, self.seconds, self.memory, self.reads = reader, seconds, memory, reads
         self._folder = tempfile.TemporaryDirectory(prefix="hostile-")
         self.folder = Path(self._folder.name)
         (self.folder / ROOM).mkdir()
@@ -89,7 +93,7 @@ class Child:
             try:
                 os.close(self._asks)
                 os.close(self._answers)
-                _serve(self.reader, ask, answer, self.folder, self.memory)
+                _serve(self.reader, ask, answer, self.folder, self.memory, self.reads)
             finally:
                 os._exit(1)
         os.close(ask)
@@ -150,7 +154,7 @@ class Child:
         self.close()
 
 
-def _serve(reader: Callable[[str], str], ask: int, answer: int, folder: Path, memory: int) -> NoReturn:
+def _serve(reader: Callable[[str], str], ask: int, answer: int, folder: Path, memory: int, reads: bool) -> NoReturn:
     """Answer until nobody asks any more."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
@@ -161,7 +165,7 @@ def _serve(reader: Callable[[str], str], ask: int, answer: int, folder: Path, me
         mapped = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (mapped + memory, mapped + memory))
     seen: list[str] = []
-    _watch(seen, folder)
+    _watch(seen, folder, reads)
 
     def exactly(count: int) -> bytes:
         data = b""
@@ -187,7 +191,7 @@ def _serve(reader: Callable[[str], str], ask: int, answer: int, folder: Path, me
         os.write(answer, json.dumps([what, seconds]).encode() + b"\n")
 
 
-def _watch(seen: list[str], folder: Path) -> None:
+def _watch(seen: list[str], folder: Path, reads: bool) -> None:
     """Note every event that must not be."""
     room = str(folder.resolve() / ROOM)
     readable = tuple({str(ROOT), str(folder.resolve()), sys.prefix, sys.base_prefix, *site.getsitepackages(), os.devnull})
@@ -201,7 +205,7 @@ def _watch(seen: list[str], folder: Path) -> None:
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             writes = arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
-            if not (below(arguments[0], room) or (not writes and below(arguments[0], *readable))):
+            if not (below(arguments[0], room) or (not writes and (reads or below(arguments[0], *readable)))):
                 seen.append(f"open {arguments!r:.80}")
         elif event == "exec":
             file = getattr(arguments[0], "co_filename", "")

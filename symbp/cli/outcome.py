@@ -54,7 +54,10 @@ def note(text: str) -> None:
 def shown(path: Path) -> str:
     """Return a path as a user would write it: from the current folder, where it lies inside."""
     here = Path.cwd().resolve()
-    full = path.resolve()
+    try:
+        full = path.resolve()
+    except (OSError, RuntimeError, ValueError):  # a link that leads to itself, a name with a zero byte
+        return str(path)
     return str(full.relative_to(here) if full.is_relative_to(here) else path)
 
 

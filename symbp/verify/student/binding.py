@@ -97,11 +97,11 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
             score, bound = _Binder(reading, task, wishes, *choice).bind()
         except Clash as clash:
             failure = failure or clash.outcome.failure
-            if _is_limit(clash.outcome.failure):
+            if is_limit(clash.outcome.failure):
                 break
             continue
         except (Unbound, Located) as error:
-            if _is_limit(error):
+            if is_limit(error):
                 raise
             failure = failure if isinstance(failure, Unbound) else error
             continue
@@ -125,7 +125,7 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
     return best[1]
 
 
-def _is_limit(error: Exception | None) -> bool:
+def is_limit(error: Exception | None) -> bool:
     """Tell whether a run ended at a budget: other shapes would not help."""
     return isinstance(error, Located) and "C120" <= error.mistake.code <= "C124"
 
@@ -167,7 +167,7 @@ def _candidates(reading: Reading, task: Task, wishes: Wishes) -> Iterator[Choice
         probe.bind()
     except (Unbound, Located, Clash) as error:
         failure = error.outcome.failure if isinstance(error, Clash) else error
-        if _is_limit(failure):
+        if is_limit(failure):
             raise failure from None
     forms, words = probe.arguments.choices.forms, probe.arguments.choices.words
     # Arrays that are called alike have the same form.
@@ -300,7 +300,7 @@ class _Binder:
         bound = Bound(task, session, draws, self.remarks)
         case = bound.case(0)
         ran = session.run(case)
-        if ran.phase in ("setup", "forward", "loss") and ran.failure is not None:
+        if ran.failure is not None and (ran.phase in ("setup", "forward", "loss") or is_limit(ran.failure)):
             raise ran.failure
         outputs = tuple(find_outputs(ran, case, names or self.outputs_of_forward, self.receiver))
         rate = ""

@@ -175,6 +175,7 @@ def convert(interpreter: Interpreter, kind: Dtype | Type, arguments: Given, keyw
         given = interpreter.items(arguments[0].items() if isinstance(arguments[0], dict) else arguments[0]) if (
             arguments) else []
         interpreter.budget.container(len(given) + len(keywords))
+        interpreter.budget.walk(given)
         return {**dict(given), **keywords}
     if keywords or len(arguments) > 1 or isinstance(kind, Type) and kind.name.startswith("np."):
         raise Mistake("C110", f"`{kind.name}` takes one argument")

@@ -14,7 +14,7 @@ from symbp.program import Program
 from symbp.verify import child
 from symbp.verify.check.verdict import GOOD, Fault, Judgement
 from symbp.verify.check.text import text_of
-from symbp.verify.student.binding import Unbound, Wishes, bind
+from symbp.verify.student.binding import Unbound, Wishes, bind, is_limit
 from symbp.verify.student.expressions import Located
 from symbp.verify.student.functions import Task, tasks
 from symbp.verify.student.judge import judge
@@ -80,7 +80,7 @@ def _checked(reading: Reading, task: Task, wishes: Wishes | None, network: Progr
     except Unbound as unbound:
         return Checked(task.name, _unchecked(reading, unbound.mistake, unbound.node))
     except Located as located:
-        if _is_backward(task, located):
+        if _is_backward(task, located) and not is_limit(located):
             return Checked(task.name, _broken(reading, located))
         return Checked(task.name, _unchecked(reading, located.mistake, located.node))
     plan = bound.session.plan
@@ -149,11 +149,11 @@ def check_file(
     path: Path, named: Sequence[str] = (), wishes: Wishes | None = None, *, network: Program | None = None,
     hint: bool = False, seconds: float = SECONDS,
 ) -> Answer:
-    """Judge a file in a limited child.
-
-    Raises ``DeclarationError`` where it cannot be read.
-    """
-    data = file_bytes(path, path.name, MOST_BYTES)
+    """Judge a file in a limited child."""
+    try:
+        data = file_bytes(path, path.name, MOST_BYTES)
+    except DeclarationError as error:
+        return Answer(**_unreadable(error))
     try:
         found = child.run(
             lambda: _answer(data, path.name, named, wishes, network, hint), child.Limits(seconds=seconds)
@@ -165,16 +165,22 @@ def check_file(
     return Answer(**found)
 
 
+def _unreadable(error: DeclarationError) -> dict[str, Any]:
+    """Return what is said of a file that cannot be read."""
+    first = error.diagnostics[0]
+    row = {"name": "", "verdict": "unreadable", "line": first.line, "code": first.code, "source": first.source.strip()}
+    return {
+        "verdict": "unreadable", "text": error.render() + "\n", "rows": [row], "data": error.json(), "code": 2,
+    }
+
+
 def _answer(
     data: bytes, name: str, named: Sequence[str], wishes: Wishes | None, network: Program | None, hint: bool
 ) -> dict[str, Any]:
     try:
         found = check_reading(read(data, name), named, wishes, network)
     except DeclarationError as error:
-        first = error.diagnostics[0]
-        row = {"name": "", "verdict": "unreadable", "line": first.line, "code": first.code, "source": first.source.strip()}
-        text = error.render() + "\n"
-        return {"verdict": "unreadable", "text": text, "rows": [row], "data": error.json(), "code": 2}
+        return _unreadable(error)
     texts, rows, facts = [], [], []
     for one in found:
         judgement = one.judgement

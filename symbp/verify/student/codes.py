@@ -78,7 +78,7 @@ CODES: dict[str, Code] = {
         "NumPy refuses the operation, because the shapes of its operands do not fit.",
     ),
     "C120": Code("the code runs too long", "A run has a budget of 200,000 steps; a loop that does not end spends it."),
-    "C121": Code("arrays that are too large", "One array has at most two million entries, a run at most fifty million."),
+    "C121": Code("arrays that are too large", "One array has at most two million entries, a run at most twenty million."),
     "C122": Code("lists or strings that are too large", "A run makes at most 200,000 items, and strings of 10,000 characters."),
     "C123": Code("calls that are nested too deeply", "A function that calls itself without end spends this budget."),
     "C124": Code("an integer that is too large", "Powers, products and shifts of integers are bounded.",
