@@ -200,6 +200,9 @@ def _watch(seen: list[str], folder: Path, reads: bool) -> None:
         if isinstance(path, int):  # a file that is open already
             return True
         name = os.path.realpath(os.fsdecode(path))
+        return within(name, *places)
+
+    def within(name: str, *places: str) -> bool:
         return any(name == place or name.startswith(place + os.sep) for place in places)
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
@@ -214,8 +217,9 @@ def _watch(seen: list[str], folder: Path, reads: bool) -> None:
         elif event.startswith(CHANGES):
             # A link is made where its second path says; it may lead anywhere.
             changed = arguments[1:] if event in ("os.link", "os.symlink") else arguments
-            paths = [a for a in changed if isinstance(a, (str, bytes, os.PathLike))]
-            if not all(below(path, room) for path in paths):
+            paths = [os.fsdecode(a) for a in changed if isinstance(a, (str, bytes, os.PathLike))]
+            # It is the entry of a folder that changes, wherever a link may lead.
+            if not all(within(os.path.join(os.path.realpath(os.path.dirname(p)), os.path.basename(p)), room) for p in paths):
                 seen.append(f"{event} {arguments!r:.80}")
         elif event.startswith(FORBIDDEN):
             seen.append(f"{event} {arguments!r:.80}")

@@ -100,6 +100,8 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
             if is_limit(clash.outcome.failure):
                 break
             continue
+        except Mistake as mistake:
+            raise Unbound(mistake, task.forward) from None
         except (Unbound, Located) as error:
             if is_limit(error):
                 raise
@@ -165,6 +167,8 @@ def _candidates(reading: Reading, task: Task, wishes: Wishes) -> Iterator[Choice
     probe = _Binder(reading, task, wishes, {}, {}, "features")
     try:
         probe.bind()
+    except Mistake as mistake:
+        raise Unbound(mistake, task.forward) from None
     except (Unbound, Located, Clash) as error:
         failure = error.outcome.failure if isinstance(error, Clash) else error
         if is_limit(failure):

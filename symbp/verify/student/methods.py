@@ -215,7 +215,7 @@ def _format(interpreter: Interpreter, x: str, arguments: tuple[Any, ...], keywor
         raise Mistake("C115", "only plain fields `{}` and `{0}` are read in a format", "write `'W' + str(l)`")
     numbers = iter(range(len(arguments)))
     parts = _FIELD.sub(
-        lambda m: formatted(arguments[int(m[1]) if m[1] else next(numbers)], m[2] or ""), x
+        lambda m: formatted(arguments[int(m[1]) if m[1] else next(numbers, len(arguments))], m[2] or ""), x
     )
     interpreter.budget.text(len(parts))
     return parts
