@@ -41,6 +41,8 @@ class Repairer:
         self.examination, self.known = examination, known
         self._edits: dict[int, list[Edit]] = {}
         self.left = MOST_TRIED
+        # In a long work each change has more lines behind it that are computed again.
+        self.cost = max(1, len(examination.lines) // 10)
 
     def edits(self, line: int) -> list[Edit]:
         """Return the changes of a line, the nearest to its text first."""
@@ -123,7 +125,7 @@ class Repairer:
                 break
             if self.left <= 0:
                 break
-            self.left -= 1
+            self.left -= self.cost
             if not self._promising(blame, mends[0], others, (line, edit)):
                 continue
             whole = self._trial(others, (line, edit))

@@ -10,6 +10,7 @@ import numpy as np
 
 from symbp.language.diagnostics import Mistake
 from symbp.verify.student import arithmetic as ar
+from symbp.verify.student import sizes
 from symbp.verify.student.methods import TYPES_OF_PYTHON, formatted
 from symbp.verify.student.numpy_table import BOOL, FLOAT, INT, bind
 from symbp.verify.student.values import Builtin, Class, Dtype, Instance, Module, Type, kind_of
@@ -77,6 +78,7 @@ def _abs(interpreter: Interpreter, value: Any) -> Any:
 
 def _round(interpreter: Interpreter, value: Any, digits: Any = None) -> Any:
     _number_or_array(value, "round")
+    sizes.few_digits(digits)
     return round(ar.real(value), digits)
 
 

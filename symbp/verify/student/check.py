@@ -20,7 +20,7 @@ from symbp.verify.student.functions import Task, tasks
 from symbp.verify.student.judge import judge
 from symbp.verify.student.network import compared
 from symbp.verify.student.reading import Reading, read, read_text, span, unread
-from symbp.verify.student.work import line_of
+from symbp.verify.student.work import line_of, statement_at
 
 MOST_BYTES = 20_000_000
 """Bytes of a file that are read; more is told as too large."""
@@ -114,8 +114,7 @@ def _broken(reading: Reading, located: Located) -> Judgement:
     """Return the judgement on a backward pass that breaks off before anything can be compared."""
     mistake = located.mistake
     line, column, length = span(located.node, reading.lines)
-    inside = [s for s in ast.walk(reading.module) if isinstance(s, ast.stmt) and s.lineno == line]
-    statement = inside[-1] if inside else reading.module.body[0]
+    statement = statement_at(reading.module, line)
     fault = Fault(
         0, (0,), of="", nature="", code=mistake.code, title=mistake.args[0], label=mistake.label,
         row=reading.place(line)[1], column=column, length=length, help=mistake.help,

@@ -198,8 +198,7 @@ ROWS: tuple[Row, ...] = (
          lambda c, *xy: np.where(ar.real(c), *xy)),
     _row("select", "condlist choicelist default", sizes.all_of, ar.refuse),
     _row("nan_to_num", "x", sizes.broadcast),
-    _row("round", "a decimals", sizes.broadcast, _of_real(np.round)),
-    _row("around", "a decimals", sizes.broadcast, _of_real(np.round)),
+    *(_row(n, "a decimals", sizes.rounded, _of_real(np.round)) for n in ("round", "around")),
     # -- products
     *(_row(n, "a b out", sizes.product, is_product=True) for n in ("dot",)),
     _row("matmul", "x1 x2 out", sizes.product, is_product=True),

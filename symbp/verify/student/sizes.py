@@ -47,6 +47,18 @@ def broadcast(bound: Bound) -> int:
     return math.prod(together(*shapes))
 
 
+def rounded(bound: Bound) -> int:
+    """Return the size of ``round``, which takes ten to the power of the decimals."""
+    few_digits(bound.get("decimals", 0))
+    return count(bound["a"])
+
+
+def few_digits(digits: Any) -> None:
+    """Refuse to round to very many digits."""
+    if digits is not None and abs(digits) > 400:
+        raise Mistake("C124", "rounding to more than 400 digits")
+
+
 def together(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape to which shapes are broadcast."""
     try:
