@@ -47,6 +47,13 @@ def broadcast(bound: Bound) -> int:
     return math.prod(together(*shapes))
 
 
+def parts(bound: Bound) -> int:
+    """Return the size of ``split``: each part, even an empty one, costs as much as some entries."""
+    sections = bound.get("indices_or_sections", 1)
+    number = int(sections) if isinstance(sections, (int, np.integer)) else count(sections)
+    return count(bound["ary"]) + 200 * max(number, 0)
+
+
 def rounded(bound: Bound) -> int:
     """Return the size of ``round``, which takes ten to the power of the decimals."""
     few_digits(bound.get("decimals", 0))
