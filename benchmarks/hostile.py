@@ -3,8 +3,8 @@
     python benchmarks/hostile.py --inputs 10000
     python benchmarks/hostile.py --inputs 500 --seed 7 --language student
 
-Inputs are declarations, equations to be checked, student code, and whole command lines (``hostile_inputs.py``).  A child
-that was forked beforehand reads them, one after the other, and is watched (``hostile_child.py``).  The exit status is 1
+Inputs are declarations, equations to be checked, student code, and whole command lines (``hostile_inputs.py``).  A
+child that was forked beforehand reads them, one after the other, and is watched (``hostile_child.py``).  The exit status is 1
 if anything was seen.
 """
 
@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import islice
 
 from hostile_child import Child
 from hostile_inputs import LANGUAGES, inputs
@@ -39,12 +40,12 @@ SHARES = {"declaration": 0.6, "student": 0.25, "command": 0.12, "equations": 0.0
 """The part of all inputs that each language has; to judge equations takes longest."""
 
 
-def run(language: str, count: int, seed: int = 0) -> Seen:
-    """Give the reader of a language so many texts."""
+def run(language: str, count: int, seed: int = 0, every: int = 1) -> Seen:
+    """Give the reader of a language so many texts, or every so many-th of those that are yielded."""
     ready(language)
     seen = Seen()
     with Child(READERS[language], reads=language == "command") as child:
-        for _, text in zip(range(count), inputs(language, seed), strict=False):
+        for _, text in zip(range(count), islice(inputs(language, seed), 0, None, every), strict=False):
             outcome = child.ask(text)
             seen.ends[outcome.what.partition(":")[0]] += 1
             seen.slowest = max(seen.slowest, (outcome.seconds, text))

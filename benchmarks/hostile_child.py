@@ -36,14 +36,16 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FORBIDDEN = (
     "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.startfile", "os.fork", "subprocess.Popen", "pty.spawn",
-    "socket.", "urllib.Request", "http.client", "ftplib.", "smtplib.", "os.kill", 
+    "socket.", "urllib.Request", "http.client", "ftplib.", "smtplib.", "os.kill",
     "ctypes.dlopen", "pickle.find_class", "builtins.input", "builtins.breakpoint", "code.__new__", "sys.settrace",
     "sys.setprofile", "webbrowser.open", "signal.pthread_kill", "os.chown", "os.lchown", "mmap.__new__",
 )
 """Events that no reader of texts has any business with."""
-CHANGES = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "shutil.")
+CHANGES = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod",
+"shutil.")
 """Events that change files, and say which."""
-WRITERS_OF_CODE = ("sympy/polys/monomials.py", "collections/__init__.py", "dataclasses.py", "/inspect.py", "/typing.py", "/jinja2/environment.py")
+WRITERS_OF_CODE = ("sympy/polys/monomials.py", "collections/__init__.py", "dataclasses.py", "/inspect.py",
+"/typing.py", "/jinja2/environment.py")
 """Modules that write code and run it: loops over as many exponents as there are names, tuples and classes with fields
 whose names they check, the annotations of our own functions, our own templates.  None of it is text that was read."""
 
@@ -194,7 +196,8 @@ def _serve(reader: Callable[[str], str], ask: int, answer: int, folder: Path, me
 def _watch(seen: list[str], folder: Path, reads: bool) -> None:
     """Note every event that must not be."""
     room = str(folder.resolve() / ROOM)
-    readable = tuple({str(ROOT), str(folder.resolve()), sys.prefix, sys.base_prefix, *site.getsitepackages(), os.devnull})
+    readable = tuple({str(ROOT), str(folder.resolve()), sys.prefix, sys.base_prefix, *site.getsitepackages(),
+    os.devnull})
 
     def below(path: Any, *places: str) -> bool:
         if isinstance(path, int):  # a file that is open already
@@ -219,7 +222,8 @@ def _watch(seen: list[str], folder: Path, reads: bool) -> None:
             changed = arguments[1:] if event in ("os.link", "os.symlink") else arguments
             paths = [os.fsdecode(a) for a in changed if isinstance(a, (str, bytes, os.PathLike))]
             # It is the entry of a folder that changes, wherever a link may lead.
-            if not all(within(os.path.join(os.path.realpath(os.path.dirname(p)), os.path.basename(p)), room) for p in paths):
+            if not all(within(os.path.join(os.path.realpath(os.path.dirname(p)), os.path.basename(p)),
+            room) for p in paths):
                 seen.append(f"{event} {arguments!r:.80}")
         elif event.startswith(FORBIDDEN):
             seen.append(f"{event} {arguments!r:.80}")

@@ -87,7 +87,8 @@ def framed(body: str, frame: str) -> str:
 
 def commands() -> Iterator[str]:
     """Yield command lines with the files that they need, as JSON: words, standard input, files by name."""
-    verbs = (("derive", "x.net"), ("generate", "x.net", "-o", "out"), ("check", "mlp.net", "--mine", "x.net"), ("verify", "x.net"))
+    verbs = (("derive", "x.net"), ("generate", "x.net", "-o", "out"), ("check", "mlp.net", "--mine", "x.net"),
+    ("verify", "x.net"))
     for verb in verbs:
         for data in by_hand.BYTES.values():
             yield command(*verb, bytes=data)
@@ -100,21 +101,29 @@ def commands() -> Iterator[str]:
         for target in ("numpy", "c"):
             yield command("generate", "mlp.net", "-o", "out", "--target", target, "--size", *size.split(" "))
         yield command("derive", "mlp.net", "--plan", "--size", *size.split(" "))
-        yield command("generate", "mlp.net", "-o", "out", "--target", "c", "--size", "n0=3", "n1=5", "n2=2", "--largest", size)
+        yield command("generate", "mlp.net", "-o", "out", "--target", "c", "--size", "n0=3", "n1=5", "n2=2",
+        "--largest", size)
     for word in by_hand.WORDS:
         yield from (command(*words) for words in (
-            ("derive", word), ("derive", "mlp.net", "--why", word), ("derive", "mlp.net", "--wrt", word), ("explain", word), ("show", word),
-            ("derive", "mlp.net", "-o", word), ("derive", "--expr", word, "--shapes", "X[n,m]", "--wrt", "X"), ("new", word), (word,),
-            ("derive", "--expr", "X", "--shapes", word, "--wrt", "X"), ("derive", "mlp.net", "--jacobian", word), ("check", "mlp.net", word),
-            ("generate", "mlp.net", "-o", "out", "--name", word), ("generate", "mlp.net", "-o", word, "--check"), ("verify", word),
-            ("generate", "mlp.net", "-o", "out", "--function", word), ("generate", "mlp.net", "-o", "out", "--templates", word),
-            ("derive", "mlp.net", "--seed", word), ("verify", "mlp.net", "--draws", word), ("check", "mlp.net", "--mine", word),
+            ("derive", word), ("derive", "mlp.net", "--why", word), ("derive", "mlp.net", "--wrt", word), ("explain",
+            word), ("show", word),
+            ("derive", "mlp.net", "-o", word), ("derive", "--expr", word, "--shapes", "X[n,m]", "--wrt", "X"), ("new",
+            word), (word,),
+            ("derive", "--expr", "X", "--shapes", word, "--wrt", "X"), ("derive", "mlp.net", "--jacobian", word),
+            ("check", "mlp.net", word),
+            ("generate", "mlp.net", "-o", "out", "--name", word), ("generate", "mlp.net", "-o", word, "--check"),
+            ("verify", word),
+            ("generate", "mlp.net", "-o", "out", "--function", word), ("generate", "mlp.net", "-o", "out",
+            "--templates", word),
+            ("derive", "mlp.net", "--seed", word), ("verify", "mlp.net", "--draws", word), ("check", "mlp.net",
+            "--mine", word),
         ))
 
 
 def command(*words: str, **given: Any) -> str:
     """Return a command line as text; ``bytes`` or ``kind`` say what x.net is, ``stdin`` what standard input gives."""
-    return json.dumps({"words": words, **{k: v.decode("latin-1") if isinstance(v, bytes) else v for k, v in given.items()}})
+    return json.dumps({"words": words, **{k: v.decode("latin-1") if isinstance(v, bytes) else v for k,
+    v in given.items()}})
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -148,11 +157,15 @@ def of_commands() -> Callable[[random.Random], str]:
         if rng.random() < 0.1:
             at = rng.randrange(len(data) + 1)
             data = data[:at] + rng.randbytes(rng.randrange(1, 9)) + data[at:]
-        more = rng.choice(((), ("--json",), ("--quiet",), ("--size", rng.choice(by_hand.SIZES)), ("--wrt", rng.choice(by_hand.WORDS))))
+        more = rng.choice(((), ("--json",), ("--quiet",), ("--size", rng.choice(by_hand.SIZES)), ("--wrt",
+        rng.choice(by_hand.WORDS))))
         return rng.choice((
-            command("derive", "x.net", *more, bytes=data), command("derive", "-", stdin=data), command("derive", "x.net", "-o", "out/x.tex", bytes=data),
-            command("generate", "x.net", "-o", "out", *more, bytes=data), command("generate", "x.net", "-o", "out", "--target", "c", *more, bytes=data),
-            command("check", "mlp.net", "--mine", "x.net", bytes=data), command("check", "x.net", "dW1 = X", bytes=data),
+            command("derive", "x.net", *more, bytes=data), command("derive", "-", stdin=data), command("derive",
+            "x.net", "-o", "out/x.tex", bytes=data),
+            command("generate", "x.net", "-o", "out", *more, bytes=data), command("generate", "x.net", "-o", "out",
+            "--target", "c", *more, bytes=data),
+            command("check", "mlp.net", "--mine", "x.net", bytes=data), command("check", "x.net", "dW1 = X",
+            bytes=data),
         ))
 
     return make
@@ -248,7 +261,8 @@ def noise(rng: random.Random, right: Sequence[str]) -> str:
 def long(rng: random.Random, right: Sequence[str]) -> str:
     """Return something small very often."""
     piece = rng.choice((
-        "X + ", "(", "[", "{", "-", "X @ ", "f(", "if 1:\n", "Z = X\n", "for t in range(1, T+1):\n", "X.T", ",", "#", "\n",
+        "X + ", "(", "[", "{", "-", "X @ ", "f(", "if 1:\n", "Z = X\n", "for t in range(1, T+1):\n", "X.T", ",", "#",
+        "\n",
         " ", "X[0]", "lambda: ", "'", "Z", "9", "a, ", "X: input[n, m]\n", "not ", "X.", "X;", "\\\n", "(\n",
     ))
     middle = rng.choice(("Z = ", "", "    Z = ", "dW1 = "))

@@ -151,7 +151,8 @@ def _ended(given: dict[str, Any]) -> tuple[int, str]:
         code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
     finally:
         sys.stdin, sys.stdout, sys.stderr = streams
-    return code, "".join(s.buffer.getvalue().decode("utf-8", "replace") for s in (out, errors))  # type: ignore[attr-defined]
+    return code, "".join(s.buffer.getvalue().decode("utf-8", "replace") for s in (out,
+    errors))  # type: ignore[attr-defined]
 
 
 READERS: dict[str, Callable[[str], str]] = {
@@ -165,16 +166,19 @@ RIGHT: dict[str, Callable[[], list[str]]] = {
     "equations": lambda: list(MINE),
     "student": lambda: [path.read_text(encoding="utf-8") for path in HOMEWORK[:3]],
     "command": lambda: [
-        command("derive", "mlp.net"), command("derive", "x.net"), command("verify", "mlp.net"), command("check", "mlp.net", "dW1 = X"),
-        command("derive", "mlp.net", "-o", "out/x.tex"), command("derive", "mlp.net", "--size", "m=a"), command("--help"),
-        *(command("generate", "mlp.net", "-o", "out", "--target", t, "--size", "n0=3", "n1=5", "n2=2", "m=7") for t in ("numpy", "c")),
+        command("derive", "mlp.net"), command("derive", "x.net"), command("verify", "mlp.net"), command("check",
+        "mlp.net", "dW1 = X"),
+        command("derive", "mlp.net", "-o", "out/x.tex"), command("derive", "mlp.net", "--size", "m=a"),
+        command("--help"),
+        *(command("generate", "mlp.net", "-o", "out", "--target", t, "--size", "n0=3", "n1=5", "n2=2",
+        "m=7") for t in ("numpy", "c")),
     ],
 }
 """Right texts of each language."""
 
 
 def ready(language: str) -> None:
-    """Import everything and read right texts once, so that what is imported late is not taken for something executed."""
+    """Import everything and read right texts once: what is imported late would be taken for something executed."""
     for module in pkgutil.walk_packages(symbp.__path__, "symbp."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)

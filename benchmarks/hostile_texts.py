@@ -66,17 +66,20 @@ DECLARATIONS = (
     "X: input[10**9, 10**9]\nloss = sum(X)\n", "X: input[10**300, m]\nloss = sum(X)\n",
     "X: input[10**400, m]\nloss = sum(X)\n", f"X: input[{'9' * 400}, m]\nloss = sum(X)\n",
     f"X: input[{'9' * 401}, m]\nloss = sum(X)\n", "X: input[(n+m)*(n-m)*(n+1)*(m+1)*(n+2), m]\nloss = sum(X)\n",
-    *(f"{ROUNDS}W @ H[t-{k}]\nloss = sum(H[T])\n" for k in ("10**9", "10**400", "9" * 401, "T", "t", "2*t", "0", "-1", "T**T", "1/2", "1e300")),
+    *(f"{ROUNDS}W @ H[t-{k}]\nloss = sum(H[T])\n" for k in ("10**9", "10**400", "9" * 401, "T", "t", "2*t", "0", "-1",
+    "T**T", "1/2", "1e300")),
     *(f"for t in range({a}, {b}):\n    X[t]: input[n, m]\nloss = sum(X[1])\n" for a, b in (
-        ("1", "10**400"), ("-10**400", "10**400"), ("T", "T"), ("T+1", "T"), ("0", "0"), ("1", "n**n"), ("1", "10_001"), ("0", "10_001"))),
+        ("1", "10**400"), ("-10**400", "10**400"), ("T", "T"), ("T+1", "T"), ("0", "0"), ("1", "n**n"), ("1",
+        "10_001"), ("0", "10_001"))),
     "A[10**30]: input[n, m]\nloss = sum(A[10**30])\n", "A[-1]: input[n, m]\nloss = sum(A[-1])\n",
     HEAD + "Z = X[10**30:10**31, :]\n", HEAD + "Z = reshape(X, (10**30, -1))\n",
     HEAD + "Z = ones(10**12, 10**12) * X\n", HEAD + "Z = concat([" + "X, " * 5_000 + "X])\n",
     HEAD + "Z = vstack([" + "X, " * 5_000 + "X])\nloss = sum(Z)\n",
     HEAD + "Z = einsum('" + ",".join("ij" for _ in range(500)) + "->ij', " + ", ".join("X" for _ in range(500)) + ")\n",
     HEAD + "Z = einsum('(" + " ".join(f"a{k}" for k in range(200)) + ") m -> m', X)\n",
-    HEAD + "".join(f"A{k} = {'X' if k == 0 else f'A{k - 1}'} + {'X' if k == 0 else f'A{k - 1}'}\n" for k in range(300)) + "loss = sum(A299)\n",
-    HEAD + "def f0(x): return x*x\n" + "".join(f"def f{k}(x): return f{k - 1}(f{k - 1}(x))\n" for k in range(1, 40)) + "Z = f39(X)\n",
+    HEAD + "A0 = X\n" + "".join(f"A{k + 1} = A{k} + A{k}\n" for k in range(300)) + "loss = sum(A300)\n",
+    HEAD + "def f0(x): return x*x\n" + "".join(f"def f{k}(x): return f{k - 1}(f{k - 1}(x))\n" for k in range(1,
+    40)) + "Z = f39(X)\n",
     HEAD + "def f(x): return f(x)\nZ = f(X)\n", HEAD + "def f(x): return g(x)\ndef g(x): return f(x)\nZ = f(X)\n",
     HEAD + "c: const[3, 3] = [" + "[1, 2, 3], " * 3_000 + "]\n", HEAD + "c: const = " + "1+" * 3_000 + "1\n",
     HEAD + "assert n >= 10**400\nloss = sum(X)\n", HEAD + "assert n == m*n + n**7\nloss = sum(X)\n",
@@ -86,9 +89,12 @@ DECLARATIONS = (
     "X: input[3*7*7, m]\nA = image(X, 3, 7, 7)\nloss = sum(conv2d(A, 4, 3, padding=10**30, stride=10**30))\n",
     "X: input[3*7*7, m]\nA = image(X, 3, 7, 7)\nloss = sum(conv2d(A, 4, 10**6))\n",
     *(f"{word}: input[n, m]\nloss = sum({word})\n" for word in (
-        "int", "static", "restrict", "_Bool", "double", "register", "NULL", "main", "printf", "malloc", "errno", "sizeof",
-        "function", "end", "let", "fn", "mut", "nil", "self", "None", "print", "range", "np", "os", "E", "I", "S", "N", "Q", "O", "pi",
-        "grad", "params", "state", "batch", "count", "index", "_make", "_asdict", "__class__", "mro", "dtype", "shape", "T")),
+        "int", "static", "restrict", "_Bool", "double", "register", "NULL", "main", "printf", "malloc", "errno",
+        "sizeof",
+        "function", "end", "let", "fn", "mut", "nil", "self", "None", "print", "range", "np", "os", "E", "I", "S",
+        "N", "Q", "O", "pi",
+        "grad", "params", "state", "batch", "count", "index", "_make", "_asdict", "__class__", "mro", "dtype",
+        "shape", "T")),
 )
 """Declarations by hand."""
 
@@ -263,25 +269,33 @@ FRAMES = (
 # Command lines: words, and the files that lie there
 
 BYTES = {
-    "utf-8 with a mark": b"\xef\xbb\xbfX: input[n, m]\nloss = sum(X)\n", "utf-16": "X: input[n, m]\nloss = sum(X)\n".encode("utf-16"),
-    "utf-32": "X: input[n, m]\nloss = sum(X)\n".encode("utf-32"), "latin-1": "# größe\nX: input[n, m]\nloss = sum(X)\n".encode("latin-1"),
-    "a surrogate": b"X: input[n, m]\n# \xed\xa0\x80\nloss = sum(X)\n", "overlong": b"X: input[n, m]\nloss = sum(X)\xc0\xaf\n",
+    "utf-8 with a mark": b"\xef\xbb\xbfX: input[n, m]\nloss = sum(X)\n",
+    "utf-16": "X: input[n, m]\nloss = sum(X)\n".encode("utf-16"),
+    "utf-32": "X: input[n, m]\nloss = sum(X)\n".encode("utf-32"),
+    "latin-1": "# größe\nX: input[n, m]\nloss = sum(X)\n".encode("latin-1"),
+    "a surrogate": b"X: input[n, m]\n# \xed\xa0\x80\nloss = sum(X)\n",
+    "overlong": b"X: input[n, m]\nloss = sum(X)\xc0\xaf\n",
     "zeros": b"\0" * 5_000, "two megabytes": b"X: input[n, m]\n" + b"#" * 2_000_000, "five megabytes": b"#" * 5_000_000,
-    "a program": b"\x7fELF\x02\x01\x01" + bytes(range(256)) * 40, "returns": b"X: input[n, m]\rloss = sum(X)\r", "nothing": b"",
+    "a program": b"\x7fELF\x02\x01\x01" + bytes(range(256)) * 40, "returns": b"X: input[n, m]\rloss = sum(X)\r",
+    "nothing": b"",
 }
 """Files of bytes that are no plain text."""
 
 SPECIAL = ("folder", "fifo", "loop", "zero", "missing", "closed")
-"""What may lie in the place of a file: a folder, a pipe, a link to itself, a device without an end, nothing, a file that
-may not be read."""
+"""What may lie in the place of a file: a folder, a pipe, a link to itself, a device without an end, nothing, a file
+that may not be read."""
 
 SIZES = (
-    "m=10**12", "m=999999999", "m=9999999999", "m=0", "m=-1", "m=1e9", "m=1.5", "m=", "=3", "m", "m=3,4", "q=3", "m=٣", "m=0x10",
-    "m=" + "9" * 5_000, "n0=999999999 n1=999999999 n2=999999999 m=999999999", "n0=100000 n1=100000 n2=3 m=5", "m=__import__('os')",
+    "m=10**12", "m=999999999", "m=9999999999", "m=0", "m=-1", "m=1e9", "m=1.5", "m=", "=3", "m", "m=3,4", "q=3",
+    "m=٣", "m=0x10",
+    "m=" + "9" * 5_000, "n0=999999999 n1=999999999 n2=999999999 m=999999999", "n0=100000 n1=100000 n2=3 m=5",
+    "m=__import__('os')",
     "n0=1 n1=1 n2=1 m=1", "m=2 m=3", "\ud800=3", "n0=999999999", "m=3;n=4", "n0=30000 n1=30000 n2=30000 m=30000",
 )
 WORDS = (
-    "", "-", "--", "---", "../../x", "/etc/passwd", "/dev/null", "/dev/full", "x\ny", "\ud800", "\udcff", "a" * 5_000, "$(true)", "`true`",
-    "; true", "{{ 7*7 }}", "{% for x in y %}", "%s%n", "__import__('os')", "out/../..", "con", "x.net.tex", "\\input{/etc/passwd}", "٣", "1e9",
+    "", "-", "--", "---", "../../x", "/etc/passwd", "/dev/null", "/dev/full", "x\ny", "\ud800", "\udcff", "a" * 5_000,
+    "$(true)", "`true`",
+    "; true", "{{ 7*7 }}", "{% for x in y %}", "%s%n", "__import__('os')", "out/../..", "con", "x.net.tex",
+    "\\input{/etc/passwd}", "٣", "1e9",
 )
 """Words that stand where an option wants something else."""

@@ -13,7 +13,7 @@ from symbp.cli.outcome import BadInput, shown
 from symbp.program import Program
 from symbp.verify.check.text import table
 from symbp.verify.student.binding import Wishes
-from symbp.verify.student.check import Answer, check_file
+from symbp.verify.student.check import check_file
 from symbp.verify.student.draws import Fill
 
 KINDS = (".py", ".ipynb")

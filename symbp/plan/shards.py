@@ -221,7 +221,8 @@ def cheapest(whole: Plan, in_shards: Callable[[int], Plan], samples: int) -> tup
     plan = plans[size]
     known = effort(whole, near=False), effort(plan, near=True)
     better = known[1] < GAIN * known[0]
-    return plan if better else whole, Choice(samples, size if better else samples, (everything, working_set(plan)), known)
+    sets = everything, working_set(plan)
+    return plan if better else whole, Choice(samples, size if better else samples, sets, known)
 
 
 __all__ = ["CACHE", "Choice", "SampleSum", "cheapest", "divisible", "sharded", "working_set"]
