@@ -4,8 +4,8 @@
     python benchmarks/hostile.py --inputs 500 --seed 7 --language student
 
 Inputs are declarations, equations to be checked, student code, and whole command lines (``hostile_inputs.py``).  A
-child that was forked beforehand reads them, one after the other, and is watched (``hostile_child.py``).  The exit status is 1
-if anything was seen.
+child that was forked beforehand reads them, one after the other, and is watched (``hostile_child.py``).  The exit
+status is 1 if anything was seen.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def connects(text: str) -> str:
 
 
 def works(text: str) -> str:
-    until = time.process_time() + 0.4
+    until = time.process_time() + 0.5
     while time.process_time() < until:
         pass
     return "read"
@@ -98,11 +98,15 @@ HOLES = {
 
 @pytest.mark.parametrize("hole", HOLES, ids=lambda f: f.__name__)
 def test_a_hole_is_seen(hostile: ModuleType, hole: object) -> None:
-    with hostile.Child(hole, seconds=0.2, memory=2**26) as child:
+    with hostile.Child(hole, seconds=0.4, memory=2**26) as child:
         outcome = child.ask("1 + 1")
         assert outcome.failed
         assert HOLES[hole] in outcome.what  # type: ignore[index]
-        assert child.ask("1 + 1").failed  # the child that was forked anew sees it as well
+
+
+def test_a_child_that_was_forked_anew_is_watched_as_well(hostile: ModuleType) -> None:
+    with hostile.Child(evaluates) as child:
+        assert [child.ask("1 + 1").failed for _ in range(3)] == [True] * 3
 
 
 def test_what_is_harmless_is_no_failure(hostile: ModuleType) -> None:
@@ -120,15 +124,19 @@ def test_inputs_differ_and_are_the_same_for_a_seed(hostile: ModuleType) -> None:
         assert len(set(first)) == len(first)
 
 
-@pytest.mark.parametrize(("language", "count"), [("declaration", 60), ("equations", 12), ("student", 40), ("command", 25)])
+FEW = {"declaration": 40, "equations": 6, "student": 20, "command": 12}
+MANY = {"declaration": 300, "equations": 20, "student": 120, "command": 60}
+
+
+@pytest.mark.parametrize(("language", "count"), FEW.items())
 def test_hostile_inputs(hostile: ModuleType, language: str, count: int) -> None:
-    seen = hostile.run(language, count, seed=1, every=23)
+    seen = hostile.run(language, count, seed=1, every=31)
     assert not seen.failures
     assert seen.ends["refused"] > 0
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("language", "count"), [("declaration", 300), ("equations", 20), ("student", 120), ("command", 60)])
+@pytest.mark.parametrize(("language", "count"), MANY.items())
 def test_five_hundred_hostile_inputs(hostile: ModuleType, language: str, count: int) -> None:
     seen = hostile.run(language, count, seed=2, every=3)
     assert not seen.failures
