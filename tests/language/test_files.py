@@ -33,7 +33,8 @@ def test_what_is_no_ordinary_file_is_refused_without_waiting(tmp_path: Path) -> 
         assert code_of(tmp_path / name)[0] == "L006"
 
 
-@pytest.mark.parametrize("data", [RIGHT.encode("utf-16"), "# größe\n".encode("latin-1"), b"# \xed\xa0\x80\n", b"\xc0\xaf"])
+@pytest.mark.parametrize("data", [RIGHT.encode("utf-16"), "# größe\n".encode("latin-1"), b"# \xed\xa0\x80\n",
+b"\xc0\xaf"])
 def test_what_is_no_utf_8_is_refused(data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x.net").write_bytes(data)
     assert code_of(tmp_path / "x.net")[0] == "P001"

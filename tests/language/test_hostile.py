@@ -469,7 +469,8 @@ CASES: list[tuple[str, str]] = [
     *(
         (
             code,
-            V + f"def f0(x): return {first}\n" + "".join(f"def f{k}(x): return f{k - 1}(f{k - 1}(x))\n" for k in range(1, 40))
+            V + f"def f0(x): return {first}\n"
+            + "".join(f"def f{k}(x): return f{k - 1}(f{k - 1}(x))\n" for k in range(1, 40))
             + "loss = sum(f39(X))",
         )
         for code, first in (("L005", "x*x"), ("L002", "exp(x)"), ("L005", "where(x > 1, x, 1)"))
@@ -504,6 +505,7 @@ CASES: list[tuple[str, str]] = [
     ("P004", ")\n" * 300_000),
     ("P006", "x'\n" * 250_000),
     ("P010", "a;" * 490_000),
+    ("L004", ";" * 900_000),
     ("P001", "é\n" * 300_000),
     ("P002", "\t\n" * 400_000),
     ("L003", "a" * 999_999),
