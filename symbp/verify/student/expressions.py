@@ -224,7 +224,7 @@ class Expressions:
     def item(self, base: Any, key: Any) -> Any:
         """Return ``base[key]``."""
         if isinstance(base, (np.ndarray, np.generic)):
-            return base[self.place(base, key)]
+            return base[self.place(base, key)]  # type: ignore[index]
         if isinstance(base, dict):
             if self.key(key) not in base:
                 known = [k for k in base if isinstance(k, str)]

@@ -236,7 +236,7 @@ def _replace(interpreter: Interpreter, x: str, arguments: tuple[Any, ...], keywo
 
 
 def _split(interpreter: Interpreter, x: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> list[str]:
-    parts = x.split(*_texts(arguments, len(arguments), "split"))
+    parts = x.split(_texts(arguments, 1, "split")[0]) if arguments else x.split()
     interpreter.budget.container(len(parts))
     return parts
 
