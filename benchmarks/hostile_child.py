@@ -25,8 +25,8 @@ from typing import Any, NoReturn
 
 SECONDS = 2.0
 """So much time of the processor one input may take."""
-PATIENCE = 5
-"""An answer that takes so many times as long by the clock will not come; other processes may run."""
+PATIENCE = 10.0
+"""So many seconds by the clock an answer is waited for; other processes may run."""
 MEMORY = 512 * 2**20
 """So much memory reading may take, above what is mapped before."""
 
@@ -74,12 +74,15 @@ class Child:
     seconds: of the processor, for one text.
     memory:  bytes above what is mapped before.
     reads:   whether any file may be read: a command line names the files that it wants.
+    patience: seconds by the clock.
     """
 
     def __init__(
-        self, reader: Callable[[str], str], seconds: float = SECONDS, memory: int = MEMORY, reads: bool = False
+        self, reader: Callable[[str], str], seconds: float = SECONDS, memory: int = MEMORY, reads: bool = False,
+        patience: float = PATIENCE,
     ) -> None:
         self.reader, self.seconds, self.memory, self.reads = reader, seconds, memory, reads
+        self.patience = patience
         self._folder = tempfile.TemporaryDirectory(prefix="hostile-")
         self.folder = Path(self._folder.name)
         (self.folder / ROOM).mkdir()
@@ -126,7 +129,7 @@ class Child:
             while view:
                 view = view[os.write(self._asks, view[:65536]) :]
             while not answer.endswith(b"\n"):
-                left = PATIENCE * self.seconds - (time.perf_counter() - start)
+                left = self.patience - (time.perf_counter() - start)
                 ready, _, _ = select.select([self._answers], [], [], max(0.0, left))
                 if not ready:
                     return Outcome("failed: no answer in time", time.perf_counter() - start)

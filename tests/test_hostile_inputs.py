@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import random
 import sys
 import time
 from pathlib import Path
@@ -66,7 +67,7 @@ def connects(text: str) -> str:
 
 
 def works(text: str) -> str:
-    until = time.process_time() + 0.5
+    until = time.process_time() + 0.3
     while time.process_time() < until:
         pass
     return "read"
@@ -98,7 +99,7 @@ HOLES = {
 
 @pytest.mark.parametrize("hole", HOLES, ids=lambda f: f.__name__)
 def test_a_hole_is_seen(hostile: ModuleType, hole: object) -> None:
-    with hostile.Child(hole, seconds=0.4, memory=2**26) as child:
+    with hostile.Child(hole, seconds=0.2, memory=2**26, patience=1.0 if hole is hangs else 30.0) as child:
         outcome = child.ask("1 + 1")
         assert outcome.failed
         assert HOLES[hole] in outcome.what  # type: ignore[index]
@@ -114,14 +115,13 @@ def test_what_is_harmless_is_no_failure(hostile: ModuleType) -> None:
         assert [child.ask(text).what for text in ("\ud800 é", "", "x" * 1_000_000)] == ["read", "refused", "refused"]
 
 
-def test_inputs_differ_and_are_the_same_for_a_seed(hostile: ModuleType) -> None:
-    for language in hostile.LANGUAGES:
-        first, again, other = (
-            [text for _, text in zip(range(1_500), hostile.inputs(language, seed), strict=False)] for seed in (5, 5, 6)
-        )
+def test_inputs_are_the_same_for_a_seed(hostile: ModuleType) -> None:
+    for by_hand, make in hostile.LANGUAGES.values():
+        assert len(set(by_hand())) > 150
+        first, again, other = ([make(rng) for rng in (random.Random(seed + k) for k in range(30))] for seed in (50,
+        50, 90))
         assert first == again
         assert first != other
-        assert len(set(first)) == len(first)
 
 
 FEW = {"declaration": 40, "equations": 6, "student": 20, "command": 12}
