@@ -303,15 +303,16 @@ def demo(output: opt.Folder = Path("symbp-demo"), quiet: opt.Quiet = False, seed
 
 def _declared(file: str | None) -> tuple[str, str, Program]:
     """Return title, text and program of a file, or of standard input."""
-    from symbp.language import read_file, read_text
+    from symbp.language import read_text
+    from symbp.language.files import file_text, input_text
 
     if file is None:
         raise BadInput("which file? symbp derive FILE, or symbp derive --expr E --shapes S --wrt X")
     if file == "-":
-        text = sys.stdin.read()
+        text = input_text()
         return "standard input", text, read_text(text, "<stdin>")
-    program = read_file(file).replace(name=_module_name(file))
-    return Path(file).name, Path(file).read_text(encoding="utf-8"), program
+    text = file_text(file)
+    return Path(file).name, text, read_text(text, file, name=_module_name(file))
 
 
 def _expression(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ import numpy as np
 
 from symbp import pipeline
 from symbp.cli.outcome import BadInput, shown
-from symbp.language.lines import MOST_CHARACTERS
+from symbp.language.files import file_text, input_text
 from symbp.program import Program
 from symbp.verify.check.text import text_of
 from symbp.verify.check.verdict import Judgement
@@ -38,7 +37,7 @@ def given(mine: Path | None, line: str | None) -> Given:
     if mine is not None and str(mine) != "-":
         return read(mine)
     if mine is not None or line == "-":
-        return Given(sys.stdin.read(MOST_CHARACTERS + 1), "<stdin>")
+        return Given(input_text(), "<stdin>")
     if line is None:
         raise BadInput("what is to be checked? symbp check NET --mine FILE, or symbp check NET 'dW1 = dZ1 @ X.T'")
     return Given(line, "<line>")
@@ -46,14 +45,7 @@ def given(mine: Path | None, line: str | None) -> Given:
 
 def read(path: Path) -> Given:
     """Return the work that a file holds."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(4 * MOST_CHARACTERS + 1)
-        return Given(data.decode("utf-8"), shown(path))
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise BadInput(f"{path} is no text in UTF-8") from None
+    return Given(file_text(path, shown(path)), shown(path))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from symbp.cli.outcome import BadInput, shown
 from symbp.program import Program
 from symbp.verify.check.text import table
 from symbp.verify.student.binding import Wishes
-from symbp.verify.student.check import Answer, check_file
+from symbp.verify.student.check import check_file
 from symbp.verify.student.draws import Fill
 
 KINDS = (".py", ".ipynb")
@@ -38,15 +38,8 @@ def told(
     path = Path(file)
     if path.is_dir():
         return _folder(path, named, wishes, network)
-    answer = _checked(path, named, wishes, network, hint)
+    answer = check_file(path, named, wishes, network=network, hint=hint)
     return Told(answer.text, answer.data, answer.code)
-
-
-def _checked(path: Path, named: Sequence[str], wishes: Wishes, network: Program | None, hint: bool) -> Answer:
-    try:
-        return check_file(path, named, wishes, network=network, hint=hint)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _folder(folder: Path, named: Sequence[str], wishes: Wishes, network: Program | None) -> Told:
@@ -57,7 +50,7 @@ def _folder(folder: Path, named: Sequence[str], wishes: Wishes, network: Program
     rows: list[dict[str, Any]] = []
     code = 0
     for path in files:
-        answer = _checked(path, named, wishes, network, False)
+        answer = check_file(path, named, wishes, network=network)
         code = max(code, min(answer.code, 1))
         rows += [{"file": path.relative_to(folder).as_posix(), **row} for row in answer.rows]
     wrong = Counter(r["source"] for r in rows if r["source"])

@@ -54,7 +54,10 @@ def note(text: str) -> None:
 def shown(path: Path) -> str:
     """Return a path as a user would write it: from the current folder, where it lies inside."""
     here = Path.cwd().resolve()
-    full = path.resolve()
+    try:
+        full = path.resolve()
+    except (OSError, RuntimeError, ValueError):  # a link that leads to itself, a name with a zero byte
+        return str(path)
     return str(full.relative_to(here) if full.is_relative_to(here) else path)
 
 
@@ -95,6 +98,7 @@ def _bad_input(error: Exception) -> tuple[str, list[Any]] | None:
     from symbp.render.templates import TemplateError
     from symbp.render.why import UnknownName
     from symbp.verify.draws import NoDraw
+    from symbp.verify.evaluate import TooLarge
 
     if isinstance(error, DeclarationError):
         return error.render(), list(error.json())
@@ -103,7 +107,7 @@ def _bad_input(error: Exception) -> tuple[str, list[Any]] | None:
         return "\n".join(f"error: {m}" for m in messages), [{"message": m} for m in messages]
     refused = (
         BadInput, ConversionError, c.GenerateError, numpy.GenerateError, NoDraw, OptionError, OutputError, PlanError,
-        SizeError, TemplateError, UnknownName, UnspecifiedFunction,
+        SizeError, TemplateError, TooLarge, UnknownName, UnspecifiedFunction,
     )
     if isinstance(error, refused):
         message = str(error.args[0]) if error.args else str(error)

@@ -28,7 +28,7 @@ from symbp.language.cells import cell_part, handed_on
 from symbp.language.families import PieceShape, pattern
 from symbp.language.functions import bind_values, exact
 from symbp.language.reader import LAYER_TABLE, outputs_of, read_text
-from symbp.language.scope import derived_size, find_positions, find_samples
+from symbp.language.scope import Axes, derived_size
 from symbp.language.writing import unpacking
 from symbp.layers.registry import Maps, maps_of
 from symbp.program import (
@@ -394,9 +394,9 @@ class Model:
             return maps.axis
         samples = self.samples
         if samples is None:
-            samples = find_samples(self.variables.values())
+            samples = Axes(self.variables.values()).samples()
         elif samples not in A.shape:
-            samples = find_positions(self.variables.values())
+            samples = Axes(self.variables.values()).positions()
         return 0 if samples is not None and A.rows == samples and A.cols != samples else 1
 
     # -- the whole -----------------------------------------------------------------------------------------
@@ -413,7 +413,7 @@ class Model:
         declared = {n: v for n, v in variables.items() if v.declared}
         computed = {n: v for n, v in variables.items() if not v.declared}
         body = tuple(self._body[0])
-        samples = self.samples if self.samples is not None else find_samples(declared.values())
+        samples = self.samples if self.samples is not None else Axes(declared.values()).samples()
         return check(
             Program(
                 {**declared, **computed},

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import sympy as sp
 
 from symbp.expr import Function
 from symbp.language.diagnostics import Mistake, Stop, did_you_mean
 from symbp.language.forms import Define, place, source
-from symbp.language.scalars import number, raise_scalar
+from symbp.language.scalars import MOST_BITS, number, raise_scalar
 from symbp.language.scope import Scope
 from symbp.ops.elementwise import ELEMENTWISE
 
-MOST_PARTS = 2_000
+MOST_PARTS = 500
+MOST_CHOICES = 4
 DEEPEST = 130
 
 _RELATIONS = {ast.Gt: sp.Gt, ast.GtE: sp.Ge, ast.Lt: sp.Lt, ast.LtE: sp.Le, ast.Eq: sp.Eq, ast.NotEq: sp.Ne}
@@ -50,9 +51,10 @@ class Law:
             result = self._scalar(node)
             if result.has(sp.zoo, sp.nan, sp.oo, -sp.oo, sp.I):
                 raise Mistake("O011", "a scalar that is not finite or not real")
-            if sum(1 for _ in zip(range(MOST_PARTS + 1), sp.preorder_traversal(result), strict=False)) > MOST_PARTS:
-                raise Mistake("L005", f"a function with more than {MOST_PARTS} parts")
+            _measure(result)
             return result
+        except RecursionError:
+            raise self.fail(node, "L002", "the expression is nested too deep") from None
         except Mistake as mistake:
             self.scope.report.add_mistake(mistake, place(self.define.statement, node))
             raise Stop from None
@@ -97,22 +99,26 @@ class Law:
         while isinstance(current, ast.BinOp):
             links.append(current)
             current = current.left
-        result = self.scalar(current)
-        terms: list[sp.Expr] = [result]
+        # Terms of a sum whose last one is a product: each sum and each product is built once.
+        terms: list[sp.Expr] = []
+        factors = [self.scalar(current)]
         for link in reversed(links):
             right = self.scalar(link.right)
             if isinstance(link.op, (ast.Add, ast.Sub)):
-                terms.append(right if isinstance(link.op, ast.Add) else -right)
+                terms.append(sp.Mul(*factors))
+                factors = [right if isinstance(link.op, ast.Add) else -right]
                 continue
-            left = sp.Add(*terms) if len(terms) > 1 else terms[0]
+            if terms:
+                factors = [sp.Add(*terms, sp.Mul(*factors))]
+                terms = []
             if isinstance(link.op, ast.Mult):
-                left = left * right
+                factors.append(right)
             elif isinstance(link.op, ast.Div):
                 if right.is_zero:
                     raise self.fail(link, "O011", "a division by zero")
-                left = left / right
+                factors.append(1 / right)
             elif isinstance(link.op, ast.Pow):
-                left = raise_scalar(left, right)
+                factors = [raise_scalar(sp.Mul(*factors), right)]
             else:
                 raise self.fail(
                     link,
@@ -122,8 +128,7 @@ class Law:
                     if isinstance(link.op, ast.MatMult)
                     else "",
                 )
-            terms = [left]
-        return sp.Add(*terms) if len(terms) > 1 else terms[0]
+        return sp.Add(*terms, sp.Mul(*factors))
 
     def call(self, node: ast.Call) -> sp.Expr:
         """Read ``exp(x)``, ``where(x > 0, a, b)`` or another function of the file."""
@@ -144,11 +149,11 @@ class Law:
             )
         if name == "where" and len(node.args) == 3 and not node.keywords:
             condition = self.condition(node.args[0])
-            return sp.Piecewise((self.scalar(node.args[1]), condition), (self.scalar(node.args[2]), True))
+            return _choice(condition, self.scalar(node.args[1]), self.scalar(node.args[2]))
         arguments = [self.scalar(a) for a in node.args]
         if name in ("maximum", "minimum") and len(arguments) == 2 and not node.keywords:
             a, b = arguments
-            return sp.Piecewise((a, sp.Ge(a, b) if name == "maximum" else sp.Le(a, b)), (b, True))
+            return _choice(_compared(sp.Ge if name == "maximum" else sp.Le, a, b), a, b)
         if name in ("square", "log1p", "expm1") and len(arguments) == 1 and not node.keywords:
             (a,) = arguments
             return {"square": lambda: a**2, "log1p": lambda: sp.log(1 + a), "expm1": lambda: sp.exp(a) - 1}[name]()
@@ -160,7 +165,7 @@ class Law:
                 raise self.fail(node, "O013", f"{name} is unspecified: it cannot stand in another function")
             if len(arguments) != len(other.orders) or node.keywords:
                 raise self.fail(node, "O003", f"{name} takes {len(other.orders)} argument(s), not {len(arguments)}")
-            return other.law.expr.xreplace(dict(zip(other.law.variables, arguments, strict=True)))
+            return inserted(other.law.expr, dict(zip(other.law.variables, arguments, strict=True)))
         if name in _EXTRA:
             raise self.fail(node, "O003", f"{name} has another number of arguments")
         entry = ELEMENTWISE[_NAMES[name]]
@@ -183,5 +188,55 @@ class Law:
     def condition(self, node: ast.expr) -> sp.Basic:
         """Read a comparison."""
         if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _RELATIONS:
-            return _RELATIONS[type(node.ops[0])](self.scalar(node.left), self.scalar(node.comparators[0]))
+            return _compared(_RELATIONS[type(node.ops[0])], self.scalar(node.left), self.scalar(node.comparators[0]))
         raise self.fail(node, "O006", "where wants a comparison", "for example `where(x > 0, x, 0)`")
+
+
+def inserted(law: sp.Expr, arguments: Mapping[sp.Symbol, sp.Expr]) -> sp.Expr:
+    """Return a law of given arguments; a power that has become one of numbers is refused where it is too large."""
+    if law.is_Symbol:
+        return arguments.get(law, law)
+    if not law.args or not law.free_symbols & arguments.keys():
+        return law
+    parts = [inserted(part, arguments) for part in law.args]
+    if isinstance(law, sp.Piecewise):
+        return sp.Piecewise(*parts, evaluate=False)
+    if isinstance(law, sp.core.relational.Relational):
+        return _compared(law.func, *parts)
+    return raise_scalar(*parts) if law.is_Pow else law.func(*parts)
+
+
+def _compared(relation: Callable[..., sp.Basic], a: sp.Expr, b: sp.Expr) -> sp.Basic:
+    """Return a comparison, which is known only between numbers.
+
+    SymPy takes the choices within it apart, all of their combinations, so there may be a few only.
+    """
+    if len(a.atoms(sp.Piecewise) | b.atoms(sp.Piecewise)) > MOST_CHOICES:
+        raise Mistake("L005", f"a comparison of more than {MOST_CHOICES} choices")
+    return relation(a, b, evaluate=bool(a.is_number and b.is_number))
+
+
+def _choice(condition: sp.Basic, then: sp.Expr, otherwise: sp.Expr) -> sp.Expr:
+    """Return ``then`` where a condition holds.
+
+    A choice that is known stays none; SymPy's own simplification of nested choices may take minutes.
+    """
+    if condition in (sp.true, sp.false):
+        return then if condition == sp.true else otherwise
+    return sp.Piecewise((then, condition), (otherwise, sp.true), evaluate=False)
+
+
+def _measure(law: sp.Expr) -> None:
+    """Refuse a law with too many parts, too deep, or with a number of too many digits."""
+    todo: list[tuple[sp.Basic, int]] = [(law, 1)]
+    count = 0
+    while todo:
+        part, depth = todo.pop()
+        count += 1
+        if depth > DEEPEST:
+            raise Mistake("L002", "the expression is nested too deep", "give a part of it a name")
+        if count > MOST_PARTS:
+            raise Mistake("L005", f"a function with more than {MOST_PARTS} parts")
+        if isinstance(part, sp.Rational) and max(abs(part.p).bit_length(), part.q.bit_length()) > MOST_BITS:
+            raise Mistake("L005", "a number with too many digits")
+        todo += [(inner, depth + 1) for inner in part.args]

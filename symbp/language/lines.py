@@ -17,6 +17,8 @@ MOST_CHARACTERS = 1_000_000
 MOST_NESTING = 64
 MOST_STATEMENT = 200_000
 MOST_LINES_OF_A_STATEMENT = 2_000
+MOST_IN_A_LINE = 10_000
+"""Statements of one line, empty ones among them."""
 
 _INTERESTING = re.compile(r"""[()\[\]{};#"'\\]""")
 _WRITTEN = re.compile(r"\S")
@@ -167,7 +169,7 @@ def _one_logical(report: Report, first: int) -> Generator[Statement, None, int]:
     parts: list[str] = []  # the current statement's text, line by line
     start = (first, indent + 1)
     number, begin, broken = first, indent, not fine
-    size = 0
+    size = count = 0
     while True:
         continues = False
         text = code
@@ -197,6 +199,10 @@ def _one_logical(report: Report, first: int) -> Generator[Statement, None, int]:
                 if opened:
                     opened.pop()
             elif char == ";" and not opened:
+                count += 1
+                if count > MOST_IN_A_LINE:
+                    report.add("L004", f"more than {MOST_IN_A_LINE} statements in one line", Span(number, at + 1))
+                    return number + 1
                 yield _statement([*parts, text[begin:at]], start, broken)
                 parts, broken = [], not fine
                 begin = at + 1

@@ -19,13 +19,14 @@ from symbp.language.arithmetic import is_mask
 from symbp.language.declarations import Declarations
 from symbp.language.diagnostics import DeclarationError, Diagnostic, Mistake, Report, Span, Stop
 from symbp.language.expressions import Expressions
+from symbp.language.files import file_text
 from symbp.language.families import PieceShape, pattern
 from symbp.language.lines import MOST_CHARACTERS, split_lines, statements
 from symbp.language.operations import parse_signature
 from symbp.language.forms import Assign, For, Parsed, Unpack, place, source
 from symbp.language.parsing import Parser
 from symbp.language.scalars import Value
-from symbp.language.scope import Head, Private, Scope, find_samples
+from symbp.language.scope import Axes, Head, Private, Scope
 from symbp.language.writing import EquationWriter, LayerEntry, LeftSide
 from symbp.layers import LAYERS
 from symbp.program import Equation, Loop, Problem, Program, ProgramError, Statement, Var, check, fresh_name, index_box
@@ -62,25 +63,7 @@ def read_file(path: str | Path, filename: str | None = None) -> Program:
     """Return the program that a file declares; raise ``DeclarationError`` if it cannot be read."""
     path = Path(path)
     shown = filename or str(path)
-
-    def refused(code: str, message: str, help: str = "") -> DeclarationError:
-        return DeclarationError([Diagnostic(code, message, shown, 1, 1, help=help)])
-
-    try:
-        with path.open("rb") as file:
-            data = file.read(4 * MOST_CHARACTERS + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise refused("L006", f"the file cannot be read: {reason}") from None
-    if len(data) > 4 * MOST_CHARACTERS:
-        raise refused("L001", f"a declaration of more than {MOST_CHARACTERS} characters")
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DeclarationError(
-            [Diagnostic("P001", "the file is no text in UTF-8", shown, line, 1, help="save it as UTF-8 text")]
-        ) from None
+    text = file_text(path, shown)
     name = path.stem if path.stem.isidentifier() else "network"
     return read_text(text, shown, name=name)
 
@@ -356,7 +339,7 @@ class Reader:
         scope = self.scope
         declared = {n: v for n, v in scope.variables.items() if v.declared}
         computed = {n: v for n, v in scope.variables.items() if not v.declared}
-        samples = scope.samples if scope.samples is not None else find_samples(declared.values())
+        samples = scope.samples if scope.samples is not None else Axes(declared.values()).samples()
         return Program(
             {**declared, **computed},
             body,

@@ -37,6 +37,42 @@ class Private:
     loops: tuple[Head, ...]
 
 
+class Axes:
+    """The sizes of what is declared, from which it is told which of them counts the samples."""
+
+    def __init__(self, declared: Iterable[Var] = ()) -> None:
+        self.inputs: set[sp.Expr] = set()
+        self.targets: list[set[sp.Expr]] = []
+        self.parameters: set[sp.Expr] = set()
+        for var in declared:
+            self.add(var)
+
+    def add(self, var: Var) -> None:
+        """Note the sizes of a variable."""
+        if var.kind == "param":
+            self.parameters.update(*(end.free_symbols for end in var.shape if end not in self.parameters))
+        elif var.kind == "input" and not var.scalar:
+            self.inputs.update(var.shape)
+        elif var.kind == "target" and not var.scalar:
+            self.targets.append(set(var.shape))
+
+    def samples(self) -> sp.Expr | None:
+        """Return the one size that every target shares with an input and that no parameter has; None otherwise."""
+        return self._shared(self.parameters)
+
+    def positions(self) -> sp.Expr | None:
+        """Return the one size that counts positions or times where the samples are members of a family.
+
+        A parameter may have it: what a model learns of each position.
+        """
+        return self.samples() or self._shared(set())
+
+    def _shared(self, excluded: set[sp.Expr]) -> sp.Expr | None:
+        shared = set.intersection(self.inputs, *self.targets) if self.targets else set()
+        found = [s for s in shared if s.is_Symbol and s not in excluded]
+        return found[0] if len(found) == 1 else None
+
+
 @dataclass
 class Scope:
     """The names of a declaration while it is read."""
@@ -62,6 +98,7 @@ class Scope:
     positions: dict[tuple[int, Ref], Span] = field(default_factory=dict)
     running: list[Running] = field(default_factory=list)
     layers: list[LayerUse] = field(default_factory=list)
+    axes: Axes = field(default_factory=Axes)
     _members: dict[tuple[str, tuple[sp.Expr, ...]], Ref] = field(default_factory=dict)
 
     @property
@@ -84,6 +121,7 @@ class Scope:
     def define(self, var: Var) -> None:
         """Add a variable."""
         self.variables[var.name] = var
+        self.axes.add(var)
 
     def is_mask(self, ref: Ref) -> bool:
         """Tell whether a variable has entries 0 and 1 only: by a fact, or because a comparison was assigned to it."""
@@ -201,28 +239,3 @@ def _least_of_polynomial(value: sp.Expr, bounds: Bounds) -> int | None:
             part *= bounds.get(base, 1) ** int(power) if power.is_Integer and power > 0 else 1
         total += part
     return total
-
-
-def find_positions(declared: Iterable[Var]) -> sp.Expr | None:
-    """Return the one size that counts positions or times where the samples are members of a family.
-
-    A parameter may have it: what a model learns of each position.
-    """
-    variables = list(declared)
-    return find_samples(variables) or find_samples([v for v in variables if v.kind != "param"])
-
-
-def find_samples(declared: Iterable[Var]) -> sp.Expr | None:
-    """Return the one size that every target shares with an input and that no parameter has; None if there is none."""
-    variables = list(declared)
-    inputs = [v for v in variables if v.kind == "input" and not v.scalar]
-    targets = [v for v in variables if v.kind == "target" and not v.scalar]
-    of_parameters = {s for v in variables if v.kind == "param" for end in v.shape for s in end.free_symbols}
-    if not targets or not inputs:
-        return None
-    shared = {s for s in targets[0].shape if s.is_Symbol}
-    for target in targets[1:]:
-        shared &= set(target.shape)
-    shared &= {s for v in inputs for s in v.shape}
-    shared -= of_parameters
-    return shared.pop() if len(shared) == 1 else None

@@ -17,7 +17,7 @@ from symbp.language.cells import cell_part, handed_on
 from symbp.language.diagnostics import Mistake
 from symbp.language.operations import Parameter
 from symbp.language.forms import Assign
-from symbp.language.scope import Head, Private, Scope, derived_size, find_positions, find_samples
+from symbp.language.scope import Head, Private, Scope, derived_size
 from symbp.layers.registry import Maps, maps_of
 from symbp.program import Equation, Kind, LayerUse, Loop, Place, Running, Statement, Var, fresh_name
 
@@ -226,11 +226,11 @@ class EquationWriter:
         maps = self.maps(A)
         if maps is not None:
             return maps.axis
-        samples, declared = self.scope.samples, [v for v in self.scope.variables.values() if v.declared]
+        samples = self.scope.samples
         if samples is None:
-            samples = find_samples(declared)
+            samples = self.scope.axes.samples()
         elif samples not in A.shape:
-            samples = find_positions(declared)
+            samples = self.scope.axes.positions()
         return 0 if samples is not None and A.rows == samples and A.cols != samples else 1
 
     def cell(self, *states: Node, shared: object = None) -> EquationWriter:

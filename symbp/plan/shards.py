@@ -7,6 +7,7 @@ cost: of work against entries moved to and from where they are kept.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -205,16 +206,23 @@ def cheapest(whole: Plan, in_shards: Callable[[int], Plan], samples: int) -> tup
     everything = working_set(whole)
     if everything <= CACHE:
         return whole, None
-    for size in range(samples // 2, 0, -1):
-        if samples % size:
-            continue
-        plan = in_shards(size)
-        own = working_set(plan)
-        if own <= CACHE:
-            known = effort(whole, near=False), effort(plan, near=True)
-            better = known[1] < GAIN * known[0]
-            return plan if better else whole, Choice(samples, size if better else samples, (everything, own), known)
-    return whole, None
+    # The working set grows with the size, so that one halving after the other finds the largest that fits.
+    sizes = sp.divisors(samples)[:-1]
+    plans: dict[int, Plan] = {}
+
+    def fits(size: int) -> bool:
+        plans[size] = in_shards(size)
+        return working_set(plans[size]) <= CACHE
+
+    count = bisect_left(sizes, True, key=lambda size: not fits(size))
+    if not count:
+        return whole, None
+    size = int(sizes[count - 1])
+    plan = plans[size]
+    known = effort(whole, near=False), effort(plan, near=True)
+    better = known[1] < GAIN * known[0]
+    sets = everything, working_set(plan)
+    return plan if better else whole, Choice(samples, size if better else samples, sets, known)
 
 
 __all__ = ["CACHE", "Choice", "SampleSum", "cheapest", "divisible", "sharded", "working_set"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import lru_cache
 from importlib import resources
@@ -22,7 +23,7 @@ def template_roots(folder: Path | None = None) -> list[Path | Traversable]:
     """
     roots: list[Path | Traversable] = []
     if folder is not None:
-        if not folder.is_dir():
+        if not os.path.isdir(folder):  # unlike the method, this says no to a name that is too long
             raise TemplateError(f"{folder} is no folder of templates")
         roots.append(folder)
     # A wheel carries them inside the package, a checkout beside it.

@@ -16,7 +16,7 @@ import sympy as sp
 
 from symbp.expr import SizeMember, SumOver, evaluate_scalar, evaluate_size, size_atoms, walk
 from symbp.program import Program, Var, loops
-from symbp.verify.evaluate import Array, EvaluationError, Margins, evaluate
+from symbp.verify.evaluate import Array, EvaluationError, Margins, evaluate, refuse_large
 
 PRIMES = (5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79)
 SMALL_PRIMES = (2, 3, 5, 7, 11, 13)
@@ -275,9 +275,12 @@ def shape_of(var: Var, sizes: Mapping[str, Any], where: Sequence[int] = ()) -> t
 
 def each(var: Var, sizes: Mapping[str, Any], make: Callable[[int, int], Array]) -> Any:
     """Return ``make(rows, cols)`` for a variable, or a dict of it for the members of a family."""
-    if not var.indices:
-        return make(*shape_of(var, sizes))
-    return {where: make(*shape_of(var, sizes, where)) for where in members(var, sizes)}
+    def made(where: tuple[int, ...] = ()) -> Array:
+        shape = shape_of(var, sizes, where)
+        refuse_large(*shape)
+        return make(*shape)
+
+    return {where: made(where) for where in members(var, sizes)} if var.indices else made()
 
 
 def draw(

@@ -21,7 +21,7 @@ import sympy as sp
 from symbp.expr import (
     AddAt, ArgmaxMask, AxisNode, Compare, Diag, DiagOf, Einsum, Embed, Eye, Function, Gather, Hadamard, Kron,
     LogSumExp, Map, Mask, MatMul, MaxAxis, Node, Ones, Ref, Reshape, SMul, Scale, Scatter, Slice, Softmax,
-    StaticMap, SumOver, Take, Transpose, Where, Zero, evaluate_scalar,
+    StaticMap, SumOver, Take, Transpose, Where, Zero, evaluate_scalar, evaluate_size, size_atoms, walk,
 )
 from symbp.program import Equation, Loop, Program, Statement, Var
 from symbp.verify.scalars import EvaluationError, UnknownOperation, arguments, interpret, is_held, kinks, scalar_law
@@ -41,6 +41,10 @@ class ShapeMismatch(EvaluationError):
     """An array whose shape is not the declared one."""
 
 
+class TooLarge(EvaluationError):
+    """A matrix with more entries than one that is computed for a check may have."""
+
+
 @dataclass
 class Margins:
     """How far an evaluation stayed from points where something is not differentiable.
@@ -58,6 +62,32 @@ class Margins:
             smallest = float(np.min(distance))
             if smallest < self.kink:
                 self.kink, self.where = smallest, what
+
+
+MOST_ENTRIES = 10_000_000
+"""A matrix with more entries is neither drawn nor computed for a check."""
+
+
+def affordable(value: Node, sizes: Mapping[str, Any], at: Mapping[str, int]) -> None:
+    """Raise ``TooLarge`` for an expression in which a matrix is too large to be computed."""
+    for rows, cols in _large(value):
+        refuse_large(evaluate_size(rows, sizes, at), evaluate_size(cols, sizes, at))
+
+
+def refuse_large(rows: int, cols: int) -> None:
+    """Raise ``TooLarge`` for a matrix with too many entries."""
+    if rows * cols > MOST_ENTRIES:
+        raise TooLarge(
+            f"a matrix of {rows} x {cols} is too large to be checked with numbers: at most {MOST_ENTRIES:,} entries"
+        )
+
+
+@lru_cache(maxsize=8192)
+def _large(value: Node) -> tuple[tuple[sp.Expr, sp.Expr], ...]:
+    """Return the shapes in an expression that may have too many entries where each size is below 100."""
+    shapes = {node.shape for node in walk(value)}
+    hundred = {atom: sp.Integer(100) for atom in size_atoms(size for shape in shapes for size in shape)}
+    return tuple(s for s in shapes if s[0].xreplace(hundred) * s[1].xreplace(hundred) > MOST_ENTRIES)
 
 
 def evaluate(
@@ -283,6 +313,10 @@ class Evaluator(Runner):
     def run(self) -> dict[str, Any]:
         with np.errstate(all="ignore"):
             return super().run()
+
+    def _equation(self, equation: Equation, at: dict[str, int]) -> None:
+        affordable(equation.value, self.sizes, at)
+        super()._equation(equation, at)
 
     def entry(self, given: Any) -> Array:
         array = np.asarray(given)

@@ -462,6 +462,19 @@ CASES: list[tuple[str, str]] = [
     ("L005", V + "Z = " + "9" * 5_000 + " * X"),
     ("L005", V + "Z = 10**300 * 10**300 * 10**300 * 10**300 * 10**300 * X"),
     ("L005", V + "Z = (n+m)**4000 * X"),
+    ("L005", V + "def f(x): return 2**x\ndef g(x): return f(10**9)*x\nloss = sum(g(X))"),
+    ("L005", V + "def f(x): return x**x**x**x\ndef g(x): return f(9)*x\nloss = sum(g(X))"),
+    ("L005", V + "def f(x): return " + "*".join(f"(x+{k})" for k in range(900)) + "\nloss = sum(f(X))"),
+    ("L005", V + "def f(x): return " + "maximum(x, " * 30 + "x*x" + ")" * 30 + "\nloss = sum(f(X))"),
+    *(
+        (
+            code,
+            V + f"def f0(x): return {first}\n"
+            + "".join(f"def f{k}(x): return f{k - 1}(f{k - 1}(x))\n" for k in range(1, 40))
+            + "loss = sum(f39(X))",
+        )
+        for code, first in (("L005", "x*x"), ("L002", "exp(x)"), ("L005", "where(x > 1, x, 1)"))
+    ),
     ("L005", V + "Z = ((((n+m+1)**9)**9)**9)**9 * X"),
     ("L005", "X: input[(n+m+k+1)**60, m]\nloss = sum(X)"),
     ("L005", "X: input[" + "+".join(f"n{k}" for k in range(100)) + ", m]\nloss = sum(X)"),
@@ -492,6 +505,7 @@ CASES: list[tuple[str, str]] = [
     ("P004", ")\n" * 300_000),
     ("P006", "x'\n" * 250_000),
     ("P010", "a;" * 490_000),
+    ("L004", ";" * 900_000),
     ("P001", "é\n" * 300_000),
     ("P002", "\t\n" * 400_000),
     ("L003", "a" * 999_999),

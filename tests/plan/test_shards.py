@@ -123,7 +123,7 @@ def test_the_largest_shard_that_fits_is_taken(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(shards, "effort", lambda p, near: 10 if p.name == "whole" else 5)
     monkeypatch.setattr(shards, "CACHE", 50)
     taken, choice = cheapest(Plan("whole", {}, (), ()), plan, 12)
-    assert asked == [6, 4, 3] and taken.name == "3" and choice is not None and choice.size == 3
+    assert sorted(asked) == [3, 4, 6] and taken.name == "3" and choice is not None and choice.size == 3
     monkeypatch.setattr(shards, "effort", lambda p, near: 10 if p.name == "whole" else 9.5)
     kept, choice = cheapest(Plan("whole", {}, (), ()), plan, 12)
     assert kept.name == "whole" and choice is not None and choice.size == 12

@@ -29,7 +29,7 @@ from symbp.verify.check.anchors import Names
 from symbp.verify.check.spelling import respelled, stated
 from symbp.verify.check.truth import Model, Quantity, Truth
 from symbp.verify.check.work import CASCADE, Array, Failure, Line, Run, Where
-from symbp.verify.evaluate import EvaluationError, Evaluator, UndefinedRead
+from symbp.verify.evaluate import EvaluationError, Evaluator, UndefinedRead, affordable
 
 PRIMES = ("d{f}", "d_{f}", "{f}_prime", "{f}p", "{f}_d")
 """How the derivative of a function that was left unspecified may be called."""
@@ -59,6 +59,10 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 _LETTERS = sp.symbols("i j k", integer=True)
 
 
+MOST_LINES = 300
+"""More lines are not checked at once."""
+
+
 @dataclass
 class Entry:
     """A line as it was read: its parts, the loops around it, its value as an expression or what is wrong with it."""
@@ -86,6 +90,9 @@ def read_mine(text: str, filename: str, model: Model, truth: Truth) -> Mine:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         parsed = Parser(report).all(statements(report))
+    if len(parsed) > MOST_LINES:
+        report.add("L004", f"more than {MOST_LINES} lines to be checked", parsed[MOST_LINES].statement.span())
+        report.raise_if_any()
     try:
         return _upright(Mine(original, report, parsed, model, truth), report)
     except DeclarationError as error:
@@ -677,6 +684,7 @@ class Mine:
             raise _Broken(entry.wrong)
         source = self.original[p.line - 1]
         try:
+            affordable(node, machine.sizes, at)
             value: Array = machine.expression(node, at)
             wanted = tuple(machine.integer(s, at) for s in node.shape)
             if value.shape == wanted or any(n not in (1, k) for n, k in zip(value.shape, wanted, strict=True)):

@@ -17,7 +17,7 @@ from symbp.language.diagnostics import Mistake
 from symbp.verify.student import names as nm
 from symbp.verify.student.arguments import Arguments, Form
 from symbp.verify.student.draws import Align, Drawn, Draws
-from symbp.verify.student.expressions import Located
+from symbp.verify.student.expressions import Located, is_limit
 from symbp.verify.student.fitting import fitted
 from symbp.verify.student.functions import Task
 from symbp.verify.student.hints import gradients_from, is_loss_name, is_number, multiples
@@ -194,7 +194,7 @@ class Binder:
         bound = Bound(task, session, draws, self.remarks)
         case = bound.case(0)
         ran = session.run(case)
-        if ran.phase in ("setup", "forward", "loss") and ran.failure is not None:
+        if ran.failure is not None and (ran.phase in ("setup", "forward", "loss") or is_limit(ran.failure)):
             raise ran.failure
         outputs = tuple(find_outputs(ran, case, names or self.outputs_of_forward, self.receiver))
         rate = ""

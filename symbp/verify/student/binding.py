@@ -12,7 +12,7 @@ from symbp.verify.student import arithmetic as ar
 from symbp.verify.student import names as nm
 from symbp.verify.student.binder import Binder, Bound, Choice, Unbound, Wishes
 from symbp.verify.student.draws import Align
-from symbp.verify.student.expressions import Located
+from symbp.verify.student.expressions import Located, is_limit
 from symbp.verify.student.fitting import Clash
 from symbp.verify.student.functions import Task
 from symbp.verify.student.hints import gradients_from, is_binary
@@ -42,11 +42,13 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
             score, bound = Binder(reading, task, wishes, *choice).bind()
         except Clash as clash:
             failure = failure or clash.outcome.failure
-            if _is_limit(clash.outcome.failure):
+            if is_limit(clash.outcome.failure):
                 break
             continue
+        except Mistake as mistake:
+            raise Unbound(mistake, task.forward) from None
         except (Unbound, Located) as error:
-            if _is_limit(error) or (best is None and _is_late(error, task)):
+            if is_limit(error) or (best is None and _is_late(error, task)):
                 raise
             failure = failure if isinstance(failure, Unbound) else error
             continue
@@ -71,11 +73,6 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
     if best is None:
         raise failure or Unbound(Mistake("C107", "nothing to check is found"), task.forward)
     return best[1]
-
-
-def _is_limit(error: Exception | None) -> bool:
-    """Tell whether a run ended at a budget: other shapes would not help."""
-    return isinstance(error, Located) and "C120" <= error.mistake.code <= "C124"
 
 
 def _is_late(error: Exception, task: Task) -> bool:
@@ -124,9 +121,11 @@ def _candidates(reading: Reading, task: Task, wishes: Wishes) -> Iterator[Choice
     probe = Binder(reading, task, wishes, {}, {}, "features")
     try:
         probe.bind()
+    except Mistake as mistake:
+        raise Unbound(mistake, task.forward) from None
     except (Unbound, Located, Clash) as error:
         failure: Exception | None = error.outcome.failure if isinstance(error, Clash) else error
-        if failure is not None and _is_limit(failure):
+        if failure is not None and is_limit(failure):
             raise failure from None
     forms, words = probe.arguments.choices.forms, probe.arguments.choices.words
     # Arrays that are called alike have the same form.

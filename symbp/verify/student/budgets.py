@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from symbp.language.diagnostics import Mistake
 
@@ -10,7 +11,7 @@ MOST_NODES = 200_000
 """Nodes of the syntax tree that one run evaluates; heavy operations count as many."""
 MOST_ELEMENTS = 2_000_000
 """Entries of one array."""
-MOST_ALLOCATED = 50_000_000
+MOST_ALLOCATED = 20_000_000
 """Entries of all arrays that one run makes."""
 MOST_ITEMS = 200_000
 """Items of all lists, tuples and dicts that one run makes."""
@@ -20,6 +21,9 @@ MOST_DEPTH = 40
 """Calls of functions within one another."""
 MOST_BITS = 1024
 """Bits of one integer."""
+
+MOST_NESTED = 50
+"""Lists within one another, where something looks at all of their items."""
 
 WORK_OF_A_NODE = 4_000
 """Multiplications and additions that cost as much as one node."""
@@ -63,6 +67,25 @@ class Budget:
         self.items += items
         if self.items > MOST_ITEMS:
             raise Mistake("C122", f"lists with more than {MOST_ITEMS:,} items in total")
+
+    def walk(self, *values: Any) -> None:
+        """Count the items of lists within lists, each as often as it is reached, before something looks at all of them.
+
+        Lists that hold one list twice have twice as many items at each level, in no more memory.
+        """
+        todo = [(v, 1) for v in values]
+        count = 0
+        while todo:
+            value, depth = todo.pop()
+            if not isinstance(value, (list, tuple, dict)):
+                continue
+            count += len(value)
+            if count > MOST_ITEMS:
+                raise Mistake("C122", f"lists with more than {MOST_ITEMS:,} items in total")
+            if depth > MOST_NESTED:
+                raise Mistake("C123", f"lists are nested deeper than {MOST_NESTED}")
+            todo += [(v, depth + 1) for v in (value.values() if isinstance(value, dict) else value)]
+        self.nodes += count // 10
 
     def text(self, characters: int) -> None:
         """Count the characters of a string before it is made."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from symbp.language.diagnostics import Mistake
 from symbp.verify.student import arithmetic as ar
+from symbp.verify.student import sizes
 from symbp.verify.student.methods import TYPES_OF_PYTHON, formatted
 from symbp.verify.student.numpy_table import BOOL, FLOAT, INT, bind
 from symbp.verify.student.values import Builtin, Class, Dtype, Instance, Module, Type, kind_of
@@ -77,6 +78,7 @@ def _abs(interpreter: Interpreter, value: Any) -> Any:
 
 def _round(interpreter: Interpreter, value: Any, digits: Any = None) -> Any:
     _number_or_array(value, "round")
+    sizes.few_digits(digits)
     return round(ar.real(value), digits)
 
 
@@ -175,6 +177,7 @@ def convert(interpreter: Interpreter, kind: Dtype | Type, arguments: Given, keyw
         given = interpreter.items(arguments[0].items() if isinstance(arguments[0], dict) else arguments[0]) if (
             arguments) else []
         interpreter.budget.container(len(given) + len(keywords))
+        interpreter.budget.walk(given)
         return {**dict(given), **keywords}
     if keywords or len(arguments) > 1 or (isinstance(kind, Type) and kind.name.startswith("np.")):
         raise Mistake("C110", f"`{kind.name}` takes one argument")

@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from symbp.language.diagnostics import DeclarationError, Mistake
+from symbp.language.files import file_bytes
 from symbp.program import Program
 from symbp.verify import child
 from symbp.verify.check.verdict import GOOD, Fault, Judgement
 from symbp.verify.check.text import text_of
 from symbp.verify.student.binding import Unbound, Wishes, bind
-from symbp.verify.student.expressions import Located
+from symbp.verify.student.expressions import is_limit, Located
 from symbp.verify.student.functions import Task, tasks
 from symbp.verify.student.hints import gradients_from
 from symbp.verify.student.judge import judge
 from symbp.verify.student.network import compared
 from symbp.verify.student.reading import Reading, read, read_text, span, unread
-from symbp.verify.student.work import line_of
+from symbp.verify.student.work import line_of, statement_at
 
-MOST_BYTES = 20_000_001
+MOST_BYTES = 20_000_000
 """Bytes of a file that are read; more is told as too large."""
 SECONDS = 30.0
 """How long the check of one file may take; a run of the code that does not end is stopped by its budget long before."""
@@ -82,7 +83,7 @@ def _checked(reading: Reading, task: Task, wishes: Wishes | None, network: Progr
     except Unbound as unbound:
         return Checked(task.name, _unchecked(reading, unbound.mistake, unbound.node))
     except Located as located:
-        if _is_backward(task, located):
+        if _is_backward(task, located) and not is_limit(located):
             return Checked(task.name, _broken(reading, located))
         return Checked(task.name, _unchecked(reading, located.mistake, located.node))
     plan = bound.session.plan
@@ -114,8 +115,7 @@ def _broken(reading: Reading, located: Located) -> Judgement:
     """Return the judgement on a backward pass that breaks off before anything can be compared."""
     mistake = located.mistake
     line, column, length = span(located.node, reading.lines)
-    inside = [s for s in ast.walk(reading.module) if isinstance(s, ast.stmt) and s.lineno == line]
-    statement = inside[-1] if inside else reading.module.body[0]
+    statement = statement_at(reading.module, line)
     fault = Fault(
         0, (0,), of="", nature="", code=mistake.code, title=mistake.args[0], label=mistake.label,
         row=reading.place(line)[1], column=column, length=length, help=mistake.help,
@@ -149,12 +149,11 @@ def check_file(
     path: Path, named: Sequence[str] = (), wishes: Wishes | None = None, *, network: Program | None = None,
     hint: bool = False, seconds: float = SECONDS,
 ) -> Answer:
-    """Judge a file in a limited child.
-
-    Raises ``OSError`` where it cannot be read.
-    """
-    with path.open("rb") as file:
-        data = file.read(MOST_BYTES)
+    """Judge a file in a limited child."""
+    try:
+        data = file_bytes(path, path.name, MOST_BYTES)
+    except DeclarationError as error:
+        return Answer(**_unreadable(error))
     try:
         found = child.run(
             lambda: _answer(data, path.name, named, wishes, network, hint), child.Limits(seconds=seconds)
@@ -166,17 +165,22 @@ def check_file(
     return Answer(**found)
 
 
+def _unreadable(error: DeclarationError) -> dict[str, Any]:
+    """Return what is said of a file that cannot be read."""
+    first = error.diagnostics[0]
+    row = {"name": "", "verdict": "unreadable", "line": first.line, "code": first.code, "source": first.source.strip()}
+    return {
+        "verdict": "unreadable", "text": error.render() + "\n", "rows": [row], "data": error.json(), "code": 2,
+    }
+
+
 def _answer(
     data: bytes, name: str, named: Sequence[str], wishes: Wishes | None, network: Program | None, hint: bool
 ) -> dict[str, Any]:
     try:
         found = check_reading(read(data, name), named, wishes, network)
     except DeclarationError as error:
-        first = error.diagnostics[0]
-        source = first.source.strip()
-        row = {"name": "", "verdict": "unreadable", "line": first.line, "code": first.code, "source": source}
-        text = error.render() + "\n"
-        return {"verdict": "unreadable", "text": text, "rows": [row], "data": error.json(), "code": 2}
+        return _unreadable(error)
     texts, rows, facts = [], [], []
     for one in found:
         judgement = one.judgement

@@ -81,7 +81,7 @@ CODES: dict[str, Code] = {
     ),
     "C120": Code("the code runs too long", "A run has a budget of 200,000 steps; a loop that does not end spends it."),
     "C121": Code(
-        "arrays that are too large", "One array has at most two million entries, a run at most fifty million."
+        "arrays that are too large", "One array has at most two million entries, a run at most twenty million."
     ),
     "C122": Code(
         "lists or strings that are too large", "A run makes at most 200,000 items, and strings of 10,000 characters."

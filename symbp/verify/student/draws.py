@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from symbp.language.diagnostics import Mistake
 from symbp.verify.student.session import Case
 from symbp.verify.student.values import Array
 
@@ -107,6 +108,8 @@ class Draws:
         supply = supply[turn % count:] + supply[: turn % count]
         if turn % 2:
             supply.reverse()
+        if count > len(PRIMES):
+            raise Mistake("C106", f"more than {len(PRIMES)} sizes are to be drawn")
         numbers = iter([*supply, *PRIMES[count:]])
         found = {r: self._fixed[r] if r in self._fixed else next(numbers) for r in roots if r not in self._tied}
         for r in roots:

@@ -43,6 +43,11 @@ class Located(Exception):
         return RuntimeError, (str(self),)  # the node stays in its process
 
 
+def is_limit(error: Exception | None) -> bool:
+    """Tell whether a run ended at a budget: other shapes would not help."""
+    return isinstance(error, Located) and "C120" <= error.mistake.code <= "C124"
+
+
 def from_python(error: Exception) -> Mistake:
     """Return the diagnostic for an error that NumPy or Python raised."""
     text = str(error).splitlines()[0][:160] if str(error) else ""
@@ -210,17 +215,23 @@ class Expressions:
             return np.asarray(value)
         return _integer(value)
 
+    def key(self, value: Any) -> Any:
+        """Return a key of a dict, which Python will go through for its hash."""
+        self.budget.walk(value)
+        return value
+
+    def place(self, base: Any, key: Any) -> Any:
+        """Return an index of an array; how many entries lie there is counted."""
+        at = self.index(key)
+        self.budget.array(sizes.indexed(np.shape(base), at if isinstance(at, tuple) else (at,)))
+        return at
+
     def item(self, base: Any, key: Any) -> Any:
         """Return ``base[key]``."""
         if isinstance(base, (np.ndarray, np.generic)):
-            at = self.index(key)
-            parts = at if isinstance(at, tuple) else (at,)
-            self.budget.array(
-                np.size(base) * max([1, *(p.size for p in parts if isinstance(p, np.ndarray) and p.dtype.kind == "i")])
-            )
-            return base[at]  # type: ignore[index]
+            return base[self.place(base, key)]  # type: ignore[index]
         if isinstance(base, dict):
-            if key not in base:
+            if self.key(key) not in base:
                 known = [k for k in base if isinstance(k, str)]
                 help = did_you_mean(key, known) if isinstance(key, str) else ""
                 raise Mistake("C114", f"there is no key {key!r}"[:80], help)
@@ -392,13 +403,15 @@ class Expressions:
                 isinstance(right, str) and not isinstance(left, str)
             ):
                 raise Mistake("C110", f"`in` {kind_of(right)}")
-            found = left in right
+            self.budget.walk(left, right)
+            found = _integer(left) in right if isinstance(right, range) else left in right
             return found if isinstance(op, ast.In) else not found
         if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
             if isinstance(left, Opaque) or isinstance(right, Opaque):
                 raise Mistake("C110", f"a comparison of {kind_of(left)} with {kind_of(right)}")
             shapes = [np.shape(v) for v in (left, right) if isinstance(v, (np.ndarray, list, tuple))]
             self.budget.array(math.prod(sizes.together(*shapes)))
+        self.budget.walk(left, right)
         return COMPARE[type(op).__name__](ar.real(left), ar.real(right))
 
     def _either(self, node: ast.BoolOp) -> Any:
@@ -424,7 +437,9 @@ class Expressions:
         self.budget.container(len(node.keys))
         if any(key is None for key in node.keys):
             raise Mistake("C102", "`**` in a dict is not read", "write `.update(...)`")
-        return {self.expression(k): self.expression(v) for k, v in zip(node.keys, node.values, strict=True) if k}
+        return {
+            self.key(self.expression(k)): self.expression(v) for k, v in zip(node.keys, node.values, strict=True) if k
+        }
 
     def _text(self, node: ast.JoinedStr) -> str:
         parts = [self.expression(part) for part in node.values]
@@ -461,7 +476,7 @@ class Expressions:
         if not generators:
             self.budget.container(1)
             found.append(
-                (self.expression(node.key), self.expression(node.value)) if isinstance(node, ast.DictComp)
+                (self.key(self.expression(node.key)), self.expression(node.value)) if isinstance(node, ast.DictComp)
                 else self.expression(node.elt)
             )
             return

@@ -187,11 +187,12 @@ class Interpreter(Expressions):
                 raise Mistake("C110", f"{kind_of(value)} into an array")
             if self.is_complex and ar.is_complex(value) and base.dtype.kind != "c":
                 raise ar.NotAnalytic
-            base[self.index(key)] = value
+            base[self.place(base, key)] = value
             self.record(statement, ast.unparse(target.value), base)
         elif isinstance(base, (dict, list)):
             if isinstance(base, dict):
                 self.budget.container(1)
+                self.key(key)
             elif isinstance(key, slice):
                 raise Mistake("C102", "a slice of a list as a target is not read")
             base[key] = self.record(statement, f"{ast.unparse(target.value)}[{_shown(key)}]", value)

@@ -27,7 +27,7 @@ from symbp.verify.student.session import Outcome, Session
 from symbp.verify.student.trace import Entry
 from symbp.verify.student.truth import CONFIRMED, Point
 from symbp.verify.student.values import Array
-from symbp.verify.student.work import CodeWork
+from symbp.verify.student.work import CodeWork, line_of, statement_at
 
 DRAWS = 3
 MOST_NODES = 3_000_000
@@ -205,7 +205,10 @@ class Judge:
             names = tuple(nm.tail(of) for _, of in self.outputs)
             fault = self._repaired(repair, names)
             return replace(plain, verdict="wrong", outputs=names, affected=names, faults=(fault,))
-        return replace(plain, verdict="wrong", affected=plain.outputs, faults=(self._failed(failure),))
+        fault = self._failed(failure)
+        # The line that fails may be none of those that give a value: an assertion, a class.
+        lines = plain.lines or (line_of(statement_at(self.work.reading.module, fault.row), self.work.reading),)
+        return replace(plain, verdict="wrong", lines=lines, affected=plain.outputs, faults=(fault,))
 
     # -- repair
 

@@ -175,13 +175,13 @@ def _update(interpreter: Interpreter, x: dict[Any, Any], arguments: tuple[Any, .
 
 def _get(interpreter: Interpreter, x: dict[Any, Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     bound = bind("get", ("key", "default"), arguments, keywords)
-    return x.get(bound["key"], bound.get("default"))
+    return x.get(interpreter.key(bound["key"]), bound.get("default"))
 
 
 DICT: dict[str, Call] = {
     "keys": lambda i, x, a, k: list(x), "values": lambda i, x, a, k: list(x.values()),
     "items": lambda i, x, a, k: list(x.items()), "get": _get, "update": _update, "copy": _list_copy,
-    "pop": lambda i, x, a, k: x.pop(*a), "setdefault": lambda i, x, a, k: x.setdefault(*a),
+    "pop": lambda i, x, a, k: x.pop(*map(i.key, a)), "setdefault": lambda i, x, a, k: x.setdefault(*map(i.key, a)),
     "clear": lambda i, x, a, k: x.clear(),
 }
 
@@ -218,7 +218,7 @@ def _format(interpreter: Interpreter, x: str, arguments: tuple[Any, ...], keywor
         raise Mistake("C115", "only plain fields `{}` and `{0}` are read in a format", "write `'W' + str(l)`")
     numbers = iter(range(len(arguments)))
     parts = _FIELD.sub(
-        lambda m: formatted(arguments[int(m[1]) if m[1] else next(numbers)], m[2] or ""), x
+        lambda m: formatted(arguments[int(m[1]) if m[1] else next(numbers, len(arguments))], m[2] or ""), x
     )
     interpreter.budget.text(len(parts))
     return parts
@@ -238,12 +238,18 @@ def _replace(interpreter: Interpreter, x: str, arguments: tuple[Any, ...], keywo
     return x.replace(old, new)
 
 
+def _split(interpreter: Interpreter, x: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> list[str]:
+    parts = x.split(_texts(arguments, 1, "split")[0]) if arguments else x.split()
+    interpreter.budget.container(len(parts))
+    return parts
+
+
 TEXT: dict[str, Call] = {
     "lower": lambda i, x, a, k: x.lower(), "upper": lambda i, x, a, k: x.upper(),
     "strip": lambda i, x, a, k: x.strip(*_texts(a, len(a), "strip")),
     "startswith": lambda i, x, a, k: x.startswith(_texts(a, 1, "startswith")[0]),
     "endswith": lambda i, x, a, k: x.endswith(_texts(a, 1, "endswith")[0]),
-    "split": lambda i, x, a, k: x.split(*_texts(a, len(a), "split")),
+    "split": _split,
     "format": _format, "join": _join, "replace": _replace, "isdigit": lambda i, x, a, k: x.isdigit(),
 }
 

@@ -36,7 +36,7 @@ class Row:
     call:       the function.
     size:       the number of entries of the result.
     continued:  the function for complex arguments, where it is not NumPy's own.
-    is_product: whether the work is more than a step for each entry.
+    is_product: whether the work is more than a step for each entry; or how much it is.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Row:
     call: Callable[..., Any]
     size: sizes.Size
     continued: Callable[..., Any] | None = None
-    is_product: bool = False
+    is_product: bool | sizes.Size = False
 
     def builtin(self) -> Builtin:
         """Return the function as student code sees it."""
@@ -55,7 +55,9 @@ class Row:
         bound = {k: plain(v, interpreter, k) for k, v in bound.items()}
         elements = self.size(bound)
         interpreter.budget.array(elements)
-        if self.is_product:
+        if callable(self.is_product):
+            interpreter.budget.work(self.is_product(bound))
+        elif self.is_product:
             interpreter.budget.work(elements * max((sizes.shape_of(v) or (1,))[-1] for v in bound.values()))
         out = bound.pop("out", None)
         call = self.call
@@ -95,6 +97,12 @@ def bind(
 
 def plain(value: Any, interpreter: Interpreter, name: str = "") -> Any:
     """Return a value as NumPy may see it: plain data only, types of entries as NumPy's."""
+    if isinstance(value, (list, tuple)):
+        interpreter.budget.walk(value)
+    return _plain(value, interpreter, name)
+
+
+def _plain(value: Any, interpreter: Interpreter, name: str = "") -> Any:
     if isinstance(value, Dtype):
         return interpreter.dtype(value)
     if isinstance(value, str):
@@ -102,7 +110,7 @@ def plain(value: Any, interpreter: Interpreter, name: str = "") -> Any:
             raise Mistake("C110", f"a string where an array or a number is wanted: {value[:20]!r}")
         return value
     if isinstance(value, (list, tuple)):
-        return type(value)([plain(v, interpreter) for v in value])
+        return type(value)([_plain(v, interpreter) for v in value])
     if value is None or value is Ellipsis or isinstance(value, (np.ndarray, np.generic, bool, float, complex, range)):
         return value
     if isinstance(value, int):
@@ -127,7 +135,7 @@ def _flat(values: Any) -> list[Any]:
 
 def _row(
     name: str, parameters: str, size: sizes.Size, continued: Callable[..., Any] | None = None,
-    call: Callable[..., Any] | None = None, is_product: bool = False,
+    call: Callable[..., Any] | None = None, is_product: bool | sizes.Size = False,
 ) -> Row:
     found: Any = call or np
     for part in () if call else name.split("."):
@@ -143,7 +151,7 @@ def _at(name: str) -> Builtin:
         bound = bind(f"{name}.at", ("a", "indices", "b"), arguments, keywords)
         if not isinstance(bound["a"], np.ndarray) or "b" not in bound:
             raise Mistake("C110", f"`np.{name}.at(array, indices, values)` changes an array")
-        ufunc.at(bound["a"], interpreter.index(bound["indices"]), plain(bound["b"], interpreter))
+        ufunc.at(bound["a"], interpreter.place(bound["a"], bound["indices"]), plain(bound["b"], interpreter))
         return None
 
     return Builtin(f"np.{name}.at", call)
@@ -188,8 +196,7 @@ ROWS: tuple[Row, ...] = (
          lambda c, *xy: np.where(ar.real(c), *xy)),
     _row("select", "condlist choicelist default", sizes.all_of, ar.refuse),
     _row("nan_to_num", "x", sizes.broadcast),
-    _row("round", "a decimals", sizes.broadcast, _of_real(np.round)),
-    _row("around", "a decimals", sizes.broadcast, _of_real(np.round)),
+    *(_row(n, "a decimals", sizes.rounded, _of_real(np.round)) for n in ("round", "around")),
     # -- products
     *(_row(n, "a b out", sizes.product, is_product=True) for n in ("dot",)),
     _row("matmul", "x1 x2 out", sizes.product, is_product=True),
@@ -197,12 +204,12 @@ ROWS: tuple[Row, ...] = (
     _row("vdot", "a b", sizes.one, ar.refuse),
     _row("outer", "a b out", sizes.outer),
     _row("kron", "a b", sizes.outer),
-    _row("tensordot", "a b axes", sizes.contracted, is_product=True),
+    _row("tensordot", "a b axes", sizes.contracted, is_product=sizes.contraction),
     _row("cross", "a b", sizes.all_of),
-    _row("linalg.inv", "a", sizes.all_of, is_product=True),
-    _row("linalg.det", "a", sizes.one),
+    _row("linalg.inv", "a", sizes.all_of, is_product=sizes.powers),
+    _row("linalg.det", "a", sizes.all_of, is_product=sizes.powers),
     _row("linalg.solve", "a b", sizes.all_of, is_product=True),
-    _row("linalg.norm", "x ord axis keepdims", sizes.all_of, ar.norm),
+    _row("linalg.norm", "x ord axis keepdims", sizes.all_of, ar.norm, is_product=sizes.matrix_norm),
     _row("trace", "a offset", sizes.all_of),
     # -- reductions
     *(_row(n, f"{REDUCE} dtype out", sizes.all_of, call=call) for n, call in (
@@ -230,7 +237,7 @@ ROWS: tuple[Row, ...] = (
     _row("count_nonzero", "a axis", sizes.all_of, _of_real(np.count_nonzero)),
     _row("cumsum", "a axis", sizes.all_of),
     _row("cumprod", "a axis", sizes.all_of),
-    _row("diff", "a n axis", sizes.all_of),
+    _row("diff", "a n axis", lambda b: sizes.all_of(b) * max(1, int(b.get("n", 1)))),
     _row("allclose", "a b rtol atol", sizes.one, _close),
     _row("array_equal", "a1 a2", sizes.one),
     _row("unique", "ar", sizes.all_of, ar.refuse),
@@ -269,8 +276,8 @@ ROWS: tuple[Row, ...] = (
     _row("atleast_2d", "a", sizes.all_of),
     *(_row(n, "arrays axis", sizes.all_of) for n in ("concatenate", "stack")),
     *(_row(n, "arrays", sizes.all_of) for n in ("hstack", "vstack", "dstack", "column_stack")),
-    *(_row(n, "ary indices_or_sections axis", sizes.all_of) for n in ("split", "array_split")),
-    *(_row(n, "ary indices_or_sections", sizes.all_of) for n in ("hsplit", "vsplit")),
+    *(_row(n, "ary indices_or_sections axis", sizes.parts) for n in ("split", "array_split")),
+    *(_row(n, "ary indices_or_sections", sizes.parts) for n in ("hsplit", "vsplit")),
     _row("append", "arr values axis", sizes.all_of),
     _row("delete", "arr obj axis", sizes.all_of),
     _row("insert", "arr obj values axis", lambda b: 2 * sizes.all_of(b)),

@@ -47,6 +47,25 @@ def broadcast(bound: Bound) -> int:
     return math.prod(together(*shapes))
 
 
+def parts(bound: Bound) -> int:
+    """Return the size of ``split``: each part, even an empty one, costs as much as some entries."""
+    sections = bound.get("indices_or_sections", 1)
+    number = int(sections) if isinstance(sections, (int, np.integer)) else count(sections)
+    return count(bound["ary"]) + 200 * max(number, 0)
+
+
+def rounded(bound: Bound) -> int:
+    """Return the size of ``round``, which takes ten to the power of the decimals."""
+    few_digits(bound.get("decimals", 0))
+    return count(bound["a"])
+
+
+def few_digits(digits: Any) -> None:
+    """Refuse to round to very many digits."""
+    if digits is not None and abs(digits) > 400:
+        raise Mistake("C124", "rounding to more than 400 digits")
+
+
 def together(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape to which shapes are broadcast."""
     try:
@@ -54,6 +73,35 @@ def together(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     except ValueError:
         shown = " ".join(str(s).replace(" ", "") for s in shapes)
         raise ValueError(f"operands could not be broadcast together with shapes {shown}") from None
+
+
+def indexed(shape: tuple[int, ...], at: tuple[Any, ...]) -> int:
+    """Return how many entries an index with arrays takes; 0 for a view, and where NumPy itself will find a mistake."""
+    arrays = [p for p in at if isinstance(p, np.ndarray) and p.ndim]
+    if not arrays:
+        return 0
+    named = [p for p in at if p is not None and p is not ...]
+    given = sum(p.ndim if isinstance(p, np.ndarray) and p.dtype.kind == "b" else 1 for p in named)
+    left, kept, together_with = list(shape), 1, []
+    for part in at:
+        if part is None:
+            continue
+        if part is ...:
+            skipped = max(len(shape) - given, 0)
+            kept *= math.prod(left[:skipped])
+            left = left[skipped:]
+        elif isinstance(part, np.ndarray) and part.dtype.kind == "b":
+            together_with.append((int(np.count_nonzero(part)),))
+            left = left[part.ndim :]
+        elif not left:
+            return 0
+        else:
+            if isinstance(part, slice):
+                kept *= len(range(*part.indices(left[0])))
+            elif isinstance(part, np.ndarray):
+                together_with.append(part.shape)
+            left = left[1:]
+    return kept * math.prod(left) * math.prod(together(*together_with))
 
 
 def outer(bound: Bound) -> int:
@@ -145,6 +193,27 @@ def contracted(bound: Bound) -> int:
         math.prod(n for i, n in enumerate(a) if i not in {k % len(a) for k in first})
         * math.prod(n for i, n in enumerate(b) if i not in {k % len(b) for k in second})
     )
+
+
+def contraction(bound: Bound) -> int:
+    """Return the multiplications of ``tensordot``."""
+    a = shape_of(bound["a"])
+    axes = bound.get("axes", 2)
+    if isinstance(axes, (int, np.integer)):
+        return contracted(bound) * math.prod(a[len(a) - int(axes):])
+    summed = (axes[0],) if isinstance(axes[0], (int, np.integer)) else tuple(axes[0])
+    return contracted(bound) * math.prod(a[k % len(a)] for k in summed)
+
+
+def powers(bound: Bound) -> int:
+    """Return the multiplications of what works through a square matrix, a row for each of its rows."""
+    shape = shape_of(bound["a"] if "a" in bound else bound["x"])
+    return math.prod(shape) * (shape[-1] if shape else 1)
+
+
+def matrix_norm(bound: Bound) -> int:
+    """Return the work of ``norm``: the largest singular value of a matrix needs all of them."""
+    return 20 * powers(bound) if bound.get("ord") == 2 else count(bound["x"])
 
 
 def reached(bound: Bound) -> int:

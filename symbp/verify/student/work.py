@@ -78,6 +78,12 @@ def line_of(statement: ast.stmt, reading: Reading) -> Line:
     return Line(file, shown, column, reading.source(statement.lineno), statement, targets_of(statement))
 
 
+def statement_at(module: ast.Module, line: int) -> ast.stmt:
+    """Return the statement that begins at a line, the innermost one; else the first of the file."""
+    found = [s for s in ast.walk(module) if isinstance(s, ast.stmt) and s.lineno == line]
+    return found[-1] if found else module.body[0]
+
+
 def targets_of(statement: ast.stmt) -> tuple[str, ...]:
     """Return what a statement assigns, as it is written."""
     if isinstance(statement, ast.Assign):
