@@ -56,13 +56,17 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
         seen.add(shapes)
         if len(seen) > MOST_SHAPES:
             break
+        other = bound.session.run(bound.case(1), keeps=False)
+        if other.failure is not None and other.phase in ("setup", "forward", "loss"):
+            failure = failure or other.failure  # it fits one draw by chance
+            continue
         # A sample of its own is the last resort.
         fewer = best is not None and _axes(bound) < _axes(best[1]) and best[0] >= 1
         if fewer:
             continue
         if bound.session.plan.outputs and score >= 0:
             right = _right(bound)
-            if right == 1 and score >= 1:
+            if right == 1 and score >= 1 and _right(bound, turn=1) == 1:
                 return bound
             score += right
         score -= 0.5 * _is_square(bound)
@@ -97,11 +101,14 @@ def _axes(bound: Bound) -> int:
     return sum(len(d.axes) for d in bound.draws.arrays.values() if d.role == "data")
 
 
-def _right(bound: Bound) -> float:
+def _right(bound: Bound, turn: int = 0) -> float:
     """Return the share of gradients that agree with the slope of the loss along a random direction."""
     count = 0
-    case, session = bound.case(0), bound.session
-    outputs = session.run(case).outputs
+    case, session = bound.case(turn), bound.session
+    ran = session.run(case)
+    if ran.failure is not None:
+        return 0.0
+    outputs = ran.outputs
     rng = np.random.default_rng(5)
     for path, of in session.plan.outputs:
         direction = rng.normal(size=np.shape(case.sources[of]))
