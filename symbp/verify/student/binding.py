@@ -11,7 +11,7 @@ from symbp.language.diagnostics import Mistake
 from symbp.verify.student import arithmetic as ar
 from symbp.verify.student import names as nm
 from symbp.verify.student.binder import Binder, Bound, Choice, Unbound, Wishes
-from symbp.verify.student.draws import Align
+from symbp.verify.student.draws import DRAWS, Align
 from symbp.verify.student.expressions import Located
 from symbp.verify.student.fitting import Clash
 from symbp.verify.student.functions import Task
@@ -56,9 +56,10 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
         seen.add(shapes)
         if len(seen) > MOST_SHAPES:
             break
-        other = bound.session.run(bound.case(1), keeps=False)
-        if other.failure is not None and other.phase in ("setup", "forward", "loss"):
-            failure = failure or other.failure  # it fits one draw by chance
+        others = [bound.session.run(bound.case(turn), keeps=False) for turn in range(1, DRAWS)]
+        chance = [o for o in others if o.failure is not None and o.phase in ("setup", "forward", "loss")]
+        if chance:
+            failure = failure or chance[0].failure  # it fits one draw by chance
             continue
         # A sample of its own is the last resort.
         fewer = best is not None and _axes(bound) < _axes(best[1]) and best[0] >= 1
@@ -66,7 +67,7 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
             continue
         if bound.session.plan.outputs and score >= 0:
             right = _right(bound)
-            if right == 1 and score >= 1 and _right(bound, turn=1) == 1:
+            if right == 1 and score >= 1 and all(_right(bound, t) == 1 for t in range(1, DRAWS)):
                 return bound
             score += right
         score -= 0.5 * _is_square(bound)
