@@ -76,6 +76,9 @@ class Unbound(Exception):
         self.mistake, self.node = mistake, node
 
 
+ODD = 2.5
+"""What a way to call counts less at which a target has no axis of samples."""
+
 Choice = tuple[dict[str, Form], dict[str, str], Align]
 """The form of each array whose text leaves it open, the words, and how a bias is aligned."""
 
@@ -204,7 +207,7 @@ class Binder:
         if self._join_loose(bound, outputs, ran):
             bound = Bound(task, bound.session, draws, self.remarks)
             case = bound.case(0)
-        return self._score(bound, case) - (0.6 if self._is_odd(draws) else 0.0), bound
+        return self._score(bound, case) - (ODD if self._is_odd(draws) else 0.0), bound
 
     def _fit(self, session: Session, draws: Draws) -> Outcome:
         return fitted(session, draws)
@@ -240,7 +243,7 @@ class Binder:
     def _is_odd(self, draws: Draws) -> bool:
         """Tell whether a target has no axis of samples though the data have one: it is broadcast over them."""
         samples = {draws.root(a) for d in draws.arrays.values() if d.role == "data" for a in d.axes}
-        samples = {a for a in samples if draws.is_open(a) and not draws.roles(a) & {"parameter", "bias"}}
+        samples = {a for a in samples if draws.is_open(a) and "parameter" not in draws.roles(a)}
         targets = [d for d in draws.arrays.values() if d.role == "target" and d.fill != "labels"]
         return bool(samples) and any(not {draws.root(a) for a in d.axes} & samples for d in targets)
 

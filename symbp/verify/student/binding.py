@@ -11,7 +11,7 @@ from symbp.language.diagnostics import Mistake
 from symbp.verify.student import arithmetic as ar
 from symbp.verify.student import names as nm
 from symbp.verify.student.binder import Binder, Bound, Choice, Unbound, Wishes
-from symbp.verify.student.draws import Align
+from symbp.verify.student.draws import DRAWS, Align
 from symbp.verify.student.expressions import Located, is_limit
 from symbp.verify.student.fitting import Clash
 from symbp.verify.student.functions import Task
@@ -58,13 +58,18 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
         seen.add(shapes)
         if len(seen) > MOST_SHAPES:
             break
+        others = [bound.session.run(bound.case(turn), keeps=False) for turn in range(1, DRAWS)]
+        chance = [o for o in others if o.failure is not None and o.phase in ("setup", "forward", "loss")]
+        if chance:
+            failure = failure or chance[0].failure  # it fits one draw by chance
+            continue
         # A sample of its own is the last resort.
         fewer = best is not None and _axes(bound) < _axes(best[1]) and best[0] >= 1
         if fewer:
             continue
         if bound.session.plan.outputs and score >= 0:
             right = _right(bound)
-            if right == 1 and score >= 1:
+            if right == 1 and score >= 1 and all(_right(bound, t) == 1 for t in range(1, DRAWS)):
                 return bound
             score += right
         score -= 0.5 * _is_square(bound)
@@ -94,11 +99,14 @@ def _axes(bound: Bound) -> int:
     return sum(len(d.axes) for d in bound.draws.arrays.values() if d.role == "data")
 
 
-def _right(bound: Bound) -> float:
+def _right(bound: Bound, turn: int = 0) -> float:
     """Return the share of gradients that agree with the slope of the loss along a random direction."""
     count = 0
-    case, session = bound.case(0), bound.session
-    outputs = session.run(case).outputs
+    case, session = bound.case(turn), bound.session
+    ran = session.run(case)
+    if ran.failure is not None:
+        return 0.0
+    outputs = ran.outputs
     rng = np.random.default_rng(5)
     for path, of in session.plan.outputs:
         direction = rng.normal(size=np.shape(case.sources[of]))

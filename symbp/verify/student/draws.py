@@ -20,6 +20,8 @@ from symbp.verify.student.values import Array
 Fill = Literal["real", "one-hot", "labels", "binary", "signs", "positive", "probabilities", "mask", "index"]
 Align = Literal["features", "last", "first", "single"]
 Role = Literal["parameter", "bias", "data", "target", "upstream"]
+DRAWS = 3
+"""How many draws are looked at; each has primes of its own."""
 PRIMES = (5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97)
 
 

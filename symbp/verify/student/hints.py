@@ -13,9 +13,16 @@ from symbp.verify.student.usage import own_nodes, parameters
 
 
 def gradients_from(function: ast.FunctionDef) -> int:
-    """Return the first line of a function that assigns something called like the gradient of a name before it."""
+    """Return the line of a function behind its loss, or the first that assigns what is called like a gradient."""
+    statements = sorted((n for n in own_nodes(function) if isinstance(n, ast.stmt)), key=lambda n: n.lineno)
+    losses = [
+        n.lineno for n in statements for t in (*getattr(n, "targets", []), getattr(n, "target", None))
+        if isinstance(t, ast.Name) and is_loss_name(t.id)
+    ]
+    if losses:
+        return min((n.lineno for n in statements if n.lineno > losses[-1]), default=0)
     known = {p for p, _ in parameters(function)}
-    for node in sorted((n for n in own_nodes(function) if isinstance(n, ast.stmt)), key=lambda n: n.lineno):
+    for node in statements:
         targets = [
             n for t in getattr(node, "targets", []) for n in ast.walk(t)
             if isinstance(n, (ast.Name, ast.Attribute)) and isinstance(n.ctx, ast.Store)

@@ -20,6 +20,7 @@ from symbp.verify.student.anchors import Anchors, Seen, is_accumulation, states
 from symbp.verify.student.binding import Bound
 from symbp.verify.student.lines import assigns, is_plain_read, other_axes, reads
 from symbp.verify.student.outputs import find_outputs, leaves
+from symbp.verify.student.draws import DRAWS
 from symbp.verify.student.expressions import Located
 from symbp.verify.student.reading import span
 from symbp.verify.student.scope import Scopes
@@ -29,7 +30,6 @@ from symbp.verify.student.truth import CONFIRMED, Point
 from symbp.verify.student.values import Array
 from symbp.verify.student.work import CodeWork, line_of, statement_at
 
-DRAWS = 3
 MOST_NODES = 3_000_000
 """Changes of lines are evaluated until their runs have cost so many nodes together."""
 PLAIN = 3
