@@ -184,7 +184,7 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=200, help="of each network")
     parser.add_argument("--own", type=int, default=30, help="faults of each network with own names and joined lines")
     parser.add_argument("--variants", type=int, default=110, help="right works of each network")
-    parser.add_argument("--seconds", type=float, default=240, help="of processor time for each network and kind of work")
+    parser.add_argument("--seconds", type=float, default=240, help="of processor time for each network and kind")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--show", type=int, default=0, help="print so many works of which the wrong thing was said")
     parser.add_argument("--check", action="store_true")
