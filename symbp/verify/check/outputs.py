@@ -73,9 +73,7 @@ def _state(examination: Examination, trial: Trial, name: str) -> Output:
     every: list[Seen] = []
     for d, seen in enumerate(trial.seen):
         draw = examination.truth.draws[d]
-        mine = [s for s in seen if s.quantity is not None and s.quantity[:2] == ("gradient", name)]
-        # A line that says that it is this gradient goes before one that merely is a multiple of it.
-        mine = [s for s in mine if not examination.is_guess(s.where[0], s.where[2])] or mine
+        mine = _given(examination, seen, name)
         if not mine:
             return Output(name, "missing")
         wanted = draw.gradients[name]
@@ -101,6 +99,20 @@ def _state(examination: Examination, trial: Trial, name: str) -> Output:
         return Output(name, "right", tuple(constants), worst=worst)
     transposed = any(s.standing is not None and s.standing.transposed for s in every)
     return Output(name, "multiple", tuple(constants) if uniform else (), transposed)
+
+
+def _given(examination: Examination, seen: Sequence[Seen], name: str) -> list[Seen]:
+    """Return the assignments that give a gradient, one for each member: a name that says so before one whose value
+    tells, a result before a part, the last one."""
+    best: dict[object, tuple[tuple[bool, bool, int], Seen]] = {}
+    for k, s in enumerate(seen):
+        if s.quantity is None or s.quantity[:2] != ("gradient", name):
+            continue
+        line = s.where[0]
+        rank = not examination.is_guess(line, s.where[2]), not examination.reads.is_read(line), k
+        if s.quantity not in best or rank > best[s.quantity][0]:
+            best[s.quantity] = rank, s
+    return [s for _, s in best.values()]
 
 
 def _outside(examination: Examination, name: str, at: tuple[int, ...], draw: int) -> bool:

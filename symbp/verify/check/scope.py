@@ -74,15 +74,17 @@ def _written(mine: Mine, examination: Examination, line: int) -> Iterator[str]:
     if meaning is None or meaning[0] != "gradient":
         return
     called = _gradients(mine, examination, line)
-    here = tuple(ast.unparse(s) for s in entry.parsed.subscripts) or tuple(h.name for h in entry.heads)
+    here: tuple[str, ...] = tuple(ast.unparse(s) for s in entry.parsed.subscripts)
+    here = here or tuple(h.name for h in entry.heads)
     for left, right in mine.model.lines():
-        node = ast.parse(left, mode="eval").body
-        slot = node.slice if isinstance(node, ast.Subscript) else None
-        parts: list[ast.expr] = [] if slot is None else list(slot.elts) if isinstance(slot, ast.Tuple) else [slot]
+        node: ast.expr = ast.parse(left, mode="eval").body
+        parts: list[ast.expr] = []
+        if isinstance(node, ast.Subscript):
+            parts = list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
         base = ast.unparse(node.value) if isinstance(node, ast.Subscript) else left
         if base != f"d{meaning[1]}" or len(parts) != len(here):
             continue
-        letters = tuple(map(ast.unparse, parts))
+        letters = tuple(ast.unparse(p) for p in parts)
         if any(not isinstance(p, ast.Name) and a != b for p, a, b in zip(parts, letters, here, strict=True)):
             continue
         plain = [(a, b) for p, a, b in zip(parts, letters, here, strict=True) if isinstance(p, ast.Name)]

@@ -79,7 +79,9 @@ class Anchors:
     def _hold(self, at: At, value: Array) -> None:
         if value.dtype.kind == "f" and value.size:
             self._holders.setdefault(_key(value), []).append(at)
-            self.known.append(at)
+            drawn = self.work.bound.draws.arrays.get(at) if isinstance(at, str) else None
+            if drawn is None or drawn.role != "target":
+                self.known.append(at)  # nobody asks for the gradient of a target
 
     # -- by name
 
@@ -157,15 +159,17 @@ class Anchors:
                 return Seen(entry, value, at, standing, True)
             if standing is not None and best is None:
                 best = at, standing
-        is_argument = any(isinstance(at, str) for at in named)
-        for at in [] if is_argument else self.known[:MOST_COMPARED]:
+        # What stands beside it in scope, or is an argument, is certain; its value may be something else's by chance.
+        near = self.point.ran.trace.beside.get(entry, {})
+        is_argument = any(isinstance(at, str) for at in named) or any(_is_array(v) for v in near.values())
+        for at in [] if named and is_argument else self.known[:MOST_COMPARED]:
             if at not in named and np.size(self.point.value(at)) == value.size and value.size > 1:
                 standing = self._stand(value, at)
                 if standing is not None and standing.same and not standing.transposed and np.any(value):
                     return Seen(entry, value, at, standing, False)
         if best is not None:
             return Seen(entry, value, best[0], best[1], True)
-        is_certain = len(named) == 1 or is_argument
+        is_certain = len(named) == 1 or (bool(named) and is_argument)
         return Seen(entry, value, named[0] if is_certain else None, None, bool(named))
 
     def _stand(self, value: Array, at: At) -> Standing | None:

@@ -65,7 +65,10 @@ class Arguments:
         for name, default in parameters(function):
             bound = (given or {}).get(name)
             if bound is None:
-                if default is not None and not _is_wanted(name, default, self.kinds):
+                is_size = isinstance(default, ast.Constant) and type(default.value) is int and (
+                    name not in nm.COUNTS and self._is_size(name, usage(name, self.functions))
+                )
+                if default is not None and not is_size and not _is_wanted(name, default, self.kinds):
                     by_name = True  # what follows is given by name
                     continue
                 self.give(name)

@@ -176,7 +176,7 @@ class Binder:
         plan = Plan(tuple(self.setup), tuple(self.forward), "", ())
         session = Session(self.reading, plan)
         first = self._fit(session, draws)
-        loss = self._loss(first)
+        loss = "" if self._free(first) and not self.wishes.loss else self._loss(first)
         backward: list[str] = []
         names: list[str] = []
         if task.backward is not None:
@@ -199,7 +199,7 @@ class Binder:
         outputs = tuple(find_outputs(ran, case, names or self.outputs_of_forward, self.receiver))
         rate = ""
         if not outputs and ran.failure is None:
-            outputs, rate = self._updates(case, ran), self._rate()
+            outputs, rate = self._updates(case, ran), self._rate(ran)
         bound.session = Session(self.reading, replace(plan, outputs=outputs, rate=rate))
         if self._join_loose(bound, outputs, ran):
             bound = Bound(task, bound.session, draws, self.remarks)
@@ -261,7 +261,8 @@ class Binder:
             return self.wishes.loss
         for name in self.outputs_of_forward:
             value = outcome.scope.get(name)
-            is_told = is_loss_name(name) or self.task.backward is None or name.startswith("out")
+            reduced = any(ast.unparse(r).count(w) for r in returns(self.task.forward) for w in ("sum(", "mean("))
+            is_told = is_loss_name(name) or self.task.backward is None or (name.startswith("out") and reduced)
             if is_number(value) and is_told and (self.task.loss is None or is_loss_name(name)):
                 return name
         if self.task.loss is None:
@@ -293,17 +294,22 @@ class Binder:
                     return f"{name}[{key!r}]"
         return ""
 
+    def _free(self, outcome: Outcome) -> list[str]:
+        """Return the parameters of the backward pass that are called like a gradient from above."""
+        backward = self.task.backward
+        return [] if backward is None else [
+            p for p, d in parameters(backward)
+            if d is None and p not in outcome.scope and p not in self.wishes.binds and nm.UPSTREAM.fullmatch(p)
+            and not nm.TARGET.fullmatch(p)
+        ]
+
     def _upstream(self, outcome: Outcome) -> str:
         """Return the loss of a layer: the inner product of its output and of a gradient that comes from above."""
         backward = self.task.backward
         if backward is None:
             return ""
         main = self._main(outcome)
-        free = [
-            p for p, d in parameters(backward)
-            if d is None and p not in outcome.scope and p not in self.wishes.binds and nm.UPSTREAM.fullmatch(p)
-            and not nm.TARGET.fullmatch(p)
-        ]
+        free = self._free(outcome)
         if not main or not free:
             raise Unbound(
                 Mistake(
@@ -408,6 +414,14 @@ class Binder:
                     break
         return tuple(found)
 
-    def _rate(self) -> str:
-        """Return the name of the rate of a training step, or 1."""
-        return next((n for n in self.arguments.draws.names if nm.RATE.fullmatch(n)), "1.0")
+    def _rate(self, ran: Outcome) -> str:
+        """Return the rate of a training step as it is written: an argument, an attribute, a default; else 1."""
+        last = self.task.backward or self.task.forward
+        defaults = [ast.unparse(d) for p, d in parameters(last) if d is not None and nm.RATE.fullmatch(p)]
+        held = [p for p, _ in leaves(self.receiver, ran.scope.get(self.receiver)) if nm.RATE.fullmatch(nm.tail(p))]
+        return next((n for n in [*self.arguments.draws.names, *defaults, *held] if _is_rate(n)), "1.0")
+
+
+def _is_rate(text: str) -> bool:
+    """Tell whether a text is that of a rate: a number, or a name that says so."""
+    return bool(nm.RATE.fullmatch(nm.tail(text))) or text.replace(".", "", 1).replace("e-", "", 1).isdigit()

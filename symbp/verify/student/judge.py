@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +18,7 @@ from symbp.verify.draws import sizes_text
 from symbp.verify.student import names as nm
 from symbp.verify.student.anchors import Anchors, Seen, is_accumulation, states
 from symbp.verify.student.binding import Bound
+from symbp.verify.student.lines import assigns, is_plain_read, other_axes, reads
 from symbp.verify.student.outputs import find_outputs, leaves
 from symbp.verify.student.expressions import Located
 from symbp.verify.student.reading import span
@@ -179,7 +179,7 @@ class Judge:
         off = [not all((s := one[k]) is not None and s.same for one in found) for k in range(len(self.outputs))]
         affected = tuple(n for n, bad in zip(plain.outputs, off, strict=True) if bad)
         fault = self._repaired(repair, affected) if repair is not None else None
-        faults = [fault or self._scaled(affected) or self._blamed(affected)]
+        faults = [fault or self._scaled(affected) or self._replaced(affected) or self._blamed(affected)]
         common = self._common(found)
         if common is not None:
             plain = replace(plain, verdict="right up to a constant", constant=common)
@@ -260,6 +260,12 @@ class Judge:
         best: tuple[tuple[int, int, int], Repair] | None = None
         candidates = [k for k in self._order() if self.state(k) != "right"]
         candidates.sort(key=lambda k: is_plain_read(self.work.statements[k]))
+        failure = self.points[0].ran.failure
+        if failure is not None:
+            # The line that breaks off first, then those before it, the nearest first.
+            at = getattr(failure.node, "lineno", 0)
+            near = {k: at - s.lineno for k, s in enumerate(self.work.statements)}
+            candidates = sorted((k for k in candidates if near[k] >= 0), key=lambda k: near[k])
         wrong = [k for k in candidates if self.state(k) in ("wrong", "multiple")]
         stop: list[int] = []
         for place, line in enumerate(candidates):
@@ -273,7 +279,7 @@ class Judge:
                 score = size, int(grows), place
                 if best is None or score < best[0]:
                     best = score, repair
-            if best is not None and wrong and line == wrong[0]:
+            if best is not None and failure is None and wrong and line == wrong[0]:
                 # In a loop a mistake may be made up for where its value comes round again.
                 stop = self._same_loop(line)
                 if not stop:
@@ -382,6 +388,36 @@ class Judge:
             )
         return None
 
+    def _replaced(self, affected: tuple[str, ...]) -> Fault | None:
+        """Return the first line that, with a gradient of the forward pass in its place, makes all right; or None."""
+        point = self.points[0]
+        for line in self._order():
+            entries = [e for e in point.ran.trace.order if e.statement is self.work.statements[line]]
+            if self.state(line) == "right" or len(entries) != 1 or is_accumulation(entries[0].statement):
+                continue
+            size = np.size(point.ran.trace.values[entries[0]])
+            alike = [at for at in self.anchors.known if np.size(point.value(at)) == size > 1]
+            for at in alike[:MOST_ENTRIES]:
+                try:
+                    mends = {entries[0]: point.gradient(at)}
+                except (Located, ValueError):
+                    continue
+                if self._all_right(0, point.session.run(point.case, mends=mends)):
+                    return self._untrue(line, affected)
+        return None
+
+    def _untrue(self, line: int, affected: tuple[str, ...]) -> Fault:
+        """Return that a line is not what it should be, where no single change of it puts it right."""
+        one = self.work.lines[line]
+        row, column, length = span(getattr(one.statement, "value", one.statement), self.work.reading.lines)
+        of = next((nm.gradient_of(nm.tail(t))[0] for t in one.targets if nm.gradient_of(nm.tail(t))), "")
+        label = f"this is not the gradient of {of}" if of else "with the gradient in its place all would be right"
+        return Fault(
+            line, (line,), of=of, nature="", code="C001", title="not the truth", label=label, row=row, column=column,
+            length=length, affected=affected, caused=tuple(k for k in range(line + 1, len(self.work.lines))
+                                                           if self.state(k) == "wrong"),
+        )
+
     def _blamed(self, affected: tuple[str, ...]) -> Fault:
         """Return the first line that is no multiple of the gradient that its name says, or the lines it may be in."""
         order = self._order()
@@ -416,27 +452,27 @@ class Judge:
 
     def _is_cleared(self, line: int, order: Sequence[int], wrong: int) -> bool:
         """Tell whether something right is made of a line, or out of what it assigned."""
-        given = _assigned(self.work.statements[line])
+        given = assigns(self.work.statements[line])
         later = order[order.index(line) + 1:]
         return any(
             k != wrong and self.state(k) == "right" and (
-                given & _read(self.work.statements[k]) or given & _assigned(self.work.statements[k])
+                given & reads(self.work.statements[k]) or given & assigns(self.work.statements[k])
             ) for k in later
         )
 
     def _feeding(self, line: int, before: Sequence[int]) -> set[int]:
         """Return the lines before a line of which its value is made, as far back as those that are right."""
-        wanted = _read(self.work.statements[line])
+        wanted = reads(self.work.statements[line])
         found: set[int] = set()
         for k in reversed(before):
             statement = self.work.statements[k]
-            given = _assigned(statement)
+            given = assigns(statement)
             if given & wanted:
                 found.add(k)
                 if not is_accumulation(statement):
                     wanted = wanted - given
                 if self.state(k) != "right":
-                    wanted = wanted | _read(statement)
+                    wanted = wanted | reads(statement)
         return found
 
     def _failed(self, failure: Located) -> Fault:
@@ -449,44 +485,6 @@ class Judge:
             index, (index,), of="", nature="", code=mistake.code, title=str(mistake.args[0]), label=mistake.label,
             row=line, column=column, length=length, help=mistake.help,
         )
-
-
-def is_plain_read(statement: ast.stmt) -> bool:
-    """Tell whether a statement only gives a name to something that is there: ``W2 = params['W2']``."""
-    if not isinstance(statement, ast.Assign):
-        return False
-    values = statement.value.elts if isinstance(statement.value, ast.Tuple) else [statement.value]
-    return all(isinstance(v, (ast.Name, ast.Attribute, ast.Subscript, ast.Constant)) for v in values) and all(
-        isinstance(t, (ast.Name, ast.Tuple)) for t in statement.targets
-    )
-
-
-def _read(statement: ast.stmt) -> set[str]:
-    """Return the names that a statement reads."""
-    found = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    target = getattr(statement, "target", None)
-    return found | ({n.id for n in ast.walk(target) if isinstance(n, ast.Name)} if target is not None else set())
-
-
-def _assigned(statement: ast.stmt) -> set[str]:
-    """Return the names of which a statement assigns the whole or a part."""
-    targets: list[ast.expr | None] = [getattr(statement, "target", None)]
-    if isinstance(statement, ast.Assign):
-        targets = list(statement.targets)
-    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-        targets = [statement.value]
-    return {n.id for t in targets if t is not None for n in ast.walk(t) if isinstance(n, ast.Name)}
-
-
-def other_axes(statement: ast.stmt, source: str) -> Iterator[Edit]:
-    """Yield a line that counts samples with another axis of the shape: ``X.shape[0]`` for ``X.shape[1]``."""
-    text = source or ast.unparse(statement)
-    for match in re.finditer(r"\.shape\[(-?\d)\]", text):
-        for axis in "01":
-            if axis != match[1]:
-                new = text[: match.start(1)] + axis + text[match.end(1):]
-                place = match.start() + 1, match.end() - match.start()
-                yield Edit("wrong axis", ast.parse(new).body[0], new, 0, *place, 1)
 
 
 def _equal(repair: Repair) -> tuple[str, ...]:

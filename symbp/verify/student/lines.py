@@ -1,0 +1,50 @@
+"""What a line of student code reads and assigns, and small changes of it that the table of edits does not have."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from symbp.verify.check.edits import Edit
+
+
+def is_plain_read(statement: ast.stmt) -> bool:
+    """Tell whether a statement only gives a name to something that is there: ``W2 = params['W2']``."""
+    if not isinstance(statement, ast.Assign):
+        return False
+    values = statement.value.elts if isinstance(statement.value, ast.Tuple) else [statement.value]
+    plain = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant)
+    computes = any(isinstance(n, (ast.BinOp, ast.Call)) for n in ast.walk(statement.value))
+    is_transposed = any(isinstance(n, ast.Attribute) and n.attr == "T" for n in ast.walk(statement.value))
+    return all(isinstance(v, plain) for v in values) and not computes and not is_transposed and all(
+        isinstance(t, (ast.Name, ast.Tuple)) for t in statement.targets
+    )
+
+
+def reads(statement: ast.stmt) -> set[str]:
+    """Return the names that a statement reads."""
+    found = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    target = getattr(statement, "target", None)
+    return found | ({n.id for n in ast.walk(target) if isinstance(n, ast.Name)} if target is not None else set())
+
+
+def assigns(statement: ast.stmt) -> set[str]:
+    """Return the names of which a statement assigns the whole or a part."""
+    targets: list[ast.expr | None] = [getattr(statement, "target", None)]
+    if isinstance(statement, ast.Assign):
+        targets = list(statement.targets)
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        targets = [statement.value]
+    return {n.id for t in targets if t is not None for n in ast.walk(t) if isinstance(n, ast.Name)}
+
+
+def other_axes(statement: ast.stmt, source: str) -> Iterator[Edit]:
+    """Yield a line that counts samples with another axis of the shape: ``X.shape[0]`` for ``X.shape[1]``."""
+    text = source or ast.unparse(statement)
+    for match in re.finditer(r"\.shape\[(-?\d)\]", text):
+        for axis in "01":
+            if axis != match[1]:
+                new = text[: match.start(1)] + axis + text[match.end(1):]
+                place = match.start() + 1, match.end() - match.start()
+                yield Edit("wrong axis", ast.parse(new).body[0], new, 0, *place, 1)
