@@ -34,17 +34,20 @@ MOST_NODES = 3_000_000
 """Changes of lines are evaluated until their runs have cost so many nodes together."""
 PLAIN = 3
 """A line that only gives a name to what is there has a mistake less often: it counts as so many words farther."""
+MOST_MISTAKES = 4
+"""So many mistakes are told apart in one task."""
 MOST_ENTRIES = 8
 """Of a line that ran more often only the last assignments are looked at."""
 
 
 @dataclass(frozen=True)
 class Repair:
-    """A change of one line after which every gradient is right."""
+    """A change of one line after which every gradient is right, or, if it is not the only mistake, that line."""
 
     line: int
     edit: Edit
     equal: tuple[Edit, ...] = ()
+    own: bool = False
 
 
 def judge(bound: Bound) -> Judgement:
@@ -69,6 +72,8 @@ class Judge:
         self.scopes = Scopes(self.work, self.anchors)
         self.outputs = bound.session.plan.outputs
         self.left = MOST_NODES
+        self.ran = self.points[0].ran
+        self.made: dict[ast.stmt, ast.stmt] = {}
         self._edits: dict[int, list[Edit]] = {}
         self._states: dict[int, str] = {}
 
@@ -178,8 +183,11 @@ class Judge:
         repair = self._repair()
         off = [not all((s := one[k]) is not None and s.same for one in found) for k in range(len(self.outputs))]
         affected = tuple(n for n, bad in zip(plain.outputs, off, strict=True) if bad)
-        fault = self._repaired(repair, affected) if repair is not None else None
-        faults = [fault or self._scaled(affected) or self._replaced(affected) or self._blamed(affected)]
+        if repair is not None:
+            faults = self._faults([repair], affected)
+        else:
+            one = self._scaled(affected) or self._replaced(affected)
+            faults = [one] if one else self._faults(self._several(), affected) or [self._blamed(affected)]
         common = self._common(found)
         if common is not None:
             plain = replace(plain, verdict="right up to a constant", constant=common)
@@ -203,8 +211,8 @@ class Judge:
         repair = self._repair()
         if repair is not None:
             names = tuple(nm.tail(of) for _, of in self.outputs)
-            fault = self._repaired(repair, names)
-            return replace(plain, verdict="wrong", outputs=names, affected=names, faults=(fault,))
+            faults = tuple(self._faults([repair], names))
+            return replace(plain, verdict="wrong", outputs=names, affected=names, faults=faults)
         fault = self._failed(failure)
         # The line that fails may be none of those that give a value: an assertion, a class.
         lines = plain.lines or (line_of(statement_at(self.work.reading.module, fault.row), self.work.reading),)
@@ -229,7 +237,7 @@ class Judge:
     def state(self, line: int) -> str:
         """Return how a line stands: right, multiple, wrong or unknown."""
         if line not in self._states:
-            seen = self._seen(line, self.points[0].ran)
+            seen = self._seen(line, self.ran)
             self._states[line] = states(seen, is_accumulation(self.work.statements[line]))
         return self._states[line]
 
@@ -243,20 +251,56 @@ class Judge:
 
     def _order(self) -> list[int]:
         """Return the lines in the order in which they first went wrong, or first ran."""
-        trace = self.points[0].ran.trace
+        trace = self.ran.trace
         times: dict[int, int] = {}
         for time, entry in enumerate(trace.order):
             line = self.work.index.get(entry.statement)
             if line is not None:
                 times.setdefault(line, time)
         for line in range(len(self.work.lines)):
-            wrong = [s.entry for s in self._seen(line, self.points[0].ran) if s.state in ("wrong", "multiple")]
+            wrong = [s.entry for s in self._seen(line, self.ran) if s.state in ("wrong", "multiple")]
             if wrong:
                 times[line] = trace.order.index(wrong[0])
         later = 0
         for line in sorted(range(len(self.work.lines)), key=lambda k: self.work.statements[k].lineno):
             later = times.setdefault(line, later)
         return sorted(range(len(self.work.lines)), key=lambda k: (times[k], self.work.statements[k].lineno))
+
+    def _several(self) -> list[Repair]:
+        """Return changes of several lines, each of which makes its own line right, and the last one all; or none."""
+        found: list[Repair] = []
+        while len(found) < MOST_MISTAKES and (not found or found[-1].own):
+            repair = (self._repair() if found else None) or self._own_repair()
+            if repair is None:
+                break
+            found.append(repair)
+            self._look({**self.made, self.work.statements[repair.line]: repair.edit.statement})
+        self._look({})
+        return found if found and not found[-1].own else []
+
+    def _look(self, made: dict[ast.stmt, ast.stmt]) -> None:
+        """Look at the run with some changes made: at which lines are right in it."""
+        point = self.points[0]
+        self.made, self._states = made, {}
+        self.ran = point.session.run(point.case, edits=made) if made else point.ran
+
+    def _own_repair(self) -> Repair | None:
+        """Return the change of the first wrong line that makes this line right, whatever else is wrong."""
+        line = next((k for k in self._order() if self.state(k) == "wrong"), None)
+        if line is None or self.work.statements[line] in self.made:
+            return None
+        statement, point = self.work.statements[line], self.points[0]
+        for edit in self.edits(line):
+            if self.left <= 0:
+                return None
+            outcome = point.session.run(point.case, edits={**self.made, statement: edit.statement})
+            self.left -= outcome.nodes
+            if outcome.failure is not None:
+                continue
+            # A constant that it carries belongs to the work: in the end all gradients must be right with it.
+            if states(self._seen(line, outcome), is_accumulation(statement)) in ("right", "multiple"):
+                return Repair(line, edit, own=True)
+        return None
 
     def _repair(self) -> Repair | None:
         """Return the change of one line that makes every gradient right: the nearest, of the earliest wrong line."""
@@ -324,7 +368,8 @@ class Judge:
 
     def _edited(self, draw: int, line: int, edit: Edit) -> Outcome:
         point = self.points[draw]
-        return point.session.run(point.case, edits={self.work.statements[line]: edit.statement}, keeps=False)
+        made = {**self.made, self.work.statements[line]: edit.statement}
+        return point.session.run(point.case, edits=made, keeps=False)
 
     def _find(self, outcome: Outcome) -> None:
         """Find the outputs in a run that did not break off as the first did."""
@@ -343,32 +388,33 @@ class Judge:
 
     # -- faults
 
-    def _repaired(self, repair: Repair, affected: tuple[str, ...]) -> Fault:
+    def _faults(self, repairs: Sequence[Repair], affected: tuple[str, ...]) -> list[Fault]:
+        """Return the mistakes, each with the lines that are right once it and those before it are mended."""
+        faults: list[Fault] = []
+        told = {r.line for r in repairs}
+        for repair in repairs:
+            before = {k for k in range(len(self.work.lines)) if self.state(k) in ("wrong", "multiple")}
+            wrong = {k for k in before if self.state(k) == "wrong"}
+            self._look({**self.made, self.work.statements[repair.line]: repair.edit.statement})
+            caused = tuple(k for k in sorted(before - told) if self.state(k) == "right" or (
+                k in wrong and self.state(k) == "multiple"))
+            faults.append(self._repaired(repair, affected, caused))
+        self._look({})
+        return faults
+
+    def _repaired(self, repair: Repair, affected: tuple[str, ...], caused: tuple[int, ...]) -> Fault:
         line, edit = self.work.lines[repair.line], repair.edit
         nature = NATURES[edit.nature]
         one_row = line.statement.lineno == line.statement.end_lineno
         column = edit.column + (line.column - 1 if edit.line == 0 and one_row else 0)
-        caused = self._caused(repair)
         count = len(self.outputs)
+        then = f"then all {count} gradients are right" if count > 1 else "then the gradient is right"
         return Fault(
             repair.line, (repair.line,), of="", nature=edit.nature, code=nature.code, title=nature.title,
             row=line.line + edit.line, column=column, length=edit.length, mend=" ".join(edit.text.split()),
-            equivalently=_equal(repair), then=f"then all {count} gradients are right" if count > 1 else
-            "then the gradient is right", question=nature.question, affected=affected, caused=caused,
+            equivalently=_equal(repair), then="then this line is right" if repair.own else then,
+            question=nature.question, affected=affected, caused=caused,
         )
-
-    def _caused(self, repair: Repair) -> tuple[int, ...]:
-        """Return the lines that are wrong only because of a line: right once it is mended."""
-        statement = self.work.statements[repair.line]
-        point = self.points[0]
-        mended = point.session.run(point.case, edits={statement: repair.edit.statement})
-        found = []
-        for line in self._order():
-            if line != repair.line and self.state(line) in ("wrong", "multiple"):
-                now = states(self._seen(line, mended), is_accumulation(self.work.statements[line]))
-                if now == "right":
-                    found.append(line)
-        return tuple(sorted(found))
 
     def _scaled(self, affected: tuple[str, ...]) -> Fault | None:
         """Return the first line after whose division by one constant every gradient is right, or None."""

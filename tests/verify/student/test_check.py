@@ -53,6 +53,22 @@ def test_a_fault_is_found_at_its_line(name: str, old: str, new: str, nature: str
         assert judgement.faults[0].nature == nature
 
 
+def test_two_mistakes_are_both_named() -> None:
+    """No change of one line makes all right: each line is mended by itself, and what follows from it is told."""
+    text = text_of(FOLDER / "tuple_cache.py", "first")
+    for old, new in (FAULTS[0][1:3], FAULTS[1][1:3]):
+        text = text.replace(old, new)
+    rows = text.split("\n")
+    lines = [next(k for k, row in enumerate(rows, 1) if part in row) for part in ("dA1 * (1 - A1)", "db1 = dZ1")]
+    judgement = check_text(text, "hw.py")[0].judgement
+    assert [judgement.lines[f.line].line for f in judgement.faults] == lines
+    assert [f.nature for f in judgement.faults] == ["slope of another function", "not summed"]
+    assert [f.then for f in judgement.faults] == ["then this line is right", "then all 4 gradients are right"]
+    told = [judgement.lines[k].line for f in judgement.faults for k in f.caused]
+    assert told
+    assert not set(told) & set(lines)
+
+
 def test_a_mend_is_a_mend() -> None:
     """What is written in place of the blamed line makes the work right."""
     text = text_of(FOLDER / "tuple_cache.py", "first").replace("dA1 * (1 - A1 ** 2)", "dA1 * (1 - A1)")
