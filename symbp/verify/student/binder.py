@@ -7,6 +7,7 @@ what the user says.  What stays unbound is an error that asks for it.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -407,7 +408,9 @@ class Binder:
         run.scope.names.update(ran.scope)
         found = []
         for path, old in case.sources.items():
-            for written in (path, f"{path}_out"):
+            stem = re.match(r"\w*", path)
+            assert stem is not None
+            for written in (path, f"{stem[0]}_out{path[stem.end():]}"):
                 try:
                     new = run.expression(expression(written))
                 except Located:

@@ -205,8 +205,12 @@ class Session:
     def _loss(self, case: Case, at: str | Entry, by: Array) -> Any:
         upto = "loss" if self.plan.backward else "outputs"
         outcome = self.run(case, nudge=Nudge(at, by), keeps=False, upto=upto)
-        if outcome.loss is None and outcome.failure is not None:
-            raise outcome.failure
+        if outcome.loss is None:
+            said = Mistake(
+                "C131", "no loss is found whose gradient this would be",
+                "write a function `loss(...)`, or give it: --loss 'np.sum((A2 - Y)**2) / 2'",
+            )
+            raise outcome.failure or Located(said, self.reading.module.body[-1])
         return np.asarray(outcome.loss).reshape(())
 
     def is_analytic(self, case: Case, at: str | Entry, direction: Array) -> bool:
