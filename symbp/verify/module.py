@@ -274,7 +274,7 @@ class _Comparison:
                 part = part[where[k] - low[k]]
             if np.shape(part) != member.shape:
                 return math.inf
-            worst = max(worst, float(np.max(np.abs(np.asarray(part, dtype=float) - member), initial=0.0)) / scale)
+            worst = max(worst, float(np.max(np.abs(_in_double(part) - member), initial=0.0)) / scale)
         return worst
 
     def gradients(self, gradients: Any, what: str) -> Finding:
