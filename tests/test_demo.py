@@ -86,7 +86,10 @@ def test_the_showroom_is_current(exhibit: showroom.Exhibit) -> None:
     assert not compare_files(ROOT / "generated", showroom.files(exhibit))
 
 
-def test_the_showroom_check_sees_a_stale_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_showroom_check_sees_a_stale_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(showroom, "EXHIBITS", showroom.EXHIBITS[:2])
     assert showroom.main([str(tmp_path)]) == 0
     assert showroom.main([str(tmp_path), "--check"]) == 0
     (tmp_path / "xor/numpy/xor.py").write_text("# stale\n")
