@@ -163,12 +163,12 @@ def _is_applied(site: Site) -> bool:
 
 
 def _tempered(program: Program, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values with the weights of wide layers made small, so that no unit saturates."""
+    """Return the values with weights as small as their layers are wide: a saturated unit hides a wrong slope."""
     made = dict(values)
     for var in program.parameters:
         for array in arrays(values[var.name]):
             if min(array.shape) > 1 and not var.facts:
-                array *= min(1.0, 3 / math.sqrt(max(array.shape)))
+                array /= math.sqrt(max(array.shape))
     return made
 
 

@@ -242,7 +242,13 @@ class Binder:
         return fit / len(outputs) - (0.5 if ran.failure is not None else 0.0)
 
     def _is_odd(self, draws: Draws) -> bool:
-        """Tell whether a target has no axis of samples though the data have one: it is broadcast over them."""
+        """Tell whether a target has no axis of samples though the data have one: it is broadcast over them; or a bias
+        has one, with an entry for each sample."""
+        if any(
+            {"data", "target"} <= draws.roles(a) and "parameter" not in draws.roles(a)
+            for d in draws.arrays.values() if d.role == "bias" for a in d.axes
+        ):
+            return True
         samples = {draws.root(a) for d in draws.arrays.values() if d.role == "data" for a in d.axes}
         samples = {a for a in samples if draws.is_open(a) and "parameter" not in draws.roles(a)}
         targets = [d for d in draws.arrays.values() if d.role == "target" and d.fill != "labels"]
