@@ -54,7 +54,7 @@ ALL = (
 """Every bundled network, the types in turn, and the variants of memory, optimizer and run-time sizes."""
 
 PLAIN = "-ffp-contract=off"
-LEVELS = ("-O0", "-O1", "-O2", "-O3")
+LEVELS = {"gcc": ("-O0", "-O2", "-O3"), "clang": ("-O0", "-O3")}
 WITHIN = 4
 """How far results may be apart from build to build, in units in the last place of the largest entry."""
 
@@ -79,7 +79,7 @@ def test_builds_agree(case: Any, tmp_path: Path) -> None:
     first = None
     for compiler in [c for c in b.COMPILERS if b.tool(c)]:
         b.run([b.tool(compiler), *b.STRICT, "-O2", "-c", place / f"{case.name}_example.c", "-o", place / "example.o"])
-        for level in LEVELS:
+        for level in LEVELS[compiler]:
             program = b.built(place, case, compiler, level, PLAIN)
             b.run([program])
             found = b.results(program)
@@ -90,8 +90,14 @@ def test_builds_agree(case: Any, tmp_path: Path) -> None:
         b.run([b.built(place, case, compiler, "-O3", "-march=native", f"-D{case.name.upper()}_USE_VECTOR")])
 
 
-@pytest.mark.parametrize("compiler", b.COMPILERS)
-@pytest.mark.parametrize("case", [FEW[0], *(pytest.param(c, marks=pytest.mark.slow) for c in ALL)], ids=str)
+# The compilers take turns: what a sanitizer of one does not see in a module, that of the other sees in the next.
+SANITIZED = [
+    *((FEW[0], compiler) for compiler in b.COMPILERS),
+    *(pytest.param(c, b.COMPILERS[k % 2], marks=pytest.mark.slow) for k, c in enumerate(ALL)),
+]
+
+
+@pytest.mark.parametrize(("case", "compiler"), SANITIZED, ids=str)
 def test_sanitizers_find_nothing(case: Any, compiler: str, tmp_path: Path) -> None:
     place = b.placed(case, tmp_path)
     probe = place / "probe.c"
@@ -228,7 +234,7 @@ def test_the_text_is_fit_for_small_machines(case: Any) -> None:
             assert [n for n in names_ if len(n) > 31] == [], name
     exported = set(re.findall(r"^(?!static)\w[\w *]*?\b(\w+)\(", code(files[f"{case.name}.c"]), re.MULTILINE))
     assert exported and all(n.startswith(f"{case.name}_") for n in exported - {"__attribute__"})
-    assert len(files[f"{case.name}_test.c"]) < 20_000
+    assert len(files[f"{case.name}_test.c"]) < 24_000
 
 
 # ---------------------------------------------------------------------------------------------------------
