@@ -42,8 +42,9 @@ def test_every_pass_keeps_what_every_function_gives(name: str) -> None:
     assert not wrong(given)
 
 
+# The networks take turns with those in the sweep of test_arrays.py; at one set of sizes all are looked at above.
 @pytest.mark.slow
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", names()[::2])
 def test_every_pass_at_more_sizes(name: str) -> None:
     derivation = derivation_of(name)
     for turn in range(3):
