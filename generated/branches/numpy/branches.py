@@ -272,7 +272,7 @@ def predict(params: Params, inputs: Inputs) -> Array:
     v = P_v.sum(axis=0, keepdims=True).reshape((f + g, m), order="F") / 36
     # (F11) Z4 = W_Z4 v + b_Z4 1^T
     Z4 = W_Z4 @ v + b_Z4
-    return Z4
+    return np.asarray(Z4)
 
 
 def _sample_gradients(params: Params, inputs: Inputs, cache: Cache, factor: float) -> Gradients:

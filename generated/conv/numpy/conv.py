@@ -279,7 +279,7 @@ def predict(params: Params, inputs: Inputs) -> Array:
     v = A2.reshape(f, m, 2, 2).transpose(0, 2, 3, 1).reshape(4 * f, m)
     # (F11) Z = W v
     Z = W @ v
-    return Z
+    return np.asarray(Z)
 
 
 def _sample_gradients(params: Params, inputs: Inputs, cache: Cache, factor: float) -> Gradients:

@@ -449,7 +449,7 @@ def predict(params: Params, inputs: Inputs) -> Array:
             X[s - 1, l] = A + W2[l - 1] @ F + b2[l - 1]
         # (F21) Y[s] = E^T X[s,L]
         Y[s - 1] = E.T @ X[s - 1, L]
-    return Y
+    return np.asarray(Y)
 
 
 def _sample_gradients(params: Params, inputs: Inputs, cache: Cache, c: float) -> Gradients:

@@ -214,7 +214,7 @@ def predict(params: Params, inputs: Inputs) -> Array:
     N1 = gamma_N1 * Xhat_N1 + beta_N1                 # (F9) N1 = (gamma_N1 1^T) o Xhat_N1 + beta_N1 1^T
     A1 = np.maximum(N1, 0)                            # (F10) A1 = relu(N1)
     Z2 = W_Z2 @ A1 + b_Z2                             # (F11) Z2 = W_Z2 A1 + b_Z2 1^T
-    return Z2
+    return np.asarray(Z2)
 
 
 def _sample_gradients(params: Params, inputs: Inputs, cache: Cache, c: float) -> Gradients:

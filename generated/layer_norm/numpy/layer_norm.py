@@ -209,7 +209,7 @@ def predict(params: Params, inputs: Inputs) -> Array:
     N1 = gamma_N1 * Xhat_N1 + beta_N1                  # (F7) N1 = (gamma_N1 1^T) o Xhat_N1 + beta_N1 1^T
     A1 = _gelu(N1)                                     # (F8) A1 = gelu(N1)
     Z2 = W_Z2 @ A1 + b_Z2                              # (F9) Z2 = W_Z2 A1 + b_Z2 1^T
-    return Z2
+    return np.asarray(Z2)
 
 
 def _sample_gradients(params: Params, inputs: Inputs, cache: Cache, c: float) -> Gradients:

@@ -212,7 +212,7 @@ def predict(params: Params, inputs: Inputs) -> Array:
     U_H = V_H @ N                                # (F8) U_H = V_H N
     H = G_H * U_H                                # (F9) H = G_H o U_H
     A = E + W_A @ H                              # (F10) A = E + W_A H
-    return A
+    return np.asarray(A)
 
 
 def _sample_gradients(params: Params, inputs: Inputs, cache: Cache, c: float) -> Gradients:

@@ -358,7 +358,7 @@ def predict(params: Params, inputs: Inputs) -> Array:
         Z = W1 @ N2 + b1                                          # (F17) Z[s] = W1 N2[s] + b1 1^T
         F = _gelu(Z)                                              # (F18) F[s] = gelu(Z[s])
         B[s - 1] = A + W2 @ F + b2                                # (F19) B[s] = A[s] + W2 F[s] + b2 1^T
-    return B
+    return np.asarray(B)
 
 
 def _sample_gradients(params: Params, inputs: Inputs, cache: Cache, c: float) -> Gradients:

@@ -202,7 +202,7 @@ def predict(params: Params, inputs: Inputs) -> Array:
     Z_D_loss_2 = A - N
     # (F12) D_loss = 1^T Z_D_loss^2 - 1^T Z_D_loss_2^2 + 1
     D_loss = (Z_D_loss**2).sum(axis=0, keepdims=True) - (Z_D_loss_2**2).sum(axis=0, keepdims=True) + 1
-    return D_loss
+    return np.asarray(D_loss)
 
 
 def _sample_gradients(params: Params, inputs: Inputs, cache: Cache, c: float) -> Gradients:

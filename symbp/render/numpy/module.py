@@ -327,7 +327,10 @@ class Module:
         writer = Writer(scope, self.program, self.notes.forward, used=self.used)
         writer.write(_only(self.program.body, _needed(self.program, names)), names)
         if len(names) == 1:
-            result, back = annotation(self.layout.depth_of(predicted[0])), [f"    return {self._kept(scope, names[0])}"]
+            result, kept = annotation(self.layout.depth_of(predicted[0])), self._kept(scope, names[0])
+            if result == "Array" and any(".sum(" in line for line in laid_out(writer.lines)):
+                kept = f"np.asarray({kept})"  # a sum has no type of its own
+            back = [f"    return {kept}"]
         else:
             result, back = "Predictions", call("Predictions", [f"{n}={self._kept(scope, n)}" for n in names])
         return FunctionText(
