@@ -71,7 +71,7 @@ def test_compiles_without_overfull_lines(name: str, notation: Notation, tmp_path
         "lenet",
     ]
 )
-@pytest.mark.parametrize("adjoints", ["partial", "dvar"])  # the others are those of the showroom
+@pytest.mark.parametrize("adjoints", ["bar", "partial", "delta", "dvar"])
 def test_all_compile_without_overfull_lines(name: str, adjoints: str, tmp_path: Path) -> None:
     notation = Notation(adjoints, "diag")  # type: ignore[arg-type]
     log = compiled(latex_document(derived(name), notation, text=network(name).text, detail=True), tmp_path)
