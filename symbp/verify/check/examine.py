@@ -165,7 +165,7 @@ class Examination:
         count = len(self.truth.draws) if draws is None else draws
         runs = [self.work.run(d, None if mends is None else mends[d], edits) for d in range(count)]
         if draws is None:
-            self._guess(runs)
+            self._guess(runs, edits or {})
         return Trial(tuple(self._seen(d, run) for d, run in enumerate(runs)), tuple(r.failure for r in runs))
 
     def _seen(self, draw: int, run: Run) -> tuple[Seen, ...]:
@@ -199,11 +199,16 @@ class Examination:
         return min(found, key=lambda s: (not s.same, s.transposed), default=None)
 
     # -- anchors by value ------------------------------------------------------------------------------------
-    def _guess(self, runs: Sequence[Run]) -> None:
-        """Anchor lines whose names tell nothing by what their values are multiples of, or by their shape."""
+    def _guess(self, runs: Sequence[Run], edits: Edits) -> None:
+        """Anchor lines whose names tell nothing by what their values are multiples of, or by their shape.
+
+        What stands in the place of a line tells nothing of what its author meant.
+        """
         if any(r.failure is not None and not r.values for r in runs):
             return
         for key, mine in sorted(self._nameless(runs).items()):
+            if key[0] in edits:
+                continue
             meaning = self._by_value(mine) or self._by_shape(key[0], mine)
             if meaning is not None:
                 self.guessed[key] = meaning

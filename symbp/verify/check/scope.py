@@ -95,9 +95,11 @@ def _written(mine: Mine, examination: Examination, line: int) -> Iterator[str]:
 
 
 def _names(mine: Mine, examination: Examination, line: int) -> Iterator[tuple[str, Meaning]]:
+    told = mine.model.program.variables.keys() | {w for e in mine.reading.entries for w in e.names()}
     for name, var in mine.truth.variables.items():
         if not var.scalar:
-            yield name, _meaning(var, "parameter" if var.kind == "param" else "value", name)
+            meaning_of = _meaning(var, "parameter" if var.kind == "param" else "value", name)
+            yield name, replace(meaning_of, is_told=name in told)
     for name, of in mine.reading.given.items():
         yield name, _meaning(mine.reading.scope.variables[name], "gradient", of)
     here = mine.reading.entries[line].heads

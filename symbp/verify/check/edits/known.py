@@ -23,12 +23,14 @@ class Meaning:
     of:      the variable of the network; empty for a name that means nothing certain.
     shape:   its shape; None if it is not known.
     indices: the letters in which the shape of a member is written; the members of a family have as many indices.
+    is_told: whether the author of the line can know the name: it is declared, or stands in the work.
     """
 
     kind: Kind
     of: str = ""
     shape: Shape | None = None
     indices: tuple[str, ...] = ()
+    is_told: bool = True
 
 
 @dataclass(frozen=True)
