@@ -29,10 +29,14 @@ class Told:
 
 
 def told(
-    code: str, binds: Sequence[str], draws: Sequence[str], loss: str, network: Program | None, hint: bool
+    code: str, binds: Sequence[str], draws: Sequence[str], loss: str, network: Program | None, hint: bool,
+    runs: bool = False, seed: int = 0,
 ) -> Told:
-    """Judge a file, ``hw.py`` or ``hw.py:forward,backward``, or every file of a folder."""
-    wishes = Wishes(_pairs(binds, "bind"), _kinds(draws), _expression(loss, "--loss") if loss else "")
+    """Judge a file, ``hw.py`` or ``hw.py:forward,backward``, or every file of a folder.
+
+    runs: CPython runs the code, in place of the interpreter.
+    """
+    wishes = Wishes(_pairs(binds, "bind"), _kinds(draws), _expression(loss, "--loss") if loss else "", runs, seed)
     file, _, functions = code.partition(":")
     named = tuple(n.strip() for n in functions.split(",") if n.strip())
     path = Path(file)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from symbp.language.diagnostics import DeclarationError, Mistake
+from symbp.language.diagnostics import DeclarationError, Diagnostic, Mistake
 from symbp.language.files import file_bytes
 from symbp.program import Program
 from symbp.verify import child
@@ -18,7 +18,8 @@ from symbp.verify.student.binding import Unbound, Wishes, bind
 from symbp.verify.student.expressions import is_limit, Located
 from symbp.verify.student.functions import Task, tasks
 from symbp.verify.student.hints import gradients_from
-from symbp.verify.student.judge import judge
+from symbp.verify.student.gradients import GradientJudge
+from symbp.verify.student.judge import Judge, judge
 from symbp.verify.student.network import compared
 from symbp.verify.student.reading import Reading, read, read_text, span, unread
 from symbp.verify.student.work import line_of, statement_at
@@ -69,17 +70,35 @@ def check_reading(
         nothing = reading.diagnostic(mistake.code, str(mistake.args[0]), None, mistake.help)
         raise DeclarationError([*unread(reading, every), nothing]) from None
     names = [f.name for t in found for f in (t.forward, t.backward, t.loss, t.start, t.owner) if f is not None]
-    refused = unread(reading, names)
+    refused = sorted(unread(reading, names), key=lambda d: (d.line, d.column))
+    if wishes is not None and wishes.runs:
+        return [_run(reading, task, wishes, network, refused) for task in found]
     if refused:
-        raise DeclarationError(sorted(refused, key=lambda d: (d.line, d.column)))
+        raise DeclarationError(refused)
     return [_checked(reading, task, wishes, network) for task in found]
+
+
+def _run(
+    reading: Reading, task: Task, wishes: Wishes, network: Program | None, refused: Sequence[Diagnostic]
+) -> Checked:
+    """Judge a task whose code CPython runs, and say what that means."""
+    found = _checked(reading, task, wishes, network)
+    judgement = found.judgement
+    remarks = list(judgement.remarks)
+    if not judgement.good and not judgement.faults and judgement.verdict != "not checked":
+        why = f"it does not read {refused[0].file}:{refused[0].line}: {refused[0].message}" if refused else (
+            "leave out --run to be told, or why it cannot read the code")
+        remarks.append(f"which line is wrong can be told by the interpreter only; {why}")
+    remarks.append("the code was run by CPython, in a child process with limits; that is no sandbox")
+    return replace(found, judgement=replace(judgement, remarks=tuple(remarks)))
 
 
 def _checked(reading: Reading, task: Task, wishes: Wishes | None, network: Program | None) -> Checked:
     try:
         bound = bind(reading, task, wishes)
         astray = compared(bound, network) if network is not None else None
-        judgement = judge(bound) if astray is None else astray
+        kind = GradientJudge if wishes is not None and wishes.runs else Judge
+        judgement = judge(bound, kind) if astray is None else astray
     except Unbound as unbound:
         return Checked(task.name, _unchecked(reading, unbound.mistake, unbound.node))
     except Located as located:

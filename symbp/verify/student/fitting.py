@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from symbp.verify.student.draws import Draws
-from symbp.verify.student.session import Outcome, Plan, Session
+from symbp.verify.student.session import Outcome, Session
 
 MOST_ROUNDS = 60
 
 _SHAPE = re.compile(r"\(([\d, ]*)\)")
+_REMAPPED = re.compile(r"\([\d, ]*\)->\(")
 _PAIR = (
     re.compile(r"\(size (\d+) is different from (\d+)\)"),
     re.compile(r"not aligned: (\d+) \(dim \d+\) != (\d+)"),
@@ -70,6 +71,8 @@ def _learn(draws: Draws, message: str, turn: int) -> bool:
         if axis is not None and targets and draws.root(targets[0]) != draws.root(axis):
             draws.join(targets[0], axis)
             return True
+    # NumPy's einsum tells of each operand how its axes are laid: (5,7)->(5,newaxis,7).
+    message = _REMAPPED.sub("(", message).replace("newaxis", "1")
     shapes = [tuple(int(n) for n in s.replace(",", " ").split()) for s in _SHAPE.findall(message)]
     if len(shapes) >= 2 and ("broadcast" in message or "assertion" in message or "do not fit" in message):
         exact = "assertion" in message or "input array" in message
@@ -181,8 +184,3 @@ def fitted(session: Session, draws: Draws, turn: int = 0) -> Outcome:
                     draws.fix(axis, 1)
                     loose.append(axis)
     return fit(session, draws, turn) if loose else outcome
-
-
-def session_of(session: Session, plan: Plan) -> Session:
-    """Return a session of the same file with another plan."""
-    return Session(session.reading, plan)

@@ -50,8 +50,10 @@ class Repair:
     own: bool = False
 
 
-def judge(bound: Bound) -> Judgement:
+def judge(bound: Bound, kind: type[Judge] | None = None) -> Judgement:
     """Judge the backward pass of a task by the gradient of its own forward pass.
+
+    kind: the judge; without it the one of lines.
 
     Raises ``Located`` where the forward pass cannot be run.
     """
@@ -59,7 +61,7 @@ def judge(bound: Bound) -> Judgement:
     for point in points:
         if point.ran.failure is not None and point.ran.phase in ("setup", "forward", "loss"):
             raise point.ran.failure
-    return Judge(bound, points).judgement()
+    return (kind or Judge)(bound, points).judgement()
 
 
 class Judge:

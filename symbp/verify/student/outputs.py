@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,24 +10,15 @@ import numpy as np
 
 from symbp.verify.student import names as nm
 from symbp.verify.student.draws import Drawn, filled
-from symbp.verify.student.interpreter import Interpreter
-from symbp.verify.student.session import Case, Outcome, Session, statement
-from symbp.verify.student.values import Array, Instance
+from symbp.verify.student.session import Case, Outcome, Session
+from symbp.verify.student.values import Array, attributes_of
 
 
 def with_parameters(session: Session, case: Case, turn: int) -> Case:
     """Return a case with new values for every array that the setup makes: start values hide mistakes."""
     if not session.plan.setup:
         return case
-    run = Interpreter(session.reading.module)
-    run.scope.names.update(case.names)
-    made: dict[str, Any] = {}
-    with np.errstate(all="ignore"):
-        for line in session.plan.setup:
-            written = statement(line)
-            run.statement(written)
-            targets = [n.id for n in ast.walk(written) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-            made |= {n: run.scope.names[n] for n in targets}
+    made = session.made(case)
     rng = np.random.default_rng((17, turn))
     sources: dict[str, Any] = {}
     for name, value in made.items():
@@ -65,8 +55,8 @@ def leaves(path: str, value: Any, depth: int = 0) -> Iterator[tuple[str, Array]]
     elif isinstance(value, (list, tuple)):
         for k, item in enumerate(value):
             yield from leaves(f"{path}[{k}]", item, depth + 1)
-    elif isinstance(value, Instance):
-        for name, item in value.attributes.items():
+    else:
+        for name, item in attributes_of(value).items():
             yield from leaves(f"{path}.{name}", item, depth + 1)
 
 

@@ -12,22 +12,25 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from symbp.language.diagnostics import Mistake
 from symbp.verify.student import arithmetic as ar
+from symbp.verify.student.budgets import Budget
 from symbp.verify.student.expressions import Located
 from symbp.verify.student.interpreter import Interpreter
 from symbp.verify.student.reading import Reading
 from symbp.verify.student.trace import Entry, Trace
-from symbp.verify.student.values import Array, Instance, kind_of
+from symbp.verify.student.values import Array, Instance, Scope, kind_of
 
 STEP = 1e-30
 """The imaginary step of the complex step; nothing is subtracted, so it may be as small as one likes."""
 DIFFERENCE = 2e-3
 """The step of the differences of order 6."""
+STEPS = (DIFFERENCE, 1e-4, 1e-5)
+"""Steps of the differences; where a kink is near, only a small one stays on its side."""
 ORDER_6 = ((1, 45.0), (2, -9.0), (3, 1.0))
 """Weights of the differences f(x + kh) - f(x - kh), divided by 60 h."""
 
@@ -112,12 +115,38 @@ def expression(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
 
 
+class Runner(Protocol):
+    """What carries out the lines of a plan: the interpreter, or CPython in a child process."""
+
+    scope: Scope
+    trace: Trace | None
+    budget: Budget
+    is_complex: bool
+
+    @property
+    def has_drawn(self) -> bool:
+        """Tell whether random numbers were drawn."""
+
+    def statement(self, statement: ast.stmt) -> Any:
+        """Run one statement; raises ``Located``."""
+
+    def expression(self, node: ast.expr) -> Any:
+        """Return a value; raises ``Located``."""
+
+    def assign(self, target: ast.expr, value: Any, statement: ast.stmt) -> None:
+        """Give a target its value; raises ``Located``."""
+
+
 @dataclass
 class Session:
     """A file, a plan, and runs of it at given values."""
 
     reading: Reading
     plan: Plan
+
+    def runner(self, trace: Trace, *, is_complex: bool, edits: Mapping[ast.stmt, ast.stmt] | None) -> Runner:
+        """Return what carries out one run."""
+        return Interpreter(self.reading.module, is_complex=is_complex, trace=trace, edits=edits)
 
     def run(
         self, case: Case, *, mends: Mapping[Entry, Any] | None = None, edits: Mapping[ast.stmt, ast.stmt] | None = None,
@@ -138,9 +167,9 @@ class Session:
         trace = Trace(dict(mends or {}), keeps, looks=looks)
         if nudge is not None and isinstance(nudge.at, Entry):
             trace.nudge = nudge.at, nudge.by
-        run = Interpreter(self.reading.module, is_complex=is_complex, trace=trace, edits=edits)
+        run = self.runner(trace, is_complex=is_complex, edits=edits)
         outcome = Outcome(trace=trace, scope=run.scope.names)
-        run.scope.names.update({k: _fresh(v, is_complex) for k, v in case.names.items()})
+        run.scope.names.update({k: fresh(v, is_complex) for k, v in case.names.items()})
         try:
             with np.errstate(all="ignore"):
                 self._phases(run, case, nudge, outcome, upto)
@@ -150,12 +179,31 @@ class Session:
         outcome.nodes = run.budget.nodes
         return outcome
 
-    def _phases(self, run: Interpreter, case: Case, nudge: Nudge | None, outcome: Outcome, upto: str) -> None:
+    def made(self, case: Case) -> dict[str, Any]:
+        """Return what the setup of the plan makes, by name; raises ``Located``."""
+        run = self.runner(Trace(keeps=False), is_complex=False, edits=None)
+        run.scope.names.update(case.names)
+        found: dict[str, Any] = {}
+        with np.errstate(all="ignore"):
+            for line in self.plan.setup:
+                written = statement(line)
+                run.statement(written)
+                targets = [n.id for n in ast.walk(written) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+                found |= {n: run.scope.names[n] for n in targets}
+        return found
+
+    def value(self, outcome: Outcome, text: str) -> Any:
+        """Return the value of an expression in the names that a run left behind; raises ``Located``."""
+        run = self.runner(Trace(keeps=False), is_complex=False, edits=None)
+        run.scope.names.update(outcome.scope)
+        return run.expression(expression(text))
+
+    def _phases(self, run: Runner, case: Case, nudge: Nudge | None, outcome: Outcome, upto: str) -> None:
         trace, run.trace = run.trace, None
         for line in self.plan.setup:
             run.statement(statement(line))
         for path, value in case.sources.items():
-            value = _fresh(value, run.is_complex)
+            value = fresh(value, run.is_complex)
             if nudge is not None and nudge.at == path:
                 value = value + nudge.by
             run.assign(expression(path), value, statement("pass"))
@@ -222,14 +270,14 @@ class Session:
         return True
 
 
-def _fresh(value: Any, is_complex: bool) -> Any:
+def fresh(value: Any, is_complex: bool) -> Any:
     """Return a deep copy of plain data, with real arrays as complex ones in a complex run."""
     if isinstance(value, np.ndarray):
         return value.astype(np.complex128) if is_complex and value.dtype.kind == "f" else value.copy()
     if isinstance(value, dict):
-        return {k: _fresh(v, is_complex) for k, v in value.items()}
+        return {k: fresh(v, is_complex) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(_fresh(v, is_complex) for v in value)
+        return type(value)(fresh(v, is_complex) for v in value)
     if isinstance(value, Instance):
         raise TypeError("objects are made by the setup of a plan")
     return copy.copy(value)

@@ -156,6 +156,18 @@ class RandomGenerator(Opaque):
     kind = "a generator of random numbers"
 
 
+STUDENTS = "students_code"
+"""The name of the module that student code is to CPython (``--run``)."""
+
+
+def attributes_of(value: Any) -> Mapping[str, Any]:
+    """Return the attributes of an object of a class of the student's; of anything else nothing."""
+    if isinstance(value, Instance):
+        return value.attributes
+    found = getattr(value, "__dict__", None) if type(value).__module__ == STUDENTS else None
+    return found if isinstance(found, dict) else {}
+
+
 def kind_of(value: Any) -> str:
     """Return in words what a value is: ``array of shape (5, 7)``, ``list``, ``a function``."""
     if isinstance(value, Opaque):
