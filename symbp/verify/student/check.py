@@ -14,6 +14,7 @@ from symbp.program import Program
 from symbp.verify import child
 from symbp.verify.check.verdict import GOOD, Fault, Judgement
 from symbp.verify.check.text import text_of
+from symbp.verify.student import broadcasts
 from symbp.verify.student.binding import Unbound, Wishes, bind
 from symbp.verify.student.expressions import is_limit, Located
 from symbp.verify.student.functions import Task, tasks
@@ -98,7 +99,7 @@ def _checked(reading: Reading, task: Task, wishes: Wishes | None, network: Progr
         bound = bind(reading, task, wishes)
         astray = compared(bound, network) if network is not None else None
         kind = GradientJudge if wishes is not None and wishes.runs else Judge
-        judgement = judge(bound, kind) if astray is None else astray
+        judgement = broadcasts.told(bound, judge(bound, kind)) if astray is None else astray
     except Unbound as unbound:
         return Checked(task.name, _unchecked(reading, unbound.mistake, unbound.node))
     except Located as located:

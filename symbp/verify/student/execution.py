@@ -24,7 +24,7 @@ from symbp.language.diagnostics import Mistake
 from symbp.verify import child
 from symbp.verify.student import arithmetic as ar
 from symbp.verify.student.budgets import Budget
-from symbp.verify.student.expressions import PYTHON_ERRORS, Located, from_python
+from symbp.verify.student.expressions import PYTHON_ERRORS, Located, Square, from_python
 from symbp.verify.student.reading import Reading
 from symbp.verify.student.session import DIFFERENCE, STEPS, Case, Plan, Session
 from symbp.verify.student.trace import Entry, Trace
@@ -92,6 +92,7 @@ class Namespace:
         self.scope = Scope({"__name__": STUDENTS, "__builtins__": builtins})
         self.trace: Trace | None = None
         self.budget = Budget()
+        self.squares: dict[ast.expr, Square] = {}
         self.lacking: dict[str, str] = {}
         random.seed(0)
         np.random.seed(0)

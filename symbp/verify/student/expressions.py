@@ -10,6 +10,7 @@ import ast
 import math
 import operator
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,27 @@ COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 SIGNS = {"Add": "+", "Sub": "-", "Mult": "*", "Div": "/", "Pow": "**", "FloorDiv": "//", "Mod": "%", "MatMult": "@",
          "BitAnd": "&", "BitOr": "|", "BitXor": "^", "LShift": "<<", "RShift": ">>"}
 
+ENTRYWISE = ("add", "subtract", "multiply", "divide", "power", "maximum", "minimum")
+"""Functions of NumPy that do what operators do."""
+
 NUMERIC = (int, float, complex, np.ndarray, np.generic)
+
+
+@dataclass(frozen=True)
+class Square:
+    """An array of shape (m, m) that shapes (m,) or (1, m), and (m, 1) made.
+
+    size:  m.
+    row:   which of the two operands lies along a row.
+    shape: the shape of that one.
+    """
+
+    size: int
+    row: int
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"shapes {self.shape} and ({self.size}, 1) make ({self.size}, {self.size})"
 
 
 class Expressions:
@@ -89,6 +110,7 @@ class Expressions:
         self.budget = budgets.Budget()
         self.rng = np.random.default_rng(seed)
         self.has_drawn = False
+        self.squares: dict[ast.expr, Square] = {}
         self.scope = Scope({})
 
     # -- what a subclass adds: names of the module, and functions
@@ -370,7 +392,18 @@ class Expressions:
         return slice(*parts)
 
     def _binary(self, node: ast.BinOp) -> Any:
-        return self.binary(type(node.op).__name__, self.expression(node.left), self.expression(node.right))
+        left, right = self.expression(node.left), self.expression(node.right)
+        if type(node.op).__name__ != "MatMult":
+            self._notice(node, (left, right))
+        return self.binary(type(node.op).__name__, left, right)
+
+    def _notice(self, node: ast.expr, operands: tuple[Any, ...]) -> None:
+        """Note where shapes (m,) or (1, m) meet (m, 1), of which broadcasting makes (m, m)."""
+        shapes = [np.shape(v) if isinstance(v, np.ndarray) else () for v in operands[:2]]
+        for row in (0, 1) if len(shapes) == 2 else ():
+            mine, other = shapes[row], shapes[1 - row]
+            if len(other) == 2 and mine in (other[:1], other[::-1]) and other[1] == 1 < other[0]:
+                self.squares.setdefault(node, Square(other[0], row, mine))
 
     def _unary(self, node: ast.UnaryOp) -> Any:
         value = self.expression(node.operand)
@@ -516,6 +549,8 @@ class Expressions:
             if keyword.arg is None:
                 raise Mistake("C102", "`**` in a call is not read", "name the arguments")
             keywords[keyword.arg] = self.expression(keyword.value)
+        if isinstance(function, Builtin) and function.name.removeprefix("np.") in ENTRYWISE:
+            self._notice(node, arguments)
         return self.call(function, arguments, keywords)
 
     def _super(self, node: ast.Call) -> Super:

@@ -162,12 +162,37 @@ def loose_axes(draws: Draws) -> list[int]:
     ]
 
 
+def unsampled(draws: Draws) -> list[tuple[int, int]]:
+    """Return an axis of each target that has no size in common with anything, and the axis of samples of the data.
+
+    Nothing but broadcasting lets it be, and a target has an entry for each sample.
+    """
+    data = next((d for d in draws.arrays.values() if d.role == "data"), None)
+    if data is None or len(data.axes) != 2:
+        return []
+    samples = [k for k, a in enumerate(data.axes) if draws.is_open(a) and draws.roles(a) == {"data"}]
+    loose = [
+        d for d in draws.arrays.values()
+        if d.role == "target" and d.axes and all(draws.is_open(a) and draws.occurrences(a) == 1 for a in d.axes)
+    ]
+    return [(d.axes[0 if samples[0] == 0 else -1], data.axes[samples[0]]) for d in loose] if len(samples) == 1 else []
+
+
 def fitted(session: Session, draws: Draws, turn: int = 0) -> Outcome:
-    """Fit the forward pass; a size that only a target or a state has is taken to be 1.
+    """Fit the forward pass; a size that only a target or a state has is that of the samples, or else 1.
 
     Raises ``Clash``.
     """
     outcome = fit(session, draws, turn)
+    for axis, samples in unsampled(draws):
+        joined = draws.copy()
+        joined.join(axis, samples)
+        try:
+            fit(session, joined, turn)
+        except Clash:
+            continue
+        draws.join(axis, samples)
+        outcome = fit(session, draws, turn)
     loose = loose_axes(draws)
     for axis in loose:
         narrower = draws.copy()

@@ -61,6 +61,13 @@ class Reading:
             return f"{self.file}, {cell}", at
         return self.file, line
 
+    def at(self, node: ast.stmt | ast.expr) -> str:
+        """Return the place of a node in words: ``line 7``, ``cell 4, line 7``."""
+        if self.places and 1 <= node.lineno <= len(self.places):
+            cell, line = self.places[node.lineno - 1]
+            return f"{cell}, line {line}"
+        return f"line {node.lineno}"
+
     def source(self, line: int) -> str:
         """Return a line as it was written."""
         return self.lines[line - 1] if 1 <= line <= len(self.lines) else ""

@@ -19,7 +19,7 @@ import numpy as np
 from symbp.language.diagnostics import Mistake
 from symbp.verify.student import arithmetic as ar
 from symbp.verify.student.budgets import Budget
-from symbp.verify.student.expressions import Located
+from symbp.verify.student.expressions import Located, Square
 from symbp.verify.student.interpreter import Interpreter
 from symbp.verify.student.reading import Reading
 from symbp.verify.student.trace import Entry, Trace
@@ -88,6 +88,7 @@ class Outcome:
     before:   the statements that ran before it.
     failure:  the error that ended the run, if one did.
     nodes:    how much it cost.
+    squares:  the expressions in which shapes (m,) or (1, m), and (m, 1), made (m, m).
     phase:    how far it came: setup, forward, loss, backward, outputs, done.
     """
 
@@ -101,6 +102,7 @@ class Outcome:
     scope: dict[str, Any] = field(default_factory=dict)
     has_drawn: bool = False
     nodes: int = 0
+    squares: dict[ast.expr, Square] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=4096)
@@ -122,6 +124,7 @@ class Runner(Protocol):
     trace: Trace | None
     budget: Budget
     is_complex: bool
+    squares: dict[ast.expr, Square]
 
     @property
     def has_drawn(self) -> bool:
@@ -168,13 +171,16 @@ class Session:
         if nudge is not None and isinstance(nudge.at, Entry):
             trace.nudge = nudge.at, nudge.by
         run = self.runner(trace, is_complex=is_complex, edits=edits)
-        outcome = Outcome(trace=trace, scope=run.scope.names)
+        outcome = Outcome(trace=trace, scope=run.scope.names, squares=run.squares)
         run.scope.names.update({k: fresh(v, is_complex) for k, v in case.names.items()})
         try:
             with np.errstate(all="ignore"):
                 self._phases(run, case, nudge, outcome, upto)
         except Located as located:
             outcome.failure = located
+            if run.squares and located.mistake.code in ("C116", "C117"):
+                at, square = next(iter(run.squares.items()))
+                located.mistake.help = located.mistake.help or f"in {self.reading.at(at)} {square}; is that meant?"
         outcome.has_drawn = run.has_drawn
         outcome.nodes = run.budget.nodes
         return outcome
