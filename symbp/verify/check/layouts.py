@@ -57,7 +57,7 @@ def judge_mine(text: str, filename: str, models: Iterable[Callable[[], Model]], 
         raise errors[0]
     chosen = max(attempts, key=lambda a: (a.right, -a.misfits, a.count))
     found = judge(chosen.mine, chosen.truth, lambda ex: _known(chosen.mine, ex), chosen.model.why)
-    found = _in_own_words(found, chosen.mine.spellings)
+    found = _in_own_words(found, chosen.mine.reading.spellings)
     layout = chosen.model.layout
     if not layout:
         return found

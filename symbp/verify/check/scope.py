@@ -20,18 +20,18 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 
 def known_of(mine: Mine, examination: Examination, line: int) -> Known:
     """Return what is known at a line: the network's names, the work's own, the functions that were applied."""
-    entry = mine.entries[line]
+    entry = mine.reading.entries[line]
     program = mine.model.named
     loops = tuple(h.name for h in entry.heads)
-    sizes = tuple(n for n, s in mine.scope.sizes.items() if s.is_Symbol)
+    sizes = tuple(n for n, s in mine.reading.scope.sizes.items() if s.is_Symbol)
     names = dict(_names(mine, examination, line))
     return Known(
         names=names,
-        functions=tuple(_applied(program, mine.scope.functions)),
+        functions=tuple(_applied(program, mine.reading.scope.functions)),
         sizes=sizes,
         samples=str(program.samples) if program.samples is not None else "",
         loops=loops,
-        ranges={h.name: (str(h.lo), str(h.hi)) for e in mine.entries for h in e.heads} | _ranges(program),
+        ranges={h.name: (str(h.lo), str(h.hi)) for e in mine.reading.entries for h in e.heads} | _ranges(program),
         terms=dict(_terms(mine.model, names)),
         written=tuple(_written(mine, examination, line)),
     )
@@ -54,8 +54,8 @@ def _terms(
 
 def _gradients(mine: Mine, examination: Examination, line: int) -> dict[str, str]:
     """Return how the work calls gradients; the values tell where names do not."""
-    called = {f"d{of}": name for name, of in mine.given.items()}
-    for k, entry in enumerate(mine.entries):
+    called = {f"d{of}": name for name, of in mine.reading.given.items()}
+    for k, entry in enumerate(mine.reading.entries):
         word = examination.lines[k].targets[0]
         meaning = examination.meaning(k, word)
         if k != line and meaning is not None and meaning[0] == "gradient":
@@ -67,7 +67,7 @@ def _gradients(mine: Mine, examination: Examination, line: int) -> dict[str, str
 
 def _written(mine: Mine, examination: Examination, line: int) -> Iterator[str]:
     """Yield what the reference has for a line, in names of the work; nothing where the work has no name for a part."""
-    entry, word = mine.entries[line], examination.lines[line].targets[0]
+    entry, word = mine.reading.entries[line], examination.lines[line].targets[0]
     meaning = examination.meaning(line, word)
     inside = ", ".join(map(ast.unparse, entry.parsed.subscripts))
     target = f"{entry.parsed.name}[{inside}]" if inside else entry.parsed.name
@@ -98,13 +98,13 @@ def _names(mine: Mine, examination: Examination, line: int) -> Iterator[tuple[st
     for name, var in mine.truth.variables.items():
         if not var.scalar:
             yield name, _meaning(var, "parameter" if var.kind == "param" else "value", name)
-    for name, of in mine.given.items():
-        yield name, _meaning(mine.scope.variables[name], "gradient", of)
-    here = mine.entries[line].heads
-    for k, entry in enumerate(mine.entries):
-        if entry.variable not in mine.scope.variables:
+    for name, of in mine.reading.given.items():
+        yield name, _meaning(mine.reading.scope.variables[name], "gradient", of)
+    here = mine.reading.entries[line].heads
+    for k, entry in enumerate(mine.reading.entries):
+        if entry.variable not in mine.reading.scope.variables:
             continue
-        var = mine.scope.variables[entry.variable]
+        var = mine.reading.scope.variables[entry.variable]
         word = examination.lines[k].targets[0]
         name = entry.parsed.name
         meaning = examination.meaning(k, word)
