@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from symbp.verify.check.constants import Standing
+from symbp.verify.check.constants import TOLERANCE, Standing
 from symbp.verify.student import names as nm
 from symbp.verify.student.outputs import leaves
 from symbp.verify.student.expressions import Located
@@ -62,6 +62,7 @@ class Anchors:
     point: Point
     _holders: dict[bytes, list[At]] = field(default_factory=dict)
     _named: dict[tuple[ast.stmt, int, str], tuple[At, ...]] = field(default_factory=dict)
+    _slopes: dict[At, tuple[Array, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.known: list[At] = []
@@ -163,7 +164,7 @@ class Anchors:
         near = self.point.ran.trace.beside.get(entry, {})
         is_argument = any(isinstance(at, str) for at in named) or any(_is_array(v) for v in near.values())
         for at in [] if named and is_argument else self.known[:MOST_COMPARED]:
-            if at not in named and np.size(self.point.value(at)) == value.size and value.size > 1:
+            if at not in named and np.size(self.point.value(at)) == value.size and self._may_be(value, at):
                 standing = self._stand(value, at)
                 if standing is not None and standing.same and not standing.transposed and np.any(value):
                     return Seen(entry, value, at, standing, False)
@@ -171,6 +172,20 @@ class Anchors:
             return Seen(entry, value, best[0], best[1], True)
         is_certain = len(named) == 1 or (bool(named) and is_argument)
         return Seen(entry, value, named[0] if is_certain else None, None, bool(named))
+
+    def _may_be(self, value: Array, at: At) -> bool:
+        """Tell whether a value has the slope of a gradient along one direction: most values are told apart by it."""
+        if value.size < 2:
+            return False
+        if at not in self._slopes:
+            direction = np.random.default_rng(3).normal(size=np.shape(self.point.value(at)))
+            try:
+                self._slopes[at] = direction, self.point.slope(at, direction)
+            except Located:
+                return False
+        direction, slope = self._slopes[at]
+        terms = direction.ravel() * value.ravel()
+        return bool(abs(terms.sum() - slope) <= 10 * TOLERANCE * max(np.abs(terms).sum(), abs(slope)))
 
     def _stand(self, value: Array, at: At) -> Standing | None:
         try:

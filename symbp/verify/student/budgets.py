@@ -9,6 +9,10 @@ from symbp.language.diagnostics import Mistake
 
 MOST_NODES = 200_000
 """Nodes of the syntax tree that one run evaluates; heavy operations count as many."""
+MOST_TOGETHER = 1_000_000
+"""Nodes of all runs of a file together: each gradient takes some runs, each change of a line that is tried one."""
+RUN = 50
+"""Nodes that it costs to prepare a run."""
 MOST_ELEMENTS = 2_000_000
 """Entries of one array."""
 MOST_ALLOCATED = 20_000_000
@@ -31,9 +35,13 @@ WORK_OF_A_NODE = 4_000
 
 @dataclass
 class Budget:
-    """What one run has spent."""
+    """What one run has spent.
+
+    most: nodes that it may spend; for a run with a change of a line fewer than for the code itself.
+    """
 
     nodes: int = 0
+    most: int = MOST_NODES
     allocated: int = 0
     items: int = 0
     depth: int = 0
@@ -41,9 +49,9 @@ class Budget:
     def node(self) -> None:
         """Count one node."""
         self.nodes += 1
-        if self.nodes > MOST_NODES:
+        if self.nodes > self.most:
             raise Mistake(
-                "C120", f"the code runs too long: more than {MOST_NODES:,} steps",
+                "C120", f"the code runs too long: more than {self.most:,} steps",
                 "give fewer rounds; what is checked is one forward and one backward pass",
             )
 

@@ -11,6 +11,7 @@ import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -108,10 +109,15 @@ class Expressions:
     def __init__(self, is_complex: bool = False, seed: int = 0) -> None:
         self.is_complex = is_complex
         self.budget = budgets.Budget()
-        self.rng = np.random.default_rng(seed)
+        self.seed = seed
         self.has_drawn = False
         self.squares: dict[ast.expr, Square] = {}
         self.scope = Scope({})
+
+    @cached_property
+    def rng(self) -> np.random.Generator:
+        """The generator of random numbers: its draws are the same in every run."""
+        return np.random.default_rng(self.seed)
 
     # -- what a subclass adds: names of the module, and functions
 
@@ -212,7 +218,8 @@ class Expressions:
             self.budget.array(elements)
             self.budget.work(elements * (np.shape(left) or (1,))[-1])
             return left @ right
-        self.budget.array(math.prod(sizes.together(np.shape(left), np.shape(right))))
+        a, b = getattr(left, "shape", ()), getattr(right, "shape", ())
+        self.budget.array(math.prod(a if a == b or not b else sizes.together(a, b)))
         if name == "LShift":
             raise Mistake("C110", "a shift of an array")
         if name in ("FloorDiv", "Mod") and self.is_complex:
@@ -221,6 +228,8 @@ class Expressions:
 
     def index(self, value: Any) -> Any:
         """Return an index of an array: integers, slices, None, Ellipsis, arrays of integers or of truth values."""
+        if type(value) is int:
+            return value
         if isinstance(value, tuple):
             return tuple(self.index(v) for v in value)
         if isinstance(value, list):
@@ -347,10 +356,11 @@ class Expressions:
 
     def expression(self, node: ast.expr) -> Any:
         """Return the value of an expression."""
-        self.budget.nodes += 1
+        budget = self.budget
+        budget.nodes += 1
         try:
-            if self.budget.nodes > budgets.MOST_NODES:
-                self.budget.node()
+            if budget.nodes > budget.most:
+                budget.node()
             return NODES[type(node)](self, node)
         except Mistake as mistake:
             raise Located(mistake, node) from None
@@ -388,8 +398,9 @@ class Expressions:
         return self.item(self.expression(node.value), self.expression(node.slice))
 
     def _slice(self, node: ast.Slice) -> slice:
-        parts = (None if part is None else self.expression(part) for part in (node.lower, node.upper, node.step))
-        return slice(*parts)
+        lower = None if node.lower is None else self.expression(node.lower)
+        upper = None if node.upper is None else self.expression(node.upper)
+        return slice(lower, upper, None if node.step is None else self.expression(node.step))
 
     def _binary(self, node: ast.BinOp) -> Any:
         left, right = self.expression(node.left), self.expression(node.right)

@@ -145,6 +145,9 @@ class Judge:
         """Say which intermediate lines carry a constant though the gradients are right."""
         told = set()
         for line in range(len(self.work.lines)):
+            statement = self.work.statements[line]
+            if not any(self.anchors.named(e) for e in self.points[0].ran.trace.order if e.statement is statement):
+                continue
             for seen in self._seen(line, self.points[0].ran):
                 is_new = seen.entry.target not in told
                 if seen.state == "multiple" and seen.named and is_new:
@@ -171,12 +174,11 @@ class Judge:
     def _named_sizes(self) -> list[dict[str, Any]]:
         """Return the sizes at every draw by the names that the code has for them."""
         texts: dict[str, str] = {}
-        for line in range(len(self.work.lines)):
-            for text in self.scopes.known(line).sizes:
-                for label, number in self.points[0].case.sizes.items():
-                    scope = self.points[0].ran.trace.visits.get(self.work.statements[line], {})
-                    if text.isidentifier() and scope.get(text) == number and label not in texts:
-                        texts[label] = text
+        labels = {number: label for label, number in self.points[0].case.sizes.items()}
+        for statement in self.work.statements:
+            for name, value in self.points[0].ran.trace.visits.get(statement, {}).items():
+                if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) in labels:
+                    texts.setdefault(labels[int(value)], name)
         return [{texts.get(n, n): v for n, v in p.case.sizes.items()} for p in self.points]
 
     # -- something is wrong

@@ -45,6 +45,7 @@ class Reading:
     module:  its syntax tree.
     places:  for a notebook, the cell and the line in the cell of each line.
     remarks: what was left out.
+    spent:   nodes that all runs of the file have cost so far.
     """
 
     file: str
@@ -53,6 +54,7 @@ class Reading:
     places: tuple[tuple[str, int], ...] = ()
     remarks: tuple[str, ...] = ()
     lines: list[str] = field(default_factory=list)
+    spent: int = 0
 
     def place(self, line: int) -> tuple[str, int]:
         """Return the file (or cell) to show and the line in it."""

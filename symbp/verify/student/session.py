@@ -18,7 +18,7 @@ import numpy as np
 
 from symbp.language.diagnostics import Mistake
 from symbp.verify.student import arithmetic as ar
-from symbp.verify.student.budgets import Budget
+from symbp.verify.student.budgets import MOST_NODES, MOST_TOGETHER, RUN, Budget
 from symbp.verify.student.expressions import Located, Square
 from symbp.verify.student.interpreter import Interpreter
 from symbp.verify.student.reading import Reading
@@ -154,6 +154,7 @@ class Session:
     def run(
         self, case: Case, *, mends: Mapping[Entry, Any] | None = None, edits: Mapping[ast.stmt, ast.stmt] | None = None,
         nudge: Nudge | None = None, keeps: bool = True, upto: str = "outputs", looks: bool = False,
+        most: int = MOST_NODES,
     ) -> Outcome:
         """Run the plan once.
 
@@ -163,16 +164,24 @@ class Session:
         keeps: whether assignments are recorded.
         looks: whether the names that each statement sees are kept.
         upto:  ``loss`` stops before the backward pass.
+        most:  nodes that the run may cost; none begins when all runs of the file have cost too many.
 
         Raises ``NotAnalytic`` where a complex run is not possible; other errors end the run and stand in the outcome.
         """
         is_complex = nudge is not None and np.iscomplexobj(nudge.by)
-        trace = Trace(dict(mends or {}), keeps, looks=looks)
-        if nudge is not None and isinstance(nudge.at, Entry):
-            trace.nudge = nudge.at, nudge.by
+        moved = (nudge.at, nudge.by) if nudge is not None and isinstance(nudge.at, Entry) else None
+        trace = Trace(dict(mends or {}), keeps, moved, looks=looks)
         run = self.runner(trace, is_complex=is_complex, edits=edits)
         outcome = Outcome(trace=trace, scope=run.scope.names, squares=run.squares)
         run.scope.names.update({k: fresh(v, is_complex) for k, v in case.names.items()})
+        run.budget.most = most
+        if self.reading.spent > MOST_TOGETHER:
+            said = Mistake(
+                "C120", f"the code runs too long: all runs together took more than {MOST_TOGETHER:,} steps",
+                "give fewer rounds, or fewer functions at once: --code FILE:NAME",
+            )
+            outcome.failure = Located(said, self.reading.module.body[-1])
+            return outcome
         try:
             with np.errstate(all="ignore"):
                 self._phases(run, case, nudge, outcome, upto)
@@ -183,6 +192,7 @@ class Session:
                 located.mistake.help = located.mistake.help or f"in {self.reading.at(at)} {square}; is that meant?"
         outcome.has_drawn = run.has_drawn
         outcome.nodes = run.budget.nodes
+        self.reading.spent += outcome.nodes + RUN
         return outcome
 
     def made(self, case: Case) -> dict[str, Any]:

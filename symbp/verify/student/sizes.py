@@ -68,6 +68,8 @@ def few_digits(digits: Any) -> None:
 
 def together(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape to which shapes are broadcast."""
+    if len(shapes) == 1:
+        return shapes[0]
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:

@@ -52,6 +52,15 @@ class Trace:
     visits: dict[ast.stmt, dict[str, Any]] = field(default_factory=dict)
     looks: bool = False
 
+    def __post_init__(self) -> None:
+        self._moved = {entry.statement for entry in self.mends}
+        if self.nudge is not None:
+            self._moved.add(self.nudge[0].statement)
+
+    def looks_at(self, statement: ast.stmt) -> bool:
+        """Tell whether assignments of a statement are recorded or changed."""
+        return self.keeps or statement in self._moved
+
     def visit(self, statement: ast.stmt, scope: Scope) -> None:
         """Note that a statement is run."""
         if statement not in self.visits:
