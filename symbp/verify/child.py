@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import math
 import os
 import resource
 import select
@@ -32,11 +33,16 @@ class Limits:
     """What a child may use.
 
     memory:  bytes beyond what is mapped when it starts.
-    seconds: of CPU, and on the wall.
+    seconds: of the processor, from its start.
     """
 
     memory: int = 512 * 2**20
     seconds: float = 10.0
+
+    @property
+    def wall(self) -> float:
+        """Seconds on the wall: a machine has other work, and a child that waits for nothing ends too."""
+        return 3 * self.seconds
 
 
 class Exceeded(Exception):
@@ -58,7 +64,7 @@ def run(function: Callable[[], Any], limits: Limits | None = None) -> Any:
         _serve(function, writer, limits)
     os.close(writer)
     try:
-        data = _received(reader, time.monotonic() + limits.seconds)
+        data = _received(reader, time.monotonic() + limits.wall)
     finally:
         os.close(reader)
         with contextlib.suppress(ProcessLookupError):
@@ -141,13 +147,16 @@ def confine(limits: Limits, keep: int) -> None:
             break
     with contextlib.suppress(OSError):
         os.chroot(".")
-    seconds = max(1, int(limits.seconds + 0.999))
     for what, most in (
         (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NOFILE, 0),
-        (resource.RLIMIT_NPROC, 0), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, mapped + limits.memory),
+        (resource.RLIMIT_NPROC, 0), (resource.RLIMIT_AS, mapped + limits.memory),
     ):
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(what, (most, most))
+    seconds = max(1, math.ceil(limits.seconds))
+    with contextlib.suppress(ValueError, OSError):
+        # The soft limit ends it by a signal that says why, the hard one whatever it does about the signal.
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     sys.setrecursionlimit(20_000)
     _confined = True
 

@@ -27,8 +27,10 @@ from symbp.verify.student.work import line_of, statement_at
 
 MOST_BYTES = 20_000_000
 """Bytes of a file that are read; more is told as too large."""
-SECONDS = 30.0
-"""How long the check of one file may take; a run of the code that does not end is stopped by its budget long before."""
+SECONDS = 10.0
+"""Processor time that the check of one file may take; code that does not end spends its budget before, as a rule."""
+SECONDS_OF_MANY = 2.0
+"""Processor time for each file of a folder."""
 
 
 @dataclass(frozen=True)

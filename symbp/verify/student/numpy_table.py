@@ -200,7 +200,7 @@ ROWS: tuple[Row, ...] = (
     # -- products
     *(_row(n, "a b out", sizes.product, is_product=True) for n in ("dot",)),
     _row("matmul", "x1 x2 out", sizes.product, is_product=True),
-    _row("inner", "a b", sizes.outer, is_product=True),
+    _row("inner", "a b", sizes.inner, is_product=True),
     _row("vdot", "a b", sizes.one, ar.refuse),
     _row("outer", "a b out", sizes.outer),
     _row("kron", "a b", sizes.outer),

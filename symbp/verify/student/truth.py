@@ -65,8 +65,9 @@ class Point:
         found: Any = self.case.sources[at] if isinstance(at, str) else self.ran.trace.values[at]
         return np.asarray(found).dtype.kind == "f"
 
-    def slope(self, at: At, direction: Array) -> float:
+    def slope(self, at: At, direction: Array | float) -> float:
         """Return the derivative of the loss along a direction."""
+        direction = np.asarray(direction)
         if self.analytic:
             try:
                 return self.session.slope(self.case, at, direction)
