@@ -66,7 +66,7 @@ class Bound:
         """Return the values of a draw: what is drawn, and new values for all that the setup makes."""
         if turn not in self._cases:
             case = self.draws.case(turn)
-            self._cases[turn] = with_parameters(self.session, case, turn)
+            self._cases[turn] = with_parameters(self.session, case, turn, self.draws.seed)
         return self._cases[turn]
 
     def __post_init__(self) -> None:
@@ -102,6 +102,7 @@ class Binder:
         self.functions = list(dict.fromkeys([*reached(reading.module, names), *near]))
         self.arguments = Arguments(self.functions, dict(wishes.kinds))
         self.arguments.draws.align = align
+        self.arguments.draws.seed = wishes.seed
         self.arguments.draws.multiples = multiples(self.functions)
         if task.backward is None:
             self.arguments.draws.gradients_from = gradients_from(task.forward)

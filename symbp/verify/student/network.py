@@ -29,7 +29,7 @@ def compared(bound: Bound, network: Program) -> Judgement | None:
 
     The network's values are given to the arguments that are called like its variables, in either layout.
     """
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(3 + bound.draws.seed)
     sizes = choose_sizes(network, limit=1, turn=0)[0]
     found: Judgement | None = None
     for turned in (False, True):

@@ -14,12 +14,12 @@ from symbp.verify.student.session import Case, Outcome, Session
 from symbp.verify.student.values import Array, attributes_of
 
 
-def with_parameters(session: Session, case: Case, turn: int) -> Case:
+def with_parameters(session: Session, case: Case, turn: int, seed: int = 0) -> Case:
     """Return a case with new values for every array that the setup makes: start values hide mistakes."""
     if not session.plan.setup:
         return case
     made = session.made(case)
-    rng = np.random.default_rng((17, turn))
+    rng = np.random.default_rng((17 + seed, turn))
     sources: dict[str, Any] = {}
     for name, value in made.items():
         for path, array in leaves(name, value):

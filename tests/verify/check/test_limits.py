@@ -17,7 +17,9 @@ NET = "X: input[n, m]\nY: target[k, m]\nW: param[k, n]\nloss = sum((W @ X - Y)**
 HEAD = "dZ = W @ X - Y\n"
 
 LIMITS: dict[str, tuple[int, str, Callable[[int], str]]] = {
-    "lines": (mine.MOST_LINES, "L004", lambda k: f"{HEAD}dW = dZ @ X.T\n" + "".join(f"A{j} = dZ\n" for j in range(k - 2))),
+    "lines": (
+        mine.MOST_LINES, "L004",
+        lambda k: f"{HEAD}dW = dZ @ X.T\n" + "".join(f"A{j} = dZ\n" for j in range(k - 2))),
     "characters": (lines.MOST_CHARACTERS, "L001", lambda k: (HEAD + "dW = dZ @ X.T #").ljust(k, "x")),
     "characters of a line": (lines.MOST_STATEMENT, "L003", lambda k: HEAD + "dW = (dZ @ X.T".ljust(k - 1) + ")"),
     "brackets": (lines.MOST_NESTING, "L002", lambda k: f"{HEAD}dW = {'(' * k}dZ @ X.T{')' * k}\n"),
