@@ -139,6 +139,8 @@ class Anchors:
 
     def holding(self, value: Any) -> list[At]:
         """Return what holds a value: arguments, and assignments of the forward pass."""
+        if not _is_array(value):
+            return []  # a list of arrays, say
         array = np.asarray(value)
         return self._holders.get(_key(array), []) if array.dtype.kind == "f" else []
 

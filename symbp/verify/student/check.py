@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from symbp.language.diagnostics import DeclarationError, Diagnostic, Mistake
 from symbp.language.files import file_bytes
@@ -15,7 +18,7 @@ from symbp.verify import child
 from symbp.verify.check.verdict import GOOD, Fault, Judgement
 from symbp.verify.check.text import text_of
 from symbp.verify.student import broadcasts
-from symbp.verify.student.binding import Unbound, Wishes, bind
+from symbp.verify.student.binding import Bound, Unbound, Wishes, bind
 from symbp.verify.student.expressions import is_limit, Located
 from symbp.verify.student.functions import Task, tasks
 from symbp.verify.student.hints import gradients_from
@@ -23,6 +26,8 @@ from symbp.verify.student.gradients import GradientJudge
 from symbp.verify.student.judge import Judge, judge
 from symbp.verify.student.network import compared
 from symbp.verify.student.reading import Reading, read, read_text, span, unread
+from symbp.verify.student.scripts import script_of
+from symbp.verify.student.usage import parameters
 from symbp.verify.student.work import line_of, statement_at
 
 MOST_BYTES = 20_000_000
@@ -65,13 +70,34 @@ def check_reading(
 
     network: what the forward pass should compute; without it the forward pass is taken at its word.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of NumPy: the mean of nothing
+        return _tasks_checked(reading, named, wishes, network)
+
+
+def _tasks_checked(
+    reading: Reading, named: Sequence[str], wishes: Wishes | None, network: Program | None
+) -> list[Checked]:
     try:
         found = tasks(reading.module, named)
     except Mistake as mistake:
+        script = None if named else script_of(reading, wishes.loss if wishes is not None else "")
+        if script is not None:
+            return _each(script[0], [script[1]], wishes, network)
         kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
         every = [s.name for s in reading.module.body if isinstance(s, kinds)]
         nothing = reading.diagnostic(mistake.code, str(mistake.args[0]), None, mistake.help)
         raise DeclarationError([*unread(reading, every), nothing]) from None
+    if not named and all(t.backward is None and t.owner is None and not parameters(t.forward) for t in found):
+        # What takes nothing makes its arrays itself: a script in a function.
+        script = script_of(reading, wishes.loss if wishes is not None else "")
+        reading, found = (script[0], [script[1]]) if script is not None else (reading, found)
+    return _each(reading, found, wishes, network)
+
+
+def _each(
+    reading: Reading, found: Sequence[Task], wishes: Wishes | None, network: Program | None
+) -> list[Checked]:
     names = [f.name for t in found for f in (t.forward, t.backward, t.loss, t.start, t.owner) if f is not None]
     refused = sorted(unread(reading, names), key=lambda d: (d.line, d.column))
     if wishes is not None and wishes.runs:
@@ -114,7 +140,16 @@ def _checked(reading: Reading, task: Task, wishes: Wishes | None, network: Progr
     if judgement.verdict in GOOD and bound.session.run(bound.case(0), keeps=False).has_drawn:
         remarks.append("random numbers are a fixed draw, the same in every run")
     called = "called as " + "; ".join(calls)
+    if task.is_script:
+        drawn = ", ".join(bound.case(0).sources)
+        called = f"one round of the code outside of functions, at its own sizes; drawn anew: {drawn}"
+        judgement = replace(judgement, sizes=tuple(_shapes(bound, turn) for turn, _ in enumerate(judgement.sizes)))
     return Checked(task.name, replace(judgement, remarks=(*judgement.remarks, *remarks, called)), calls)
+
+
+def _shapes(bound: Bound, turn: int) -> str:
+    shapes = {path: np.shape(value) for path, value in bound.case(turn).sources.items()}
+    return " ".join(f"{path} {'x'.join(map(str, shape)) or 'a number'}" for path, shape in shapes.items())
 
 
 def _is_backward(task: Task, located: Located) -> bool:

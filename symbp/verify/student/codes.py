@@ -41,7 +41,8 @@ CODES: dict[str, Code] = {
     "C107": Code(
         "no functions to check",
         "A forward and a backward pass are looked for by their names: `forward`, `backward`, `loss`, `cost`, `grad`, "
-        "`backprop`, `step`, or a class with such methods. Name them: `--code hw.py:my_forward,my_backward`.",
+        "`backprop`, `step`, or a class with such methods. Name them: `--code hw.py:my_forward,my_backward`. Code outside "
+        "of functions is read too, if it makes arrays and names gradients: `dW1`, `grad_w1`.",
         "def f(X):\n    return X\n", "def forward(X):\n    return X\ndef backward(dout):\n    return dout\n",
     ),
     "C110": Code(

@@ -28,7 +28,9 @@ def with_parameters(session: Session, case: Case, turn: int, seed: int = 0) -> C
             word = nm.tail(path)
             is_positive = bool((array > 0).all()) and array.size > 1
             drawn = Drawn([], "bias" if nm.BIAS.fullmatch(word) else "parameter", "positive" if is_positive else "real")
-            sources[path] = filled(drawn, array.shape, rng)
+            # Zeros and ones are a choice: of classes, of what is kept.
+            is_chosen = array.size > 1 and array.min() != array.max() and bool(np.isin(array, (0, 1)).all())
+            sources[path] = array.copy() if is_chosen else filled(drawn, array.shape, rng)
     return replace(case, sources={**sources, **case.sources})
 
 
