@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -173,6 +174,20 @@ def test_the_command(tmp_path: Path) -> None:
     assert told.exit_code == 0, told.output
     assert "no sandbox" in told.output
     assert CliRunner().invoke(app, ["check", "--code", str(file)]).exit_code == 2
+
+
+@pytest.mark.slow
+def test_in_a_folder_a_hang_costs_two_seconds_of_the_processor(tmp_path: Path) -> None:
+    import resource
+
+    for name, line in (("anna", "pass"), ("ben", "while True: pass")):
+        text = CLOSED_TO_THE_INTERPRETER.replace("    Z1 = W1 @ X + b1\n", f"    {line}\n    Z1 = W1 @ X + b1\n")
+        (tmp_path / f"{name}.py").write_text(text)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    told = CliRunner().invoke(app, ["check", "--code", str(tmp_path), "--run", "--json"])
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 4
+    rows = json.loads(told.output)["submissions"]
+    assert [(r["verdict"], r["code"]) for r in rows] == [("right", ""), ("not checked", "C125")]
 
 
 def test_a_child_leaves_no_folder_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
