@@ -187,6 +187,7 @@ def test_the_memory_of_a_child() -> None:
         child.run(lambda: len(bytearray(limits.memory * 3 // 2)), limits)  # a process counts its memory in large parts
 
 
+@pytest.mark.slow
 def test_the_time_of_a_child() -> None:
     """Processor time ends it, and on the wall three times as much."""
     import time
