@@ -84,6 +84,9 @@ class Unbound(Exception):
 ODD = 2.5
 """What a way to call counts less at which a target has no axis of samples."""
 
+UNKNOWN_RATE = "1.0"
+"""The rate of a training step that names none."""
+
 Choice = tuple[dict[str, Form], dict[str, str], Align]
 """The form of each array whose text leaves it open, the words, and how a bias is aligned."""
 
@@ -437,7 +440,7 @@ class Binder:
         last = self.task.backward or self.task.forward
         defaults = [ast.unparse(d) for p, d in parameters(last) if d is not None and nm.RATE.fullmatch(p)]
         held = [p for p, _ in leaves(self.receiver, ran.scope.get(self.receiver)) if nm.RATE.fullmatch(nm.tail(p))]
-        return next((n for n in [*self.arguments.draws.names, *defaults, *held] if _is_rate(n)), "1.0")
+        return next((n for n in [*self.arguments.draws.names, *defaults, *held] if _is_rate(n)), UNKNOWN_RATE)
 
 
 def _length(value: Any) -> int:

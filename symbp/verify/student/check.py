@@ -18,6 +18,7 @@ from symbp.verify import child
 from symbp.verify.check.verdict import GOOD, Fault, Judgement
 from symbp.verify.check.text import text_of
 from symbp.verify.student import broadcasts
+from symbp.verify.student.binder import UNKNOWN_RATE
 from symbp.verify.student.binding import Bound, Unbound, Wishes, bind
 from symbp.verify.student.expressions import is_limit, Located
 from symbp.verify.student.functions import Task, tasks
@@ -27,6 +28,7 @@ from symbp.verify.student.judge import Judge, judge
 from symbp.verify.student.network import compared
 from symbp.verify.student.reading import Reading, read, read_text, span, unread
 from symbp.verify.student.scripts import script_of
+from symbp.verify.student.truth import Point
 from symbp.verify.student.usage import parameters
 from symbp.verify.student.work import line_of, statement_at
 
@@ -127,7 +129,7 @@ def _checked(reading: Reading, task: Task, wishes: Wishes | None, network: Progr
         bound = bind(reading, task, wishes)
         astray = compared(bound, network) if network is not None else None
         kind = GradientJudge if wishes is not None and wishes.runs else Judge
-        judgement = broadcasts.told(bound, judge(bound, kind)) if astray is None else astray
+        judgement = _judged(bound, kind) if astray is None else astray
     except Unbound as unbound:
         return Checked(task.name, _unchecked(reading, unbound.mistake, unbound.node))
     except Located as located:
@@ -145,6 +147,24 @@ def _checked(reading: Reading, task: Task, wishes: Wishes | None, network: Progr
         called = f"one round of the code outside of functions, at its own sizes; drawn anew: {drawn}"
         judgement = replace(judgement, sizes=tuple(_shapes(bound, turn) for turn, _ in enumerate(judgement.sizes)))
     return Checked(task.name, replace(judgement, remarks=(*judgement.remarks, *remarks, called)), calls)
+
+
+def _judged(bound: Bound, kind: type[Judge]) -> Judgement:
+    """Judge a task that was bound; of a training step that names no rate, whatever its length is is the rate."""
+    found = judge(bound, kind)
+    session = bound.session
+    if found.verdict == "right up to a constant" and session.plan.rate == UNKNOWN_RATE:
+        point = Point(bound, 0)
+        path, of = session.plan.outputs[0]
+        standing = point.stand(np.asarray(point.ran.outputs[path]), of)
+        if standing is not None:
+            bound.session = replace(session, plan=replace(session.plan, rate=repr(standing.constant)))
+            again = judge(bound, kind)
+            step = f"a step is {found.constant} times the gradient; that is taken to be the rate"
+            if again.verdict in GOOD:
+                return broadcasts.told(bound, replace(again, remarks=(*again.remarks, step)))
+            bound.session = session
+    return broadcasts.told(bound, found)
 
 
 def _shapes(bound: Bound, turn: int) -> str:

@@ -65,16 +65,8 @@ def _one_round(body: Sequence[ast.stmt], before: set[str]) -> Iterator[ast.stmt]
     before = set(before)
     for statement in body:
         if isinstance(statement, Loop) and _trains(statement, body, before):
-            first = _first(statement)
-            inner = list(_one_round(statement.body, before))
-            if first is not None:
-                yield from (*first, *inner)
-                return
-            # Whatever it runs over: the first round, and out.
-            inner.append(ast.copy_location(ast.Break(), statement.body[-1]))
-            once = ast.For(statement.target, statement.iter, inner, []) if isinstance(statement, ast.For) else (
-                ast.While(statement.test, inner, []))
-            yield ast.fix_missing_locations(ast.copy_location(once, statement))
+            inner = _loss_first(list(_one_round(statement.body, before)), before)
+            yield from _once(statement, inner)
             return
         if isinstance(statement, ast.If) and "__name__" in ast.unparse(statement.test):
             yield from _one_round(statement.body, before)
@@ -83,44 +75,79 @@ def _one_round(body: Sequence[ast.stmt], before: set[str]) -> Iterator[ast.stmt]
         before |= set(assigned(statement))
 
 
-def _first(loop: ast.For | ast.While) -> list[ast.stmt] | None:
-    """Return what gives the name of a loop over a range its first value; None for other loops."""
-    if isinstance(loop, ast.While) or not isinstance(loop.iter, ast.Call) or not isinstance(loop.target, ast.Name):
-        return None
-    called = ast.unparse(loop.iter.func)
-    if called not in RANGES:
-        return None
-    start = loop.iter.args[0] if called == "range" and len(loop.iter.args) > 1 else ast.Constant(0)
-    made = ast.Assign([loop.target], start)
-    return [ast.fix_missing_locations(ast.copy_location(made, loop))]
+def _once(loop: ast.For | ast.While, inner: list[ast.stmt]) -> list[ast.stmt]:
+    """Return one round of a loop: of one over a range its statements, of others, or where it is left early, a loop."""
+    leaves = any(isinstance(n, (ast.Break, ast.Continue)) for s in inner for n in own_nodes(s))
+    counts = isinstance(loop, ast.For) and isinstance(loop.iter, ast.Call) and ast.unparse(loop.iter.func) in RANGES
+    if isinstance(loop, ast.For) and isinstance(loop.iter, ast.Call) and counts:
+        is_bare = ast.unparse(loop.iter.func) != "range" or len(loop.iter.args) < 2
+        start = ast.Constant(0) if is_bare else loop.iter.args[0]
+        first: ast.stmt = ast.Assign([loop.target], start)
+        if leaves:
+            first = ast.For(loop.target, ast.List([start], ast.Load()), inner, [])
+        found = [first] if leaves else [first, *inner]
+    else:
+        ends = [*inner, ast.copy_location(ast.Break(), loop.body[-1])]
+        once = ast.For(loop.target, loop.iter, ends, []) if isinstance(loop, ast.For) else None
+        found = [once or ast.While(loop.test, ends, [])]  # type: ignore[union-attr]
+    ast.fix_missing_locations(ast.copy_location(found[0], loop))
+    return found
+
+
+def _loss_first(body: list[ast.stmt], before: set[str]) -> list[ast.stmt]:
+    """Return statements with a loss that is computed behind a training step put before it: it is that of this round."""
+    names = [n for s in body for n in assigned(s)]
+    gradients = set(gradients_in(names, {*names, *before}))
+    steps = [
+        k for k, s in enumerate(body)
+        if any(n in before and n not in gradients and not is_loss_name(n) for n in assigned(s))
+        and (read(s) & gradients if gradients else _is_step(s))
+    ]
+    if not steps:
+        return body
+    at = steps[0]
+    known = before | {n for s in body[:at] for n in assigned(s)}
+    moved = [
+        s for s in body[at + 1:] if assigned(s) and all(map(is_loss_name, assigned(s)))
+        and read(s) & {n for n in names if n not in before} <= known
+    ]
+    return [*body[:at], *moved, *(s for s in body[at:] if s not in moved)]
+
+
+def _is_step(statement: ast.stmt) -> bool:
+    """Tell whether a statement adds to a name, or takes away from it: ``W -= ...``, ``W = W - ...``."""
+    if isinstance(statement, ast.AugAssign):
+        return isinstance(statement.op, (ast.Add, ast.Sub))
+    value = statement.value if isinstance(statement, ast.Assign) else None
+    return isinstance(value, ast.BinOp) and isinstance(value.op, (ast.Add, ast.Sub)) and (
+        ast.unparse(value.left) in assigned(statement))
 
 
 def _trains(loop: ast.For | ast.While, body: Sequence[ast.stmt], before: set[str]) -> bool:
     """Tell whether a loop trains, so that one round of it is the whole work; others add up, over time or layers.
 
-    It has a loss and changes what was there before it; or it has the only loss and the only gradients; or, without a
-    loss in sight, it has gradients, changes what was there before, and does not use what it counts.
+    No gradient is computed beside it, and none is added up in it.  It has a loss, and changes what was there before or
+    has the only one; or, without a loss in sight, it changes what was there before, and does not use what it counts.
     """
     names = assigned(loop)
-    gradients = gradients_in(names, [*names, *before])
+    beside = [s for s in body if s is not loop]
+    others = [n for s in beside if not _is_constant(s) for n in assigned(s)]
+    every = {*names, *others, *before}
+    gradients = gradients_in(names, every)
+    given_outside = {n for s in beside for n in assigned(s)}
+    set_inside = {
+        t.id for s in own_nodes(loop) if isinstance(s, Simple)
+        for t in ast.walk(s) if isinstance(t, ast.Name) and isinstance(t.ctx, ast.Store)
+    }
+    if gradients_in(others, every) or any(g in given_outside and g not in set_inside for g in gradients):
+        return False
     changes = any(n in before and n not in gradients and not is_loss_name(n) for n in names)
-    others = [n for s in body if s is not loop and not _is_constant(s) for n in assigned(s)]
     if any(map(is_loss_name, names)):
-        return (changes and bool(gradients)) or _updates(loop, before) or not (
-            any(map(is_loss_name, others)) or gradients_in(others, [*names, *others, *before]))
+        return changes or not any(map(is_loss_name, others))
     if any(map(is_loss_name, others)) or not changes:
         return False
     counted = loop.target.id if isinstance(loop, ast.For) and isinstance(loop.target, ast.Name) else ""
-    used = [n.id for s in loop.body for n in ast.walk(s) if isinstance(n, ast.Name)]
-    return counted not in used
-
-
-def _updates(loop: ast.stmt, before: set[str]) -> bool:
-    """Tell whether a loop changes a matrix or a vector that was there before by ``W -= ...``."""
-    return any(
-        isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name) and n.target.id in before
-        and not is_loss_name(n.target.id) and not gradients_in([n.target.id], before) for n in own_nodes(loop)
-    )
+    return counted not in {n.id for s in loop.body for n in ast.walk(s) if isinstance(n, ast.Name)}
 
 
 def _is_constant(statement: ast.stmt) -> bool:
@@ -230,7 +257,7 @@ class Script:
         names = list(dict.fromkeys(n for s in rest for n in assigned(s)))
         asked = gradients_in(names, {*names, *arrays}) or [n for n in names if n in arrays]
         told = {n.id for n in ast.walk(ast.parse(loss or "0", mode="eval")) if isinstance(n, ast.Name)}
-        first = [*[n for n in names if is_loss_name(n)][-1:], *(n for n in names if n in told)]
+        first = [*[n for n in reversed(names) if is_loss_name(n)], *(n for n in names if n in told)]
         return list(dict.fromkeys([*first, *asked])) if asked else []
 
 

@@ -104,6 +104,66 @@ def test_start_values_hide_nothing() -> None:
     assert check_text(one_hot)[0].judgement.verdict == "right"
 
 
+STEP = '''\
+import numpy as np
+X = np.random.rand(30, 3)
+y = np.random.rand(30, 1)
+theta = np.zeros((3, 1))
+alpha = 0.01
+for it in range(1000):
+    err = X.dot(theta) - y
+    theta = theta - (alpha / len(y)) * X.T.dot(err)
+    cost = np.sum((X.dot(theta) - y)**2) / (2 * len(y))
+    if cost < 1e-5:
+        break
+'''
+ADDED_UP = '''\
+import numpy as np
+X = np.random.rand(20, 3)
+y = np.random.rand(20, 1)
+w = np.zeros((3, 1))
+for it in range(1000):
+    dw = np.zeros((3, 1))
+    loss = 0
+    for i in range(20):
+        p = X[i:i+1] @ w
+        loss += np.sum((p - y[i])**2)
+        dw += 2 * X[i:i+1].T @ (p - y[i:i+1])
+    w -= 0.1 * dw
+    loss = np.sum((X @ w - y)**2)
+'''
+BATCHES = '''\
+import numpy as np
+X = np.random.rand(30, 3)
+y = np.random.rand(30, 1)
+W = np.random.randn(3, 1)
+def batches(n):
+    return [np.arange(10), np.arange(10, 20)]
+for e in range(50):
+    for idx in batches(30):
+        xb, yb = X[idx], y[idx]
+        a = np.tanh(xb @ W)
+        dz = 2 * (a - yb) * (1 - a**2)
+        dW = xb.T @ dz
+        W -= 0.1 * dW
+        loss = np.sum((np.tanh(xb @ W) - yb)**2)
+        if loss < 1e-9:
+            continue
+'''
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new"),
+    [(STEP, "err)\n", "err) - 0.1 * theta\n"), (ADDED_UP, "dw += 2 *", "dw += -2 * w +"), (BATCHES, "a**2", "a")],
+    ids=["a step without a rate", "gradients added up", "batches"],
+)
+def test_loops_of_every_kind(text: str, old: str, new: str) -> None:
+    """A loss behind the step is that of the round; loops that add up stay; any rate will do."""
+    assert text.count(old) >= 1
+    assert check_text(text)[0].judgement.verdict == "right"
+    assert check_text(text.replace(old, new))[0].judgement.verdict == "wrong"
+
+
 def test_what_is_lacking_is_said() -> None:
     text = text_of("two_layers")
     no_loss = "\n".join(row for row in text.split("\n") if "loss" not in row)
