@@ -93,6 +93,8 @@ def test_cpython_runs_scripts_too(tmp_path: Path) -> None:
     assert check_file(file, wishes=Wishes(runs=True)).verdict == "right"
     file.write_text(text_of("lists_main").replace("1 - A[l + 1]**2", "1 - A[l + 1]"))
     assert check_file(file, wishes=Wishes(runs=True)).verdict == "wrong"
+    file.write_text(STEP)  # what leaves a loop stays in one
+    assert check_file(file, wishes=Wishes(runs=True)).verdict == "right"
 
 
 def test_start_values_hide_nothing() -> None:
