@@ -127,7 +127,8 @@ def variants_of(name: str, limit: int, seconds: float) -> Report:
     mine = read_mine(laid_out(bench.lines), "work", bench.model, bench.truth)
     examination = Examination(mine, bench.truth, Names(bench.truth.variables))
     examination.trial()
-    whole = in_turn(work_variants(bench.lines, [f"d{v}" for v in bench.truth.outputs], rng), rng)
+    outputs = [f"d{v}" for v in bench.truth.outputs]
+    whole = in_turn(work_variants(bench.lines, outputs, bench.truth.draws[0].sizes, rng), rng)
     single = in_turn(line_variants(bench.lines, lambda k: known_of(mine, examination, k)), rng)
     half = max(limit - len(single), limit // 2)
     for variant in [*whole[:half], *single][:limit]:

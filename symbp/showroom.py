@@ -81,6 +81,8 @@ EXHIBITS: tuple[Exhibit, ...] = (
     Exhibit("group_norm", InC({"n0": 4, "g": 2, "k": 4, "n2": 3, "m": 16})),
     Exhibit("highway", InC({"L": 2, "n": 4, "h": 6, "k": 3, "m": 16})),
     Exhibit("triplet", InC({"n": 6, "h": 8, "k": 3, "m": 16})),
+    Exhibit("losses", InC({"n": 6, "h": 8, "k": 3, "m": 16})),
+    Exhibit("bilinear", InC({"h": 8, "w": 6, "p": 4, "q": 3, "k": 5}, dtype="float32")),
     Exhibit("attention", InC({"m": 4, "T": 8, "d": 12, "k": 6})),
     Exhibit("cross_attention", InC({"m": 4, "T": 5, "n": 7, "d": 8, "e": 6, "heads": 2, "k": 4}, name="crossattn")),
     Exhibit("transformer", InC({"m": 4, "T": 8, "d": 12, "heads": 3, "k": 4, "h": 24}, dtype="float32"), brief=True),

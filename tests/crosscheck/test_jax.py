@@ -333,6 +333,26 @@ def triplet(v: SimpleNamespace, n: SimpleNamespace) -> Any:
     return nn.relu(near - far + 1).mean()
 
 
+@stated
+def losses(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    hidden = jnp.tanh(linear(v.X.T, v.W_H, v.b_H))
+    values, directions, sides, logits = (
+        linear(hidden, w, b) for w, b in ((v.W_V, v.b_V), (v.W_D, v.b_D), (v.W_S, v.b_S), (v.W_Z, v.b_Z))
+    )
+    norms = jnp.linalg.norm(directions, axis=1) * jnp.linalg.norm(v.Y_d.T, axis=1)
+    angle = 1 - ((directions * v.Y_d.T).sum(axis=1) / norms).mean()
+    margin = nn.relu(1 - v.Y_s.T * sides).sum() / n.m
+    right = jnp.where(v.Y_b.T == 1, nn.sigmoid(logits), nn.sigmoid(-logits))
+    focal = -((1 - right) ** 2 * jnp.log(right)).sum() / n.m
+    return jnp.log(jnp.cosh(values - v.Y_v.T)).sum() / n.m + angle + margin + focal
+
+
+@stated
+def bilinear(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    features = jnp.tanh(v.U @ v.X @ v.V.T)
+    return half_squares(v.W_z @ features.T.reshape(-1, 1) + v.b_z, v.y, 1)
+
+
 # ---------------------------------------------------------------------------------------------------------
 # Windows
 

@@ -343,6 +343,26 @@ def triplet(v: SimpleNamespace, n: SimpleNamespace) -> Any:
     return F.triplet_margin_with_distance_loss(anchor, like, other, distance_function=distance)
 
 
+@stated
+def losses(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    hidden = torch.tanh(linear(v.X.T, v.W_H, v.b_H))
+    values, directions, sides, logits = (
+        linear(hidden, w, b) for w, b in ((v.W_V, v.b_V), (v.W_D, v.b_D), (v.W_S, v.b_S), (v.W_Z, v.b_Z))
+    )
+    angle = F.cosine_embedding_loss(directions, v.Y_d.T, torch.ones(int(n.m)))
+    margin = torch.clamp(1 - v.Y_s.T * sides, min=0).sum() / n.m
+    # The focal loss as it is defined: p_t is the probability of the label that is the right one.
+    right = torch.where(v.Y_b.T == 1, torch.sigmoid(logits), torch.sigmoid(-logits))
+    focal = -((1 - right) ** 2 * torch.log(right)).sum() / n.m
+    return torch.log(torch.cosh(values - v.Y_v.T)).sum() / n.m + angle + margin + focal
+
+
+@stated
+def bilinear(v: SimpleNamespace, n: SimpleNamespace) -> Any:
+    features = torch.tanh(v.U @ v.X @ v.V.T)
+    return half_squares(F.linear(features.T.flatten(), v.W_z, v.b_z[:, 0]), v.y[:, 0], 1)
+
+
 # ---------------------------------------------------------------------------------------------------------
 # Windows
 

@@ -21,7 +21,8 @@ from symbp.render.numpy.layout import Field, Layout, Store, annotation
 from symbp.render.notes import Notes
 from symbp.render.parts import same_definitions
 from symbp.render.numpy.pieces import (
-    FunctionText, TupleText, call, described, facts_text, family_text, indented, listed, shape_text, table, tupled,
+    FunctionText, TupleText, call, described, facts_text, family_text, folded, indented, listed, shape_text, table,
+    tupled,
 )
 from symbp.render.numpy.scalars import GenerateError
 from symbp.render.numpy.scope import FunctionScope, Kernels
@@ -224,7 +225,7 @@ class Module:
                     f"    return sample, {penalty}, {c}",
                 ],
                 [
-                    *self.notes.parts(parts),
+                    *(line for text in self.notes.parts(parts) for line in folded(text)),
                     "S is a sum over samples: its gradients add up over shards of any sizes, and c is that of all.",
                 ],
             )

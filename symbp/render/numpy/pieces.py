@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from symbp.render.facts import facts_text
 from symbp.render.numpy.layout import Field, Store
 
 WIDE = 110
-"""Calls longer than this are broken, one argument a line."""
+"""Calls longer than this are broken, one argument a line; so are lines of docstrings, between words."""
 
 
 @dataclass
@@ -38,6 +39,11 @@ class TupleText:
 def indented(lines: Iterable[str], depth: int = 1) -> list[str]:
     """Return lines indented."""
     return [" " * 4 * depth + line for line in lines]
+
+
+def folded(text: str) -> list[str]:
+    """Return a line of a docstring, broken if it is long."""
+    return textwrap.wrap(text, WIDE, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
 def call(name: str, values: Sequence[str]) -> list[str]:

@@ -16,6 +16,10 @@ from symbp.verify.check.work import Array
 
 TOLERANCE = 1e-8
 """The largest relative difference of two values that are called equal."""
+ZERO = 1e-12
+"""A gradient that is smaller than this beside the largest one of all is zero, but for rounding."""
+ROUNDING = 1e-14
+"""By so much, beside the largest gradient of all, a gradient may be off where large terms of it cancel."""
 
 MOST_FACTORS, MOST_LITERAL = 3, 12
 
@@ -45,7 +49,7 @@ def standings(value: Array, truth: Array, scale: float = 0.0) -> list[Standing]:
     """Return how a value may stand to the truth: as it is, and transposed; nothing if it is no multiple of it.
 
     value: what was computed; a vector of one dimension counts as a row and as a column.
-    scale: what is small enough beside this is zero.
+    scale: the largest gradient; what is small enough beside this is zero.
     """
     found = []
     for transposed in (False, True):
@@ -74,16 +78,16 @@ def _ratio(value: Array | None, truth: Array, scale: float) -> float | None:
     if value is None or not np.isfinite(value).all():
         return None
     size, largest = float(np.max(np.abs(truth), initial=0.0)), float(np.max(np.abs(value), initial=0.0))
-    if size <= TOLERANCE * scale or size == 0:
+    if size <= ZERO * scale or size == 0:
         # A gradient that is zero: what is zero, too, is right; nothing else is a multiple of it.
-        return 1.0 if largest <= TOLERANCE * max(scale, size) else None
+        return 1.0 if largest <= ZERO * scale else None
     if largest <= TOLERANCE * size:
         return None
     constant = float(np.vdot(truth, value) / np.vdot(truth, truth))
     gap = float(np.max(np.abs(value - constant * truth), initial=0.0))
-    if gap > TOLERANCE * max(largest, abs(constant) * size):
+    if gap > TOLERANCE * max(largest, abs(constant) * size) + ROUNDING * scale:
         return None
-    return constant
+    return 1.0 if abs(constant - 1.0) * size <= ROUNDING * scale else constant
 
 
 def difference(value: Array, truth: Array) -> float:

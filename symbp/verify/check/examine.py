@@ -80,6 +80,7 @@ class Examination:
             for d in self.truth.draws
         ]
         self._targets: dict[str, Target] = {}
+        self._stood: dict[tuple[int, Where], Seen] = {}
 
     # -- meaning -------------------------------------------------------------------------------------------
     def target(self, text: str) -> Target:
@@ -177,8 +178,11 @@ class Examination:
             # A name that is assigned again is judged by what it is in the end.
             final = last[where[2], self._members(where)] == where
             quantity = self.quantity(where, known) if final else None
-            standing = self.stand(value, quantity, draw) if quantity is not None else None
-            found.append(Seen(where, value, quantity, standing))
+            before = self._stood.get((draw, where))
+            if before is None or before.value is not value or before.quantity != quantity:
+                standing = self.stand(value, quantity, draw) if quantity is not None else None
+                before = self._stood[draw, where] = Seen(where, value, quantity, standing)
+            found.append(before)
         return tuple(found)
 
     def _members(self, where: Where) -> tuple[int, ...]:
@@ -199,19 +203,19 @@ class Examination:
         """Anchor lines whose names tell nothing by what their values are multiples of, or by their shape."""
         if any(r.failure is not None and not r.values for r in runs):
             return
-        for line in range(len(self.lines)):
-            for key, mine in self._nameless(line, runs).items():
-                meaning = self._by_value(mine) or self._by_shape(line, mine)
-                if meaning is not None:
-                    self.guessed[key] = meaning
+        for key, mine in sorted(self._nameless(runs).items()):
+            meaning = self._by_value(mine) or self._by_shape(key[0], mine)
+            if meaning is not None:
+                self.guessed[key] = meaning
 
-    def _nameless(self, line: int, runs: Sequence[Run]) -> dict[tuple[int, str], list[list[tuple[Where, Array]]]]:
+    def _nameless(self, runs: Sequence[Run]) -> dict[tuple[int, str], list[list[tuple[Where, Array]]]]:
+        """Return, by line and name, what was assigned at every draw to names that tell nothing."""
         found: dict[tuple[int, str], list[list[tuple[Where, Array]]]] = {}
         for d, run in enumerate(runs):
             for where, value in run.values.items():
-                if where[0] == line and self.meaning(line, where[2]) is None and not self.target(where[2]).part:
+                if self.meaning(where[0], where[2]) is None and not self.target(where[2]).part:
                     target = self.target(where[2])
-                    key = line, target.holder + "." + target.word
+                    key = where[0], target.holder + "." + target.word
                     found.setdefault(key, [[] for _ in runs])[d].append((where, value))
         return {k: v for k, v in found.items() if all(v) and sum(map(len, v)) <= MOST_GUESSED}
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from symbp.verify.check.constants import difference, name_of, text_of
+from symbp.verify.check.constants import difference, equal, name_of, text_of
 from symbp.verify.check.edits import Edit
 from symbp.verify.check.examine import Examination, Trial
 from symbp.verify.check.natures import NATURES
@@ -14,6 +14,10 @@ from symbp.verify.check.repair import Repair, Repairer, source_of
 from symbp.verify.check.truth import Truth
 from symbp.verify.check.verdict import Fault
 from symbp.verify.check.walk import Blame, Walk
+
+
+MOST_NAMED = 12
+"""Of so many mistakes nature and mend are looked for; of more only the lines are told."""
 
 
 class Bench(Protocol):
@@ -47,7 +51,7 @@ class Faults:
         if self.repairer is None:
             return
         k = 0
-        while k < len(self.walk.blames):
+        while k < min(len(self.walk.blames), MOST_NAMED):
             blame = self.walk.blames[k]
             if blame.kind in ("missing", "caused"):
                 k += 1
@@ -157,7 +161,7 @@ class Faults:
             title = f"the mistake is in lines {numbers[0]} to {numbers[-1]}"
             return Fault(blame.line, blame.slice, nature="", code="C002", title=title, **common)  # type: ignore[arg-type]
         reference, nature = None, ""
-        if self.repairer is not None and blame.kind == "value":
+        if self.repairer is not None and blame.kind == "value" and blame in self.walk.blames[:MOST_NAMED]:
             others = [b for b in self.walk.blames if b is not blame]
             reference, nature = self.repairer.from_reference(self.walk, blame, others)
         if reference is not None:
@@ -259,13 +263,9 @@ class Faults:
     def _caused(self, blame: Blame) -> tuple[int, ...]:
         """Return the lines that are wrong only because of this one."""
         blamed = {b.line for b in self.walk.blames}
-        after = self.walk.trial()
-        fine = {k for k in range(len(self.examination.lines)) if not _off(after, k)}
-        found = []
-        for k in sorted(self.examination.reads.after(blame.line) - blamed):
-            if k in fine and _off(self.walk.trial(without=blame), k):
-                found.append(k)
-        return tuple(found)
+        later = self.examination.reads.after(blame.line) - blamed
+        spoiled = _off(self.walk.trial(without=blame)) - _off(self.walk.trial())
+        return tuple(sorted(later & spoiled))
 
     def _error(self, blame: Blame) -> float:
         if blame.first is None or blame.first.quantity is None:
@@ -277,10 +277,12 @@ class Faults:
         return 0.0
 
 
-def _off(trial: Trial, line: int) -> bool:
-    """Tell whether a line is not the truth, up to its layout."""
-    mine = [s for seen in trial.seen for s in seen if s.where[0] == line and s.quantity is not None]
-    return any(s.standing is None or abs(s.standing.constant - 1) > 1e-8 for s in mine)
+def _off(trial: Trial) -> set[int]:
+    """Return the lines that are not the truth, up to their layout."""
+    return {
+        s.where[0] for seen in trial.seen for s in seen
+        if s.quantity is not None and (s.standing is None or not equal(s.standing.constant, 1.0))
+    }
 
 
 def _shown(text: str) -> str:

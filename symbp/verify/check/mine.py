@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Mapping
 
 import numpy as np
 import sympy as sp
@@ -15,7 +15,7 @@ from symbp.expr import Node
 from symbp.language.diagnostics import DeclarationError, Diagnostic, Report
 from symbp.language.lines import MOST_CHARACTERS, split_lines, statements
 from symbp.language.parsing import Parser
-from symbp.verify.check.line_evaluator import LineEvaluator, NoValue, Step, Timetable
+from symbp.verify.check.line_evaluator import LineEvaluator, NoValue, Timetable
 from symbp.verify.check.spelling import respelled
 from symbp.verify.check.truth import Model, Truth
 from symbp.verify.check.work import CASCADE, Array, Failure, Line, Run, Where
@@ -23,6 +23,8 @@ from symbp.verify.check.work_reading import WorkReading, shown
 
 MOST_LINES = 300
 """More lines are not checked at once."""
+MOST_KEPT = 8
+"""So many runs of each draw are kept, from which others are made."""
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
@@ -76,7 +78,10 @@ class Mine:
         self.reading, self.model, self.truth = reading, reading.model, reading.truth
         self.timetables = [Timetable(reading, d) for d in self.truth.draws]
         self._variants: dict[tuple[tuple[int, str], ...], Mine | None] = {}
-        self._before: tuple[Any, Any, Any] | None = None
+        self._reads = [e.names() for e in reading.entries]
+        self._runs: list[deque[tuple[Mapping[Where, Array], Run]]] = [
+            deque(maxlen=MOST_KEPT) for _ in self.truth.draws
+        ]
         self._stated: dict[int, Node | Diagnostic] = {}
 
     @property
@@ -132,51 +137,57 @@ class Mine:
             return Run({}, Failure(k, "S010", "it has not the shape that other lines need"))
         if other is not None:
             return other.run(draw, mends, None, until)
-        values, machine, steps = self._start(draw, mends, min(fixed, default=None))
+        plain = self._plain(draw, mends or {})
+        return self._evaluated(draw, mends or {}, fixed, plain, mends or {}, until) if fixed else plain
+
+    def _plain(self, draw: int, mends: Mapping[Where, Array]) -> Run:
+        """Return the run without edits, made out of the latest one at this draw with other mends.
+
+        Hundreds of changes of one line are tried, each beside this run.
+        """
+        known = self._runs[draw]
+        for before, run in reversed(known):
+            if before.keys() == mends.keys() and all(before[w] is mends[w] for w in before):
+                return run
+        before, run = known[-1] if known else ({}, Run({}))
+        found = self._evaluated(draw, mends, {}, run, before)
+        known.append((dict(mends), found))
+        return found
+
+    def _evaluated(
+        self, draw: int, mends: Mapping[Where, Array], fixed: Mapping[int, Node | Diagnostic], like: Run,
+        like_mends: Mapping[Where, Array], until: Where | None = None,
+    ) -> Run:
+        """Evaluate the lines in order; what is the same as in another run is taken from there.
+
+        fixed: what stands in the place of lines.
+        like, like_mends: a run without edits, and the mends in it.
+        """
+        values: dict[Where, Array] = {}
+        changed: set[str] = set()
+        machine = LineEvaluator(self.reading, self.timetables[draw])
         with np.errstate(all="ignore"):
-            for assignment in self._assignments(machine, steps, mends or {}, fixed):
-                if isinstance(assignment, Failure):
-                    return Run(values, assignment)
-                values[assignment[0]] = assignment[1]
-                if assignment[0] == until:
+            for k, at in self.timetables[draw].steps:
+                entry, where = self.reading.entries[k], machine.where(k, at)
+                known, mend = like.values.get(where), mends.get(where)
+                if mend is not None:
+                    value = mend
+                elif known is not None and k not in fixed and where not in like_mends and changed.isdisjoint(
+                    self._reads[k]
+                ):
+                    value = known
+                else:
+                    try:
+                        value = machine.value(entry, fixed.get(k, entry.value), at)
+                    except NoValue as none:
+                        return Run(values, self._failure(k, where, none.diagnostic))
+                if value is not known:
+                    changed.add(entry.parsed.name)
+                machine.keep(k, where, value, at)
+                values[where] = value
+                if where == until:
                     break
         return Run(values)
-
-    def _assignments(
-        self, machine: LineEvaluator, steps: Sequence[Step], mends: Mapping[Where, Array],
-        fixed: Mapping[int, Node | Diagnostic],
-    ) -> Iterator[tuple[Where, Array] | Failure]:
-        """Yield what lines assign, one after the other, and the failure at which they break off."""
-        for k, at in steps:
-            entry, where = self.reading.entries[k], machine.where(k, at)
-            try:
-                value = mends[where] if where in mends else machine.value(entry, fixed.get(k, entry.value), at)
-            except NoValue as none:
-                yield self._failure(k, where, none.diagnostic)
-                return
-            machine.keep(k, where, value, at)
-            yield where, value
-
-    def _start(
-        self, draw: int, mends: Mapping[Where, Array] | None, line: int | None
-    ) -> tuple[dict[Where, Array], LineEvaluator, Sequence[Step]]:
-        """Return what was computed before the first assignment of a line, and what is left to do.
-
-        Hundreds of changes of one line are tried, each with the same lines before it.
-        """
-        timetable = self.timetables[draw]
-        if line is None:
-            return {}, LineEvaluator(self.reading, timetable), timetable.steps
-        if self._before is None or self._before[0] != (draw, line) or self._before[1] is not mends:
-            end = next(p for p, (k, _) in enumerate(timetable.steps) if k == line)
-            machine, values = LineEvaluator(self.reading, timetable), dict[Where, Array]()
-            with np.errstate(all="ignore"):
-                for assignment in self._assignments(machine, timetable.steps[:end], mends or {}, {}):
-                    if not isinstance(assignment, Failure):
-                        values[assignment[0]] = assignment[1]
-            self._before = (draw, line), mends, (values, machine.results)
-        values, results = self._before[2]
-        return dict(values), LineEvaluator(self.reading, timetable, results), timetable.steps[len(values):]
 
     def _failure(self, k: int, where: Where | None, d: Diagnostic) -> Failure:
         """Return why a line has no value; where another line is the reason, with that one's failure."""

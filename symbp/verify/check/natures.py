@@ -183,6 +183,13 @@ NATURES: dict[str, Nature] = {
         "The reduction runs along the other axis than the one that the forward pass broadcasts or normalises along.",
         "Along which axis lie the samples, and along which the features?",
     ),
+    "summed over everything": Nature(
+        "C047",
+        "summed over everything",
+        "The sum runs over all entries and gives one number; one axis was meant: a bias has one gradient for each "
+        "unit, the sum over the samples.",
+        "How many numbers does this line give, and how many does the parameter have?",
+    ),
     # -- paths
     "path dropped": Nature(
         "C033",

@@ -64,16 +64,23 @@ def asked(examination: Examination, trial: Trial) -> tuple[str, ...]:
 
 def states(examination: Examination, trial: Trial, names: Iterable[str]) -> dict[str, Output]:
     """Return how each gradient stands to the truth."""
-    return {name: _state(examination, trial, name) for name in names}
+    of: list[dict[str, list[Seen]]] = []
+    for seen in trial.seen:
+        of.append({})
+        for s in seen:
+            if s.quantity is not None and s.quantity.kind == "gradient":
+                of[-1].setdefault(s.quantity.of, []).append(s)
+    return {name: _state(examination, [seen.get(name, []) for seen in of], name) for name in names}
 
 
-def _state(examination: Examination, trial: Trial, name: str) -> Output:
+def _state(examination: Examination, assignments: Sequence[Sequence[Seen]], name: str) -> Output:
+    """Return how a gradient stands to the truth, by the assignments at every draw that are of it."""
     constants: list[float] = []
     uniform, worst = True, 0.0
     every: list[Seen] = []
-    for d, seen in enumerate(trial.seen):
+    for d, seen in enumerate(assignments):
         draw = examination.truth.draws[d]
-        mine = _given(examination, seen, name)
+        mine = _given(examination, seen)
         if not mine:
             return Output(name, "missing")
         wanted = draw.gradients[name]
@@ -101,13 +108,11 @@ def _state(examination: Examination, trial: Trial, name: str) -> Output:
     return Output(name, "multiple", tuple(constants) if uniform else (), transposed)
 
 
-def _given(examination: Examination, seen: Sequence[Seen], name: str) -> list[Seen]:
-    """Return the assignments that give a gradient, one for each member: a name that says so before one whose value
+def _given(examination: Examination, seen: Sequence[Seen]) -> list[Seen]:
+    """Return which assignments of a gradient give it, one for each member: a name that says so before one whose value
     tells, a result before a part, the last one."""
     best: dict[object, tuple[tuple[bool, bool, int], Seen]] = {}
     for k, s in enumerate(seen):
-        if s.quantity is None or s.quantity[:2] != ("gradient", name):
-            continue
         line = s.where[0]
         rank = not examination.is_guess(line, s.where[2]), not examination.reads.is_read(line), k
         if s.quantity not in best or rank > best[s.quantity][0]:

@@ -68,6 +68,7 @@ class Reads:
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self.lines = lines
+        self._before: dict[int, set[int]] = {}
         self.assigned = [assigned(line.statement) for line in lines]
         self.read = [read(line.statement) for line in lines]
 
@@ -80,6 +81,11 @@ class Reads:
 
     def before(self, line: int) -> set[int]:
         """Return every line on which a line depends, itself not counted."""
+        if line not in self._before:
+            self._before[line] = self._above(line)
+        return self._before[line]
+
+    def _above(self, line: int) -> set[int]:
         found: set[int] = set()
         todo = list(self.sources[line])
         while todo:
@@ -95,7 +101,11 @@ class Reads:
 
     def is_read(self, line: int) -> bool:
         """Tell whether another line reads what a line assigns."""
-        return any(line in mine for k, mine in enumerate(self.sources) if k != line)
+        return line in self._used
+
+    @cached_property
+    def _used(self) -> set[int]:
+        return {j for k, mine in enumerate(self.sources) for j in mine if j != k}
 
     def upstream(self, line: int) -> Iterator[int]:
         """Yield the lines that a line reads, then those that these read, nearest first."""

@@ -183,7 +183,7 @@ class Repairer:
     ) -> bool:
         """Tell whether a change makes right what was wrong first, at the first draw."""
         ex = self.examination
-        first = blame.first.where if blame.first is not None else None
+        first = blame.first.where if blame.first is not None else next(iter(blame.mends[0]), None)
         statements = self._given(others, edit)[1]
         run = ex.work.run(0, mends, statements, first)
         if run.failure is not None:

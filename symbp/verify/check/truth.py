@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -23,6 +24,9 @@ STEPS = (2, 3, 4)
 
 CONFIRMED = 1e-10
 """The largest difference between the adjoint equations and complex step at which the truth is taken to be known."""
+
+MOST_STEPS = 40
+"""So many complex steps are taken at most at one draw."""
 
 
 class Quantity(NamedTuple):
@@ -63,7 +67,7 @@ class Truth:
     outputs:   the variables whose gradients are asked for: the parameters.
     draws:     the draws; each has sizes of its own.
     witnesses: how the gradients are known.
-    error:     the worst difference between the witnesses.
+    confirm:   measures the worst difference between the witnesses.
     refused:   why a check at these draws could not fail; empty if it could.
     assigned:  the variables that equations give values, all members or some.
     inside:    for the value of a function that is applied to a name, that name: Z1 for A1 = tanh(Z1).
@@ -73,10 +77,15 @@ class Truth:
     outputs: tuple[str, ...]
     draws: tuple[Draw, ...]
     witnesses: tuple[str, ...] = ("adjoint", "complex step")
-    error: float = 0.0
+    confirm: Callable[[], float] = lambda: 0.0
     refused: str = ""
     assigned: frozenset[str] = frozenset()
     inside: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def error(self) -> float:
+        """The worst difference between the witnesses."""
+        return self.confirm()
 
     def computed(self, name: str) -> bool:
         """Tell whether an equation gives a variable, or a member of it, its value."""
@@ -123,20 +132,22 @@ def truth_of(model: Model, seed: int = 0, draws: int = 3) -> Truth:
     rng = np.random.default_rng(seed)
     sizes = sizes_of(model.program, draws)
     made: list[Draw] = []
-    worst, refused = 0.0, ""
+    refused = ""
+    checks: list[Callable[[], float]] = []
     for assignment in sizes:
         values = _tempered(model.program, draw(model.named, assignment, rng))
         refused = refused or refusal(model.program, values, sizes)
         results = evaluate(model.backward, values, assignment)
         gradients = {n: results[bar] for n, bar in model.adjoints.items() if bar in results}
-        worst = max(worst, _confirmed(model, values, assignment, results, gradients, rng))
+        checks.append(partial(_confirmed, model, values, assignment, results, gradients, seed))
         known = {n: results[n] for n in model.named.variables if n in results}
         made.append(Draw(assignment, known, gradients, dict(_table(known, gradients))))
     outputs = tuple(v.name for v in model.program.parameters)
     inside = {s.target.name: s.equation.value.operands[0].name for s in model.named.sites if _is_applied(s)}
     computed = frozenset(site.target.name for site in model.named.sites)
     return Truth(
-        model.named.variables, outputs, tuple(made), error=worst, refused=refused, assigned=computed, inside=inside
+        model.named.variables, outputs, tuple(made), confirm=lambda: max(check() for check in checks),
+        refused=refused, assigned=computed, inside=inside,
     )
 
 
@@ -163,12 +174,15 @@ def _is_applied(site: Site) -> bool:
 
 
 def _tempered(program: Program, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values with weights as small as their layers are wide: a saturated unit hides a wrong slope."""
+    """Return the values with weights as small as their layers are wide.
+
+    A saturated unit hides a wrong slope, and behind many layers whose weights are too small nothing is left to judge.
+    """
     made = dict(values)
     for var in program.parameters:
         for array in arrays(values[var.name]):
             if min(array.shape) > 1 and not var.facts:
-                array /= math.sqrt(max(array.shape))
+                array /= math.sqrt(np.mean(array**2) * max(array.shape))
     return made
 
 
@@ -184,31 +198,33 @@ def _table(values: Mapping[str, Any], gradients: Mapping[str, Any]) -> Iterator[
 
 def _confirmed(
     model: Model, values: Mapping[str, Any], sizes: Mapping[str, Any], results: Mapping[str, Any],
-    gradients: Mapping[str, Any], rng: np.random.Generator,
+    gradients: Mapping[str, Any], seed: int,
 ) -> float:
     """Return the worst difference between the adjoints and complex step, each along a random direction.
 
-    A computed variable is moved where it gets its value, a declared one everywhere.
+    A computed variable is moved where it gets its value, a declared one everywhere.  Of a long program some variables
+    that stand beside one another are moved together.
     """
+    rng = np.random.default_rng([seed, 1])
+    loss = abs(float(results[model.output][0, 0])) or 1.0
+    known = [n for n in gradients if n != model.output and not model.named.variables[n].facts & DISCRETE]
+    together = 1 + (len(known) - 1) // MOST_STEPS
     worst = 0.0
-    scale = abs(float(results[model.output][0, 0])) or 1.0
-    for name, gradient in gradients.items():
-        var = model.named.variables[name]
-        if name == model.output or var.facts & DISCRETE:
-            continue
-
-        def move(r: int, c: int, facts: frozenset[str] = var.facts) -> Array:
-            return tangent_matrix(facts, r, c, rng)
-
-        value = results[name]
-        direction = (
-            {at: move(*a.shape) for at, a in value.items()} if isinstance(value, Mapping) else move(*value.shape)
-        )
-        nudges = {name: _scaled(direction)}
+    for k in range(0, len(known), together):
+        moves = {n: _direction(model.named.variables[n].facts, results[n], rng) for n in known[k : k + together]}
+        nudges = {n: _scaled(d) for n, d in moves.items()}
         slope = float(np.imag(evaluate(model.named, values, sizes, nudges=nudges)[model.output][0, 0])) / STEP
-        floor = 1e-6 * scale
-        worst = max(worst, abs(slope - inner(gradient, direction)) / max(magnitude(gradient, direction), floor))
+        wanted = sum(inner(gradients[n], d) for n, d in moves.items())
+        largest = max(magnitude(gradients[n], d) for n, d in moves.items())
+        worst = max(worst, abs(slope - wanted) / max(largest, 1e-6 * loss))
     return worst
+
+
+def _direction(facts: frozenset[str], value: Any, rng: np.random.Generator) -> Any:
+    """Return a random direction in which a value, or every member of a family, may be moved."""
+    if isinstance(value, Mapping):
+        return {at: tangent_matrix(facts, a.shape[0], a.shape[1], rng) for at, a in value.items()}
+    return tangent_matrix(facts, value.shape[0], value.shape[1], rng)
 
 
 def _scaled(direction: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from symbp.render.declaration import WrittenLine, laid_out
@@ -175,11 +175,15 @@ def _is_number(part: ast.AST, line: EditedLine) -> bool:
     return part is not line.value and line.shape(part) == ("1", "1")
 
 
-def work_variants(lines: Sequence[WrittenLine], outputs: Sequence[str], rng: random.Random) -> Iterator[Variant]:
+def work_variants(
+    lines: Sequence[WrittenLine], outputs: Sequence[str], sizes: Iterable[str], rng: random.Random
+) -> Iterator[Variant]:
     """Yield works in which lines are joined, split, renamed, or leave constants and signs to each other.
 
     outputs: the names of the gradients that are asked for.
+    sizes:   the names of sizes: m, or else the first, is a constant that is left to later lines.
     """
+    size = min(sizes, key=lambda n: n != "m")
     inner = [k for k, line in enumerate(lines) if _base(line) not in outputs and _alone(lines, k)]
     for k in inner:
         joined = _joined(lines, k)
@@ -188,7 +192,7 @@ def work_variants(lines: Sequence[WrittenLine], outputs: Sequence[str], rng: ran
     for k in range(len(lines)):
         yield from (Variant("line split", laid_out(parts)) for parts in _split(lines, k))
     for k in inner:
-        for factor, undone in (("m", "/ m"), ("2", "/ 2"), ("-1", "")):
+        for factor, undone in ((size, f"/ {size}"), ("2", "/ 2"), ("-1", "")):
             moved = _moved(lines, k, factor, undone)
             yield Variant(f"constant {factor} left to later lines", laid_out(moved), moved=True)
     own = [_base(line) for line in lines if _base(line) not in outputs]

@@ -60,7 +60,7 @@ class Algebra:
         self.loop_indices: dict[sp.Symbol, Symbol] = {}
         self._count = 0
         self._steps = 0
-        self._deadline = time.perf_counter() + budget.seconds
+        self._deadline = time.thread_time() + budget.seconds
 
     # -- tables ------------------------------------------------------------------------------------------
     def tick(self, steps: int = 1) -> None:
@@ -68,7 +68,7 @@ class Algebra:
         self._steps += steps
         if self._steps > self.budget.steps:
             raise BudgetExceeded(f"more than {self.budget.steps} steps")
-        if self._steps % 64 < steps and time.perf_counter() > self._deadline:
+        if self._steps % 64 < steps and time.thread_time() > self._deadline:
             raise BudgetExceeded(f"more than {self.budget.seconds} seconds")
 
     def fresh(self, last: Index, first: Index = ZERO) -> Symbol:

@@ -34,7 +34,7 @@ class Proof:
     conditions: what rewritings assumed (entries that are not zero, arguments of roots that are not negative); the
                 equality holds wherever both sides are defined and these hold.
     facts:      the declared facts, and the signs that follow from equations, that rewritings used.
-    seconds:    the time taken.
+    seconds:    the processor time taken.
     """
 
     status: Literal["proved", "unproved"]
@@ -122,11 +122,11 @@ def prove_zero(
     replaced that stand for others in the difference; all names replaced.  Then the same with softmax, log-sum-exp and
     tanh written in exponentials.
     """
-    start = time.perf_counter()
+    start = time.thread_time()
     residuals: list[tuple[int, str]] = []
     problem = ""
     for explicit in (False, True):
-        left = context.budget.seconds - (time.perf_counter() - start)
+        left = context.budget.seconds - (time.thread_time() - start)
         algebra = context.algebra(explicit, max(left, 0.0))
         entries = Entries(algebra)
         sizes = [algebra.index(s) for s in shape]
@@ -141,7 +141,7 @@ def prove_zero(
                 chosen = {n: d for n, d in known.items() if n in names}
                 rest = settle(algebra, Unfolding(entries, chosen).closed(opaque) if chosen else opaque)
                 if not rest.terms:
-                    return Proof("proved", "", speller.conditions(), speller.facts(), time.perf_counter() - start)
+                    return Proof("proved", "", speller.conditions(), speller.facts(), time.thread_time() - start)
                 if not explicit:
                     residuals.append((len(rest.terms), _first_terms(speller, rest)))
             if not algebra.has_transcendental:
@@ -152,7 +152,7 @@ def prove_zero(
             problem = problem or "the expression is nested too deeply"
     # The level at which most terms cancel names the difference best.
     residual = min(residuals, key=lambda pair: pair[0])[1] if residuals else problem
-    return Proof("unproved", residual, seconds=time.perf_counter() - start)
+    return Proof("unproved", residual, seconds=time.thread_time() - start)
 
 
 def _first_terms(speller: Speller, rest: Poly, count: int = 2) -> str:

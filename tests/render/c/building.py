@@ -27,7 +27,7 @@ STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshado
 SANITIZERS = ("-g", "-O1", "-fsanitize=address,undefined,float-divide-by-zero", "-fno-sanitize-recover=all")
 SIZES = {
     "n0": 3, "n1": 8, "n2": 2, "m": 4, "n": 3, "p": 2, "h": 5, "T": 4, "L": 2, "d": 6, "k": 3, "heads": 2, "v": 5,
-    "c": 2, "f": 3, "q": 4, "g": 2, "e": 3,
+    "c": 2, "f": 3, "q": 4, "g": 2, "e": 3, "w": 3,
 }
 FAMILY = (3, 5, 2)
 OPEN = ("sigma", "f")

@@ -186,7 +186,7 @@ def test_what_no_line_says_to_be_a_gradient_is_not_checked() -> None:
 
 
 def test_a_truth_that_is_not_confirmed_judges_nothing() -> None:
-    doubtful = replace(truth("mlp"), error=1e-3)
+    doubtful = replace(truth("mlp"), confirm=lambda: 1e-3)
     mine = read_mine(MLP, "hw.txt", model("mlp"), doubtful)
     assert judge(mine, doubtful).verdict == "not checked"
     blind = replace(truth("mlp"), refused="zero data")

@@ -20,7 +20,7 @@ Benches = Callable[[str], Any]
 def variants(case: Any) -> list[Variant]:
     """Return one work of every form for a network."""
     rng = random.Random(0)
-    whole = list(work_variants(case.lines, list(case.outputs), rng))
+    whole = list(work_variants(case.lines, list(case.outputs), case.truth.draws[0].sizes, rng))
     forms: dict[str, list[Variant]] = defaultdict(list)
     for variant in [*whole, *line_variants(case.lines, case.known)]:
         forms[variant.form].append(variant)

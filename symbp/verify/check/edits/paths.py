@@ -6,9 +6,12 @@ import ast
 from collections.abc import Iterator
 from functools import partial
 
-from symbp.verify.check.edits.known import Shape, at, expression, moved
+from symbp.verify.check.edits.known import Meaning, at, expression, moved
 from symbp.verify.check.edits.line import EditedLine, Level, member
 from symbp.verify.check.edits.shapes import called
+
+MOST_MESSAGES = 160
+"""So many terms are tried at most that a sum may lack."""
 
 
 def with_term(node: ast.AST, line: EditedLine) -> Iterator[str]:
@@ -112,55 +115,50 @@ def one_step(node: ast.AST, line: EditedLine) -> Iterator[str]:
 
 def _messages(line: EditedLine) -> list[str]:
     """Return what may be added: terms of the reference, gradients in scope, and gradients through a parameter."""
+    found: dict[str, None] = {}
+    for text in _every_message(line):
+        found[text] = None
+        if len(found) == MOST_MESSAGES:
+            break
+    return list(found)
+
+
+def _every_message(line: EditedLine) -> Iterator[str]:
     known, meaning = line.known, line.meaning
     letters, terms = known.terms.get(meaning.of, ((), ())) if meaning is not None else ((), ())
-    found = [at(t, letters, line.around) if len(letters) == len(line.around) else t for t in terms]
-    gradients: list[str] = []
+    yield from (at(t, letters, line.around) if len(letters) == len(line.around) else t for t in terms)
+    of_kind: dict[str, list[tuple[Meaning, list[str]]]] = {"value": [], "gradient": [], "parameter": []}
+    for name, other in known.names.items():
+        if other.kind in of_kind:
+            of_kind[other.kind].append((other, [member(name, i) for i in line.members(other)]))
     if not line.has_gradients(line.value):
         # An error signal is made of values: P - Y.
-        for name, other in known.names.items():
-            if other.kind == "value":
-                found += [text for i in line.members(other)[:1] for text in (member(name, i), f"-{member(name, i)}")]
-    for name, other in known.names.items():
-        if other.kind == "gradient":
-            gradients += [member(name, i) for i in line.members(other)]
+        for _, texts in of_kind["value"]:
+            yield from (sign + text for text in texts[:1] for sign in ("", "-"))
     target = line.of(line.target) if line.target is not None else ""
-    gradients = [g for g in gradients if g.replace(" ", "") != target.replace(" ", "")]
-    found += gradients
+    gradients = [g for _, texts in of_kind["gradient"] for g in texts if g.replace(" ", "") != target.replace(" ", "")]
+    yield from gradients
     wanted = meaning.shape if meaning is not None else None
-    for gradient in gradients:
-        shape = line.shape_of_text(gradient)
-        for name, other in known.names.items():
-            if other.kind != "parameter" or other.shape is None:
-                continue
-            for i in line.members(other):
-                weight = member(name, i)
-                theirs = line.shape_of_text(weight)
-                if theirs and shape and wanted and theirs[0] == shape[0] and (theirs[1], shape[1]) == wanted:
-                    found.append(f"{weight}.T @ {gradient}")
-    for gradient in gradients:
-        for name, other in known.names.items():
-            if other.kind == "value" and wanted is not None:
-                values = [member(name, i) for i in line.members(other)]
-                if other.shape == wanted == line.shape_of_text(gradient):
-                    found += [f"{gradient} * {value}" for value in values]
-                elif line.meaning is not None and line.meaning.of not in _signals(line):
-                    found += [p for value in values[:1] for p in _products(gradient, value) if _has(p, wanted, line)]
-    return list(dict.fromkeys(found))[:160]
-
-
-def _signals(line: EditedLine) -> set[str]:
-    """Return the variables that have a value in scope: their gradients are no products with values."""
-    return {m.of for m in line.known.names.values() if m.kind == "value"}
+    if wanted is None:
+        return
+    shapes = {g: line.shape_of_text(g) for g in gradients}
+    weights = [(w, line.shape_of_text(w)) for other, texts in of_kind["parameter"] if other.shape for w in texts]
+    for gradient, shape in shapes.items():
+        for weight, theirs in weights:
+            if theirs and shape and theirs[0] == shape[0] and (theirs[1], shape[1]) == wanted:
+                yield f"{weight}.T @ {gradient}"
+    # Variables that have a value in scope are signals: their gradients are no products with values.
+    is_signal = line.meaning is not None and any(line.meaning.of == other.of for other, _ in of_kind["value"])
+    for gradient, shape in shapes.items():
+        for other, values in of_kind["value"]:
+            if other.shape == wanted == shape:
+                yield from (f"{gradient} * {value}" for value in values)
+            elif not is_signal:
+                yield from (p for v in values[:1] for p in _products(gradient, v) if line.shape_of_text(p) == wanted)
 
 
 def _products(gradient: str, value: str) -> tuple[str, ...]:
     return f"{gradient} @ {value}.T", f"{value} @ {gradient}.T", f"{value}.T @ {gradient}", f"{gradient}.T @ {value}"
-
-
-def _has(text: str, shape: Shape, line: EditedLine) -> bool:
-    """Tell whether an expression certainly has a shape."""
-    return line.shape_of_text(text) == shape
 
 
 def _is_sum(node: ast.AST, line: EditedLine) -> bool:

@@ -30,6 +30,28 @@ def other_axis(node: ast.AST, line: EditedLine) -> Iterator[str]:
         yield line.text[begin:start] + str(1 - axis) + line.text[end:stop]
 
 
+def along_axis(node: ast.AST, line: EditedLine) -> Iterator[str]:
+    """``sum(X)`` -> ``sum(X, axis=1, keepdims=True)``."""
+    if not _is_reduction(node) or not isinstance(node, ast.Call) or node.keywords or len(called(node)[1]) != 1:
+        return
+    if isinstance(called(node)[1][0], ast.GeneratorExp):
+        return
+    wanted = line.meaning.shape if line.meaning and node is line.value else None
+    start = line.of(node)[:-1].rstrip()
+    inside = "" if start.endswith("(") else ", "
+    for axis in (k for k in (1, 0) if wanted is None or wanted[k] == "1"):
+        yield f"{start}{inside}axis={axis}, keepdims=True)"
+        if line.known.numpy:
+            yield f"{start}{inside}axis={axis})"
+
+
+def over_all(node: ast.AST, line: EditedLine) -> Iterator[str]:
+    """``sum(X, axis=1, keepdims=True)`` -> ``sum(X)``."""
+    if _is_reduction(node) and isinstance(node, ast.Call) and axis_of(node) is not None:
+        parts = [a for a in node.args if a is not axis_node(node)]
+        yield f"{line.of(node.func)}({', '.join(map(line.of, parts))})"
+
+
 def summed(node: ast.AST, line: EditedLine) -> Iterator[str]:
     """``X`` -> ``sum(X, axis=1, keepdims=True)``."""
     shape = line.shape(node)

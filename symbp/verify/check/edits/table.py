@@ -79,6 +79,7 @@ ROWS: tuple[Row, ...] = (
     Row("another quantity", names.other_quantity, names.other_quantity),
     Row("wrong exponent", constants.with_exponent, constants.with_exponent),
     Row("wrong constant", constants.other_factor, constants.other_factor),
+    Row("summed over everything", reductions.along_axis, reductions.over_all),
     Row("not summed", reductions.summed, reductions.not_summed),
     Row("silent broadcast", reductions.with_dimension, reductions.without_dimension),
     Row("only the last step", paths.all_steps, paths.one_step),
