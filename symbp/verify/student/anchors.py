@@ -135,7 +135,7 @@ class Anchors:
 
     def _beside_key(self, entry: Entry) -> bytes:
         near = self.point.ran.trace.beside.get(entry, {})
-        return b"|".join(_key(np.asarray(v)) for v in near.values() if _is_array(v))
+        return b"|".join(_key(np.asarray(v)) for v in near.values() if is_array(v))
 
     def holding(self, value: Any) -> list[At]:
         """Return what holds a value: arguments, and assignments of the forward pass."""
@@ -146,11 +146,11 @@ class Anchors:
 
     def seen(self, values: dict[Entry, Array], entries: Iterable[Entry]) -> list[Seen]:
         """Return assignments beside the truth."""
-        return [self.see(e, np.asarray(values[e], dtype=float)) for e in entries if _is_array(values[e])]
+        return [self.see(e, np.asarray(values[e], dtype=float)) for e in entries if is_array(values[e])]
 
     def see(self, entry: Entry, value: Array) -> Seen:
         """Return one assignment beside the truth: what its name says comes before what its value says."""
-        named = self.named(entry)
+        named = tuple(at for at in self.named(entry) if self._is_known(at))
         if named and self._was_right(entry, named):
             named = ()
         best: tuple[At, Standing] | None = None
@@ -162,7 +162,7 @@ class Anchors:
                 best = at, standing
         # What stands beside it in scope, or is an argument, is certain; its value may be something else's by chance.
         near = self.point.ran.trace.beside.get(entry, {})
-        is_argument = any(isinstance(at, str) for at in named) or any(_is_array(v) for v in near.values())
+        is_argument = any(isinstance(at, str) for at in named) or any(is_array(v) for v in near.values())
         for at in [] if named and is_argument else self.known[:MOST_COMPARED]:
             if at not in named and np.size(self.point.value(at)) == value.size and self._may_be(value, at):
                 standing = self._stand(value, at)
@@ -172,6 +172,14 @@ class Anchors:
             return Seen(entry, value, best[0], best[1], True)
         is_certain = len(named) == 1 or (bool(named) and is_argument)
         return Seen(entry, value, named[0] if is_certain else None, None, bool(named))
+
+    def _is_known(self, at: At) -> bool:
+        """Tell whether the gradient of something can be found: at a limit nothing is said of it."""
+        try:
+            self.point.slopes(at)
+        except Located:
+            return False
+        return True
 
     def _may_be(self, value: Array, at: At) -> bool:
         """Tell whether a value has the slope of a gradient along one direction: most values are told apart by it."""
@@ -210,7 +218,8 @@ def _key(value: Array) -> bytes:
     return str(value.shape).encode() + np.asarray(value, dtype=float).tobytes()
 
 
-def _is_array(value: Any) -> bool:
+def is_array(value: Any) -> bool:
+    """Tell whether a value is made of real or complex numbers."""
     if not isinstance(value, (np.ndarray, np.generic, float)):
         return False
     return np.asarray(value).dtype.kind in "fc" and np.size(value) > 0

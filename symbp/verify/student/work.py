@@ -122,7 +122,8 @@ def _moves(point: Point, entry: Entry) -> bool:
     try:
         if not point.is_real(entry):
             return False
-        return point.slope(entry, np.random.default_rng(7).normal(size=point.value(entry).shape)) != 0
+        direction = np.asarray(np.random.default_rng(7).normal(size=point.value(entry).shape))
+        return point.slope(entry, direction) != 0
     except Located:
         return False
 

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from symbp.verify.check.edits import arrays, constants, names, paths, products, reductions, slopes
@@ -177,7 +178,7 @@ def distance(old: str, new: str) -> int:
 
     Brackets count nothing.
     """
-    a, b = (re.findall(r"\w+|\*\*|[^\s()]", text) for text in (old, new))
+    a, b = _words(old), _words(new)
     first = 0
     while first < min(len(a), len(b)) and a[first] == b[first]:
         first += 1
@@ -185,6 +186,11 @@ def distance(old: str, new: str) -> int:
     while last < min(len(a), len(b)) - first and a[-1 - last] == b[-1 - last]:
         last += 1
     return max(len(a), len(b)) - first - last
+
+
+@lru_cache(maxsize=4096)
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+|\*\*|[^\s()]", text)
 
 
 def _fits(statement: ast.stmt, known: Known) -> bool:
