@@ -71,10 +71,10 @@ class Anchors:
         for entry in self.point.ran.trace.order:
             if entry.statement not in self.work.index:
                 self._hold(entry, self.point.ran.trace.values[entry])
-        self._last: dict[tuple[str, bytes], Entry] = {}
+        self._last: dict[tuple[str, ast.AST | None, bytes], Entry] = {}
         for entry in self.point.ran.trace.order:
             if entry.statement in self.work.index:
-                self._last[entry.target, self._beside_key(entry)] = entry
+                self._last[self._place(entry)] = entry
         self.gradients = {e.target: e for e in self.point.ran.trace.order if e.statement in self.work.index}
 
     def _hold(self, at: At, value: Array) -> None:
@@ -101,6 +101,10 @@ class Anchors:
         target = entry.target
         if target.startswith("return") or not self._is_last(entry):
             return
+        given = next((of for path, of in self.point.session.plan.outputs if path == target), None)
+        if given is not None:
+            yield given
+            return
         near = [at for value in self.point.ran.trace.beside.get(entry, {}).values() for at in self.holding(value)]
         if near:
             yield from near
@@ -116,8 +120,12 @@ class Anchors:
 
     def _is_last(self, entry: Entry) -> bool:
         """Tell whether a target is not made anew, out of the same, right behind: ``dW = ...; dW = dW + reg * W``."""
-        key = self._last.get((entry.target, self._beside_key(entry)))
+        key = self._last.get(self._place(entry))
         return key is None or key == entry or not _reads_itself(key)
+
+    def _place(self, entry: Entry) -> tuple[str, ast.AST | None, bytes]:
+        """Return what tells apart targets that are called alike: the function, and what stands beside them."""
+        return entry.target, self.work.functions.get(entry.statement), self._beside_key(entry)
 
     def _was_right(self, entry: Entry, named: tuple[At, ...]) -> bool:
         """Tell whether what a target is by its name was assigned to it before: ``dA``, then ``dA[Z <= 0] = 0``."""

@@ -27,10 +27,9 @@ class Gradients:
         self.bound, self.points = bound, list(points)
         self.paths = bound.session.plan.outputs
 
-    def standings(self, draw: int) -> list[Standing | None]:
-        """Return how each gradient of the code itself stands to the truth."""
-        point = self.points[draw]
-        given = point.ran.outputs
+    def standings(self, draw: int, outcome: Outcome) -> list[Standing | None]:
+        """Return how each gradient that a run gives stands to the truth."""
+        point, given = self.points[draw], outcome.outputs
         return [
             point.stand(np.asarray(given[path], dtype=float), of) if path in given else None for path, of in self.paths
         ]
@@ -48,6 +47,11 @@ class Gradients:
             if standing is None or not standing.same:
                 return False
         return True
+
+    def are_multiples(self, outcome: Outcome) -> bool:
+        """Tell whether every gradient that a run at the first draw gives is a multiple of what it should be."""
+        return outcome.failure is None and all(
+            s is not None and not s.transposed for s in self.standings(0, outcome))
 
     def worst(self) -> float:
         """Return the largest relative difference of a gradient from the truth, along the directions looked at."""

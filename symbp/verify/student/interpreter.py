@@ -200,7 +200,8 @@ class Interpreter(Expressions):
                 self.key(key)
             elif isinstance(key, slice):
                 raise Mistake("C102", "a slice of a list as a target is not read")
-            base[key] = self.record(statement, target.value, value, key)
+            shown = key + len(base) if isinstance(base, list) and key < 0 else key
+            base[key] = self.record(statement, target.value, value, shown)
         else:
             raise Mistake("C110", f"{kind_of(base)} takes no items")
 

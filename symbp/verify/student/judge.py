@@ -50,11 +50,11 @@ class Judge:
         self.anchors = Anchors(self.work, self.points[0])
         self.scopes = Scopes(self.work, self.anchors)
         self.gradients = Gradients(bound, self.points)
-        self.now = Standings(self.work, self.anchors, self.points[0].ran)
+        self.now = Standings(self.work, self.anchors, self.gradients, self.points[0].ran)
 
     def judgement(self) -> Judgement:
         """Return the judgement."""
-        found = [self.gradients.standings(draw) for draw in range(len(self.points))]
+        found = [self.gradients.standings(draw, p.ran) for draw, p in enumerate(self.points)]
         names = tuple(nm.tail(of) for _, of in self.gradients.paths)
         first = "complex step" if self.points[0].analytic else "differences at another step"
         plain = Judgement(

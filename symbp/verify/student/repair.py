@@ -7,16 +7,22 @@ import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from symbp.verify.check.edits import Edit, edits
+from symbp.verify.student.anchors import Seen
 from symbp.verify.student.budgets import RUN
+from symbp.verify.student.expressions import Located
 from symbp.verify.student.gradients import Gradients
-from symbp.verify.student.lines import is_plain_read, other_axes
+from symbp.verify.student.lines import changes_nothing, is_plain_read, other_axes
 from symbp.verify.student.scope import Scopes
 from symbp.verify.student.session import Outcome
 from symbp.verify.student.standing import Standings
 
 MOST_TRIED = 400_000
 """Changes of lines are tried until their runs have cost so many nodes together."""
+MOST_FOR_A_GRADIENT = 150_000
+"""Nodes that it may cost to find a gradient entry by entry."""
 TIMES, AT_LEAST = 3, 5_000
 """A run with a change may cost so many times the nodes of a run without, and so many more."""
 PLAIN = 3
@@ -69,6 +75,8 @@ class Repairs:
             if found is not None:
                 return found
             late.append(skipped)
+            if lines is near and now.first_wrong is not None and self.is_cause(now.first_wrong):
+                break
         # A name may be misleading: then the line is no multiple of what it says, and right.
         for trials in late:
             found = self._best(now, iter(trials), None)
@@ -76,24 +84,35 @@ class Repairs:
                 return found
         return None
 
+    def is_cause(self, seen: Seen) -> bool:
+        """Tell whether every gradient is right once an assignment is what its name says."""
+        point = self.gradients.points[0]
+        if seen.at is None or np.size(seen.value) * point.ran.nodes > MOST_FOR_A_GRADIENT:
+            return False
+        try:
+            mends = {seen.entry: point.gradient(seen.at)}
+        except (Located, ValueError):
+            return False
+        return self.gradients.are_right(0, point.session.run(point.case, mends=mends, keeps=False))
+
     def _candidates(self, now: Standings) -> tuple[list[int], list[int]]:
         """Return the lines that may hold the mistake, the likeliest first: up to the first wrong one, and behind it."""
         lines = [k for k in now.order() if now.state(k) != "right"]
-        lines.sort(key=lambda k: is_plain_read(self.work.statements[k]))
+        lines.sort(key=lambda k: self._farther(k) > 0)
         failure = now.ran.failure
         if failure is not None:
-            # The line that breaks off first, then those before it, the nearest first.
-            at = getattr(failure.node, "lineno", 0)
-            away = {k: at - self.work.statements[k].lineno for k in lines}
-            return sorted((k for k in lines if away[k] >= 0), key=lambda k: away[k]), []
-        wrong = [k for k in lines if now.state(k) in ("wrong", "multiple")]
-        if not wrong:
+            # The line that breaks off first, then those that ran before it, the last first.
+            times = {s: time for time, s in enumerate(now.ran.trace.visits)}
+            return sorted(lines, key=lambda k: -times.get(self.work.statements[k], -1)), []
+        wrong = [k for k in lines if now.state(k) == "wrong" and k not in now.cleared]
+        if now.only_constants or not wrong:
             return lines, []
         last = lines.index(wrong[0])
         # In a loop a mistake may show only where its value comes round again.
         first = now.first_wrong
         around = self._same_loop(wrong[0]) if first is None or first.entry.count else []
         near = [*lines[: last + 1], *(k for k in lines[last + 1:] if k in around)]
+        near = [k for k in near if k not in now.cleared]
         return near, [k for k in lines if k not in near]
 
     def _same_loop(self, line: int) -> list[int]:
@@ -111,10 +130,14 @@ class Repairs:
     def _trials(self, lines: Sequence[int]) -> Iterator[_Trial]:
         """Yield the changes of some lines, the smallest first."""
         def of(place: int, line: int) -> Iterator[_Trial]:
-            more = PLAIN if is_plain_read(self.work.statements[line]) else 0
-            return (_Trial(e.distance + more, place, line, e) for e in self.edits(line))
+            return (_Trial(e.distance + self._farther(line), place, line, e) for e in self.edits(line))
 
         return heapq.merge(*(of(place, line) for place, line in enumerate(lines)), key=lambda t: (t.size, t.place))
+
+    def _farther(self, line: int) -> int:
+        """Return how many words farther a change of a line counts; a line that does nothing was there for something."""
+        statement = self.work.statements[line]
+        return -1 if changes_nothing(statement) else PLAIN if is_plain_read(statement) else 0
 
     def _best(self, now: Standings, trials: Iterator[_Trial], skipped: list[_Trial] | None) -> Repair | None:
         """Return the best of some changes that make all gradients right; of those left out a list is made."""
@@ -131,10 +154,10 @@ class Repairs:
         if not found:
             return None
 
-        def likelihood(trial: _Trial) -> tuple[int, bool, int]:
+        def likelihood(trial: _Trial) -> tuple[int, int, int]:
             # Of changes of one size the one that takes something away is the likelier: it was put there.
-            grows = len(trial.edit.text) > len(ast.unparse(self.work.statements[trial.line]))
-            return trial.size, grows, trial.place
+            more = len(trial.edit.text) - len(ast.unparse(self.work.statements[trial.line]))
+            return trial.size, (more > 0) - (more < 0), trial.place
 
         first = {t.line: t for t in reversed(found)}
         best = min(first.values(), key=likelihood)
@@ -148,8 +171,7 @@ class Repairs:
             return True
         value, nodes = now.replay.value(start, {**now.made, first: trial.edit.statement}, last.entry)
         self.left -= nodes + RUN
-        state = "wrong" if value is None else now.anchors.see(last.entry, value).state
-        return state == "right" or (state == "multiple" and last.state == "wrong")
+        return value is not None and now.anchors.see(last.entry, value).state in ("right", "multiple")
 
     def _is_right(self, now: Standings, trial: _Trial) -> bool:
         """Tell whether every gradient is right after a change, at every draw."""
@@ -186,7 +208,8 @@ class Repairs:
         """Return how the lines stand once a line is mended."""
         point = self.gradients.points[0]
         made = {**now.made, self.work.statements[repair.line]: repair.edit.statement}
-        return Standings(self.work, now.anchors, point.session.run(point.case, edits=made, looks=True), made)
+        ran = point.session.run(point.case, edits=made, looks=True)
+        return Standings(self.work, now.anchors, self.gradients, ran, made)
 
     def _own(self, now: Standings) -> Repair | None:
         """Return the change of the first wrong line that makes this line right, whatever else is wrong."""
@@ -216,7 +239,8 @@ class Repairs:
                 text = one.source.encode()[statement.col_offset: statement.end_col_offset].decode(errors="ignore")
             is_count = statement in self.gradients.points[0].ran.trace.integers
             self._edits[line] = [], (
-                other_axes(statement, text) if is_count else edits(statement, self.scopes.known(line), text))
+                other_axes(statement, text) if is_count
+                else edits(statement, self.scopes.known(line), text, removal=1))
         made, rest = self._edits[line]
         yield from made
         for edit in rest:

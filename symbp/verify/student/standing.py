@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from symbp.verify.student.anchors import Anchors, Seen, is_accumulation, states
+from symbp.verify.student.gradients import Gradients
 from symbp.verify.student.lines import assigns, is_plain_read, reads
 from symbp.verify.student.replay import Replay
 from symbp.verify.student.session import Outcome
@@ -22,13 +23,16 @@ class Standings:
 
     ran:  the run: of the code itself, or of the code with some lines mended.
     made: the statements that stand in place of others in it.
+    only_constants: whether every gradient is a multiple of what it should be.
     """
 
     def __init__(
-        self, work: CodeWork, anchors: Anchors, ran: Outcome, made: dict[ast.stmt, ast.stmt] | None = None
+        self, work: CodeWork, anchors: Anchors, gradients: Gradients, ran: Outcome,
+        made: dict[ast.stmt, ast.stmt] | None = None,
     ) -> None:
         self.work, self.anchors, self.ran, self.made = work, anchors, ran, made or {}
         self.replay = Replay(work.reading.module, ran.trace.visits)
+        self.only_constants = gradients.are_multiples(ran)
         self._states: dict[int, str] = {}
         self._order: list[int] | None = None
         self._entries: dict[ast.stmt, list[Entry]] = {}
@@ -83,48 +87,58 @@ class Standings:
 
     @cached_property
     def first_wrong(self) -> Seen | None:
-        """The first assignment that is not what its name says, if it is whole by itself."""
+        """The first assignment that is no multiple of what its name says, if it is whole by itself."""
+        if self.ran.failure is not None or self.only_constants:
+            return None
         lines = [
             k for k, s in enumerate(self.work.statements)
-            if self.state(k) in ("wrong", "multiple") and not is_accumulation(s)
+            if self.state(k) == "wrong" and not is_accumulation(s) and k not in self.cleared
         ]
         entries = sorted((e for k in lines for e in self.entries(k)[:MOST_ENTRIES]), key=self._places.__getitem__)
         seen = self.anchors.seen(self.ran.trace.values, entries)
-        return next((s for s in seen if s.named and s.state in ("wrong", "multiple")), None)
+        return next((s for s in seen if s.named and s.state == "wrong"), None)
 
-    # -- which lines feed a wrong one
+    # -- which lines feed others
+
+    @cached_property
+    def cleared(self) -> set[int]:
+        """The lines of which something right is made, or that something right is made out of what they assigned."""
+        order = self.order()
+        used: dict[int, set[str]] = {}
+        for at, line in enumerate(order):
+            if self.state(line) == "right":
+                for k, names in self._feeding(line, order[:at], through=True).items():
+                    used[k] = used.get(k, set()) | names
+        # Of a line that gives several names their values each must be used.
+        return {k for k, names in used.items() if len(self.work.lines[k].targets) < 2 or (
+            names >= assigns(self.work.statements[k]))}
 
     def suspects(self, line: int) -> list[int]:
         """Return the lines before a wrong one that may have made it wrong: of which it is made, and nothing right."""
         before = self.order()[: self.order().index(line)]
         feeding = self._feeding(line, before)
         return [
-            k for k in before if k in feeding and self.state(k) == "unknown" and not self._is_cleared(k, line)
+            k for k in before if k in feeding and self.state(k) == "unknown" and k not in self.cleared
             and not is_plain_read(self.work.statements[k])
             and self.work.statements[k] not in self.ran.trace.integers
         ]
 
-    def _is_cleared(self, line: int, wrong: int) -> bool:
-        """Tell whether something right is made of a line, or out of what it assigned."""
-        given = assigns(self.work.statements[line])
-        later = self.order()[self.order().index(line) + 1:]
-        return any(
-            k != wrong and self.state(k) == "right" and (
-                given & reads(self.work.statements[k]) or given & assigns(self.work.statements[k])
-            ) for k in later
-        )
+    def _feeding(self, line: int, before: Sequence[int], *, through: bool = False) -> dict[int, set[str]]:
+        """Return the lines before a line of which its value is made, with the names that it has from them.
 
-    def _feeding(self, line: int, before: Sequence[int]) -> set[int]:
-        """Return the lines before a line of which its value is made, as far back as those that are right."""
+        Lines that are right are the last.
+
+        through: go back through lines that are right, too.
+        """
         wanted = reads(self.work.statements[line])
-        found: set[int] = set()
+        found: dict[int, set[str]] = {}
         for k in reversed(before):
             statement = self.work.statements[k]
             given = assigns(statement)
             if given & wanted:
-                found.add(k)
+                found[k] = given & wanted
                 if not is_accumulation(statement):
                     wanted = wanted - given
-                if self.state(k) != "right":
+                if through or self.state(k) != "right":
                     wanted = wanted | reads(statement)
         return found

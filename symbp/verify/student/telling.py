@@ -148,13 +148,13 @@ class Telling:
         now, order = self.now, self.now.order()
         wrong = [k for k in order if now.state(k) == "wrong"] or [k for k in order if now.state(k) == "multiple"]
         if wrong:
-            line = wrong[0]
+            line = next((k for k in wrong if k not in now.cleared), wrong[0])
             of = self._gradient_of(line)
             row, column, length = self._place(line)
             return Fault(
                 line, tuple(sorted({line, *now.suspects(line)})), of=of, nature="", code="C001", title="not the truth",
                 label=f"this is not the gradient of {of}" if of else "", row=row, column=column, length=length,
-                affected=self.affected, caused=tuple(sorted(wrong[1:])),
+                affected=self.affected, caused=tuple(sorted(k for k in wrong if k != line)),
             )
         line = order[-1] if order else 0
         unknown = [k for k in order if now.state(k) in ("unknown", "multiple")] or [line]

@@ -25,6 +25,7 @@ class CodeWork:
 
     points: the draws.
     lines:  the statements that are judged: those that ran, and on which the loss does not depend.
+    functions: the function that each statement stands in.
     """
 
     def __init__(self, bound: Bound, points: Sequence[Point]) -> None:
@@ -33,6 +34,10 @@ class CodeWork:
         self.statements = _on_trial(bound, self.points[0])
         self.lines: tuple[Line, ...] = tuple(line_of(s, self.reading) for s in self.statements)
         self.index = {s: k for k, s in enumerate(self.statements)}
+        self.functions: dict[ast.stmt, ast.AST] = {
+            s: f for f in ast.walk(self.reading.module) if isinstance(f, ast.FunctionDef)
+            for s in own_nodes(f) if isinstance(s, ast.stmt)
+        }
 
     def run(
         self, draw: int, mends: Mapping[Where, Array] | None = None, edits: Mapping[int, ast.stmt] | None = None,
@@ -131,7 +136,7 @@ def _moves(point: Point, entry: Entry) -> bool:
 def _is_plain(statement: ast.stmt) -> bool:
     """Tell whether a statement cannot hold a mistake: a docstring, a bare return of names, a number of samples."""
     if isinstance(statement, ast.Expr):
-        return not isinstance(statement.value, ast.Call)
+        return not any(isinstance(n, ast.Call) for n in ast.walk(statement.value))
     value = statement.value if isinstance(statement, (ast.Return, ast.Assign)) else None
     if isinstance(statement, ast.Return):
         parts = value.elts if isinstance(value, ast.Tuple) else [value]
