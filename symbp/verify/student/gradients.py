@@ -8,10 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from symbp.verify.check.constants import Standing
+from symbp.verify.check.constants import TOLERANCE, Standing
+from symbp.verify.student.arithmetic import NotAnalytic
 from symbp.verify.student.binding import Bound
-from symbp.verify.student.outputs import find_outputs, leaves
+from symbp.verify.student.expressions import Located
+from symbp.verify.student.outputs import find_outputs, is_laid, leaves
 from symbp.verify.student.session import Outcome, Session
+from symbp.verify.student.trace import Entry
 from symbp.verify.student.truth import Point
 from symbp.verify.student.values import Array
 
@@ -36,27 +39,51 @@ class Gradients:
 
     def are_right(self, draw: int, outcome: Outcome) -> bool:
         """Tell whether a run gives every gradient as it should be."""
-        if outcome.failure is not None or not self.paths:
-            return False
         point = self.points[draw]
-        for path, of in self.paths:
-            value = outcome.outputs.get(path)
-            if value is None or not np.isfinite(value).all():
-                return False
-            standing = point.stand(np.asarray(value, dtype=float), of)
-            if standing is None or not standing.same:
-                return False
-        return True
+        values = self._given(outcome)
+        try:
+            standings = [point.stand(value, of) for of, value in values.items()]
+        except Located:  # the budget of the file is spent
+            return False
+        return bool(values) and all(s is not None and s.same for s in standings)
+
+    def are_confirmed(self, draw: int, outcome: Outcome) -> bool:
+        """Tell the same at a draw more, from the slope of the loss along one direction of all values at once."""
+        point, values = self.points[draw], self._given(outcome)
+        rng = np.random.default_rng(draw)
+        directions: dict[str | Entry, Array] = {
+            of: np.asarray(rng.normal(size=point.value(of).shape)) for of in values
+        }
+        if not values or not all(is_laid(value.shape, point.value(of).shape) for of, value in values.items()):
+            return False
+        try:
+            slope = point.session.slope_along(point.case, directions)
+        except NotAnalytic:
+            return self.are_right(draw, outcome)
+        except Located:
+            return False
+        terms = np.concatenate([(directions[of].ravel() * value.ravel()) for of, value in values.items()])
+        return abs(terms.sum() - slope) <= TOLERANCE * max(float(np.abs(terms).sum()), abs(slope))
+
+    def _given(self, outcome: Outcome) -> dict[str, Array]:
+        """Return what a run gave by that of which it is the gradient; nothing if something is missing."""
+        if outcome.failure is not None:
+            return {}
+        found: dict[str, Array] = {
+            of: np.asarray(outcome.outputs[p], dtype=float) for p, of in self.paths if p in outcome.outputs
+        }
+        is_whole = len(found) == len(self.paths) and all(np.isfinite(v).all() for v in found.values())
+        return found if is_whole else {}
 
     def are_multiples(self, outcome: Outcome) -> bool:
         """Tell whether every gradient that a run at the first draw gives is a multiple of what it should be."""
         return outcome.failure is None and all(
             s is not None and not s.transposed for s in self.standings(0, outcome))
 
-    def worst(self) -> float:
+    def worst(self, points: Sequence[Point]) -> float:
         """Return the largest relative difference of a gradient from the truth, along the directions looked at."""
         worst = 0.0
-        for point in self.points:
+        for point in points:
             for path, of in self.paths:
                 value = point.ran.outputs.get(path)
                 directions, wanted = point.slopes(of)

@@ -54,13 +54,17 @@ class Judge:
 
     def judgement(self) -> Judgement:
         """Return the judgement."""
-        found = [self.gradients.standings(draw, p.ran) for draw, p in enumerate(self.points)]
+        found: list[list[Standing | None]] = []
+        for draw, point in enumerate(self.points):
+            found.append(self.gradients.standings(draw, point.ran))
+            if any(s is None for s in found[-1]):
+                break  # what is wrong at one draw is wrong
         names = tuple(nm.tail(of) for _, of in self.gradients.paths)
         first = "complex step" if self.points[0].analytic else "differences at another step"
         plain = Judgement(
             "right", self.work.lines, outputs=names, witnesses=(first, "differences of order 6"),
             sizes=tuple(sizes_text(s) for s in self._named_sizes()),
-            worst=self.gradients.worst(), remarks=tuple(self.bound.remarks),
+            worst=self.gradients.worst(self.points[: len(found)]), remarks=tuple(self.bound.remarks),
         )
         worst = max((p.worst for p in self.points), default=0.0)
         if worst > CONFIRMED:

@@ -95,9 +95,11 @@ class Scopes:
             if is_name and entry.statement is statement and entry.count == 0 and np.ndim(value):
                 # A value that is wrong may have a wrong shape, and a name that misleads too.
                 seen = self.anchors.see(entry, np.asarray(value, dtype=float))
-                is_certain = seen.at is None or is_laid(value.shape, self.anchors.point.value(seen.at).shape)
                 values[entry.target] = value
-                given[entry.target] = is_certain
+                given[entry.target] = (
+                    self.anchors.point.ran.failure is None if seen.at is None
+                    else is_laid(value.shape, self.anchors.point.value(seen.at).shape)
+                )
         numbers = self._numbers(scope, values)
         texts = {v: n for n, v in reversed(list(numbers.items()))}
         names = {text: self._meaning(text, value, texts, given.get(text)) for text, value in values.items()}
