@@ -16,7 +16,7 @@ import numpy as np
 from symbp.verify.check.constants import TOLERANCE, Standing
 from symbp.verify.student import names as nm
 from symbp.verify.student.outputs import leaves
-from symbp.verify.student.expressions import Located
+from symbp.verify.student.errors import Located
 from symbp.verify.student.trace import Entry
 from symbp.verify.student.truth import At, Point
 from symbp.verify.student.values import Array

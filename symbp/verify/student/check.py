@@ -15,7 +15,7 @@ from symbp.verify import child
 from symbp.verify.check.verdict import GOOD, Fault, Judgement
 from symbp.verify.check.text import text_of
 from symbp.verify.student.binding import Unbound, Wishes, bind
-from symbp.verify.student.expressions import is_limit, Located
+from symbp.verify.student.errors import is_limit, Located
 from symbp.verify.student.functions import Task, tasks
 from symbp.verify.student.hints import gradients_from
 from symbp.verify.student.judge import judge

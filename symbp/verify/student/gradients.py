@@ -11,7 +11,7 @@ import numpy as np
 from symbp.verify.check.constants import TOLERANCE, Standing
 from symbp.verify.student.arithmetic import NotAnalytic
 from symbp.verify.student.binding import Bound
-from symbp.verify.student.expressions import Located
+from symbp.verify.student.errors import Located
 from symbp.verify.student.outputs import find_outputs, is_laid, leaves
 from symbp.verify.student.session import Outcome, Session
 from symbp.verify.student.trace import Entry
@@ -77,8 +77,11 @@ class Gradients:
 
     def are_multiples(self, outcome: Outcome) -> bool:
         """Tell whether every gradient that a run at the first draw gives is a multiple of what it should be."""
-        return outcome.failure is None and all(
-            s is not None and not s.transposed for s in self.standings(0, outcome))
+        try:
+            standings = self.standings(0, outcome)
+        except Located:  # the budget of the file is spent
+            return False
+        return outcome.failure is None and all(s is not None and not s.transposed for s in standings)
 
     def worst(self, points: Sequence[Point]) -> float:
         """Return the largest relative difference of a gradient from the truth, along the directions looked at."""

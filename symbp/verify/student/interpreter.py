@@ -14,7 +14,8 @@ from symbp.language.diagnostics import Mistake, did_you_mean
 from symbp.verify.student import arithmetic as ar
 from symbp.verify.student import sizes
 from symbp.verify.student.builtins_table import MATH
-from symbp.verify.student.expressions import PYTHON_ERRORS, Expressions, Located, builtin, from_python
+from symbp.verify.student.errors import PYTHON_ERRORS, Located, from_python
+from symbp.verify.student.expressions import Expressions, builtin
 from symbp.verify.student.numpy_table import numpy_module
 from symbp.verify.student.random_draws import random_module
 from symbp.verify.student.trace import Trace

@@ -15,7 +15,7 @@ from symbp.verify.student import names as nm
 from symbp.verify.student.anchors import Anchors
 from symbp.verify.student.binding import Bound
 from symbp.verify.student.draws import DRAWS
-from symbp.verify.student.expressions import is_limit
+from symbp.verify.student.errors import is_limit
 from symbp.verify.student.gradients import Gradients
 from symbp.verify.student.repair import Repairs
 from symbp.verify.student.scope import Scopes

@@ -12,7 +12,7 @@ import numpy as np
 from symbp.verify.check.edits import Edit, edits
 from symbp.verify.student.anchors import Seen
 from symbp.verify.student.budgets import RUN
-from symbp.verify.student.expressions import Located
+from symbp.verify.student.errors import Located
 from symbp.verify.student.gradients import Gradients
 from symbp.verify.student.lines import changes_nothing, is_plain_read, other_axes
 from symbp.verify.student.scope import Scopes

@@ -10,7 +10,7 @@ import numpy as np
 
 from symbp.language.diagnostics import Mistake
 from symbp.verify.student.anchors import is_array
-from symbp.verify.student.expressions import Located
+from symbp.verify.student.errors import Located
 from symbp.verify.student.interpreter import Interpreter
 from symbp.verify.student.trace import Entry, Trace, kept
 from symbp.verify.student.values import Array, Scope

@@ -14,7 +14,7 @@ import numpy as np
 from symbp.verify.check.edits import Applied, Known, Meaning
 from symbp.verify.student import names as nm
 from symbp.verify.student.anchors import Anchors
-from symbp.verify.student.expressions import Located
+from symbp.verify.student.errors import Located
 from symbp.verify.student.interpreter import Interpreter
 from symbp.verify.student.outputs import is_laid
 from symbp.verify.student.trace import Entry

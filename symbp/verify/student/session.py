@@ -19,7 +19,7 @@ import numpy as np
 from symbp.language.diagnostics import Mistake
 from symbp.verify.student import arithmetic as ar
 from symbp.verify.student.budgets import MOST_NODES, MOST_TOGETHER, RUN
-from symbp.verify.student.expressions import Located
+from symbp.verify.student.errors import Located
 from symbp.verify.student.interpreter import Interpreter
 from symbp.verify.student.reading import Reading
 from symbp.verify.student.trace import Entry, Trace

@@ -13,7 +13,7 @@ from symbp.verify.check.natures import NATURES
 from symbp.verify.check.verdict import Fault
 from symbp.verify.student import names as nm
 from symbp.verify.student.anchors import Seen, is_accumulation
-from symbp.verify.student.expressions import Located
+from symbp.verify.student.errors import Located
 from symbp.verify.student.gradients import Gradients
 from symbp.verify.student.reading import span
 from symbp.verify.student.repair import Repair, Repairs

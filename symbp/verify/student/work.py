@@ -9,7 +9,7 @@ import numpy as np
 
 from symbp.verify.check.work import Array, Failure, Line, Run, Where
 from symbp.verify.student.binding import Bound
-from symbp.verify.student.expressions import Located
+from symbp.verify.student.errors import Located
 from symbp.verify.student.reading import Reading, span
 from symbp.verify.student.session import Outcome
 from symbp.verify.student.trace import Entry
