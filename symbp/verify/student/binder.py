@@ -18,7 +18,7 @@ from symbp.language.diagnostics import Mistake
 from symbp.verify.student import names as nm
 from symbp.verify.student.arguments import Arguments, Form
 from symbp.verify.student.draws import Align, Drawn, Draws
-from symbp.verify.student.expressions import Located, is_limit
+from symbp.verify.student.errors import Located, is_limit
 from symbp.verify.student.execution import Execution
 from symbp.verify.student.fitting import fitted
 from symbp.verify.student.functions import Task

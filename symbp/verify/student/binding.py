@@ -13,7 +13,7 @@ from symbp.verify.student import names as nm
 from symbp.verify.student.arguments import Form
 from symbp.verify.student.binder import Binder, Bound, Choice, Unbound, Wishes
 from symbp.verify.student.draws import DRAWS, Align
-from symbp.verify.student.expressions import Located, is_limit
+from symbp.verify.student.errors import Located, is_limit
 from symbp.verify.student.fitting import Clash
 from symbp.verify.student.functions import Task
 from symbp.verify.student.hints import gradients_from, is_binary

@@ -14,7 +14,7 @@ from symbp.verify.check.natures import NATURES
 from symbp.verify.check.verdict import GOOD, Fault, Judgement
 from symbp.verify.student.binding import Bound, share_right
 from symbp.verify.student.draws import DRAWS
-from symbp.verify.student.expressions import Square
+from symbp.verify.student.trace import Square
 from symbp.verify.student.reading import Reading, span
 from symbp.verify.student.work import line_of
 

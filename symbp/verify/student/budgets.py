@@ -9,7 +9,7 @@ from symbp.language.diagnostics import Mistake
 
 MOST_NODES = 200_000
 """Nodes of the syntax tree that one run evaluates; heavy operations count as many."""
-MOST_TOGETHER = 1_000_000
+MOST_TOGETHER = 1_200_000
 """Nodes of all runs of a file together: each gradient takes some runs, each change of a line that is tried one."""
 RUN = 50
 """Nodes that it costs to prepare a run."""
@@ -29,6 +29,8 @@ MOST_BITS = 1024
 MOST_NESTED = 50
 """Lists within one another, where something looks at all of their items."""
 
+ARRAY = 2
+"""Nodes that it costs to make an array, however small it is."""
 WORK_OF_A_NODE = 4_000
 """Multiplications and additions that cost as much as one node."""
 
@@ -63,6 +65,7 @@ class Budget:
     def array(self, elements: int) -> None:
         """Count an array before it is made."""
         self.allocated += elements
+        self.nodes += ARRAY
         if elements > MOST_ELEMENTS:
             raise Mistake("C121", f"an array of {_about(elements)} entries; at most {MOST_ELEMENTS:,} are allowed")
         if self.allocated > MOST_ALLOCATED:

@@ -20,10 +20,10 @@ from symbp.verify.check.text import text_of
 from symbp.verify.student import broadcasts
 from symbp.verify.student.binder import UNKNOWN_RATE
 from symbp.verify.student.binding import Bound, Unbound, Wishes, bind
-from symbp.verify.student.expressions import is_limit, Located
+from symbp.verify.student.errors import is_limit, Located
 from symbp.verify.student.functions import Task, tasks
 from symbp.verify.student.hints import gradients_from
-from symbp.verify.student.gradients import GradientJudge
+from symbp.verify.student.gradient_judge import GradientJudge
 from symbp.verify.student.judge import Judge, judge
 from symbp.verify.student.network import compared
 from symbp.verify.student.reading import Reading, read, read_text, span, unread

@@ -82,7 +82,7 @@ CODES: dict[str, Code] = {
     ),
     "C120": Code(
         "the code runs too long",
-        "A run has a budget of 200,000 steps, all runs of a file together one of a million; a loop that does not end "
+        "A run has a budget of 200,000 steps, all runs of a file together one of 1,200,000; a loop that does not end "
         "spends it.",
     ),
     "C121": Code(

@@ -24,10 +24,10 @@ from symbp.language.diagnostics import Mistake
 from symbp.verify import child
 from symbp.verify.student import arithmetic as ar
 from symbp.verify.student.budgets import Budget
-from symbp.verify.student.expressions import PYTHON_ERRORS, Located, Square, from_python
+from symbp.verify.student.errors import PYTHON_ERRORS, Located, from_python
 from symbp.verify.student.reading import Reading
 from symbp.verify.student.session import DIFFERENCE, STEPS, Case, Plan, Session
-from symbp.verify.student.trace import Entry, Trace
+from symbp.verify.student.trace import Entry, Square, Trace
 from symbp.verify.student.values import STUDENTS, Array, Scope
 
 LOADED = (

@@ -14,7 +14,8 @@ from symbp.language.diagnostics import Mistake, did_you_mean
 from symbp.verify.student import arithmetic as ar
 from symbp.verify.student import sizes
 from symbp.verify.student.builtins_table import MATH
-from symbp.verify.student.expressions import PYTHON_ERRORS, Expressions, Located, builtin, from_python
+from symbp.verify.student.errors import PYTHON_ERRORS, Located, from_python
+from symbp.verify.student.expressions import Expressions, builtin
 from symbp.verify.student.numpy_table import numpy_module
 from symbp.verify.student.random_draws import random_module
 from symbp.verify.student.trace import Trace
@@ -200,7 +201,8 @@ class Interpreter(Expressions):
                 self.key(key)
             elif isinstance(key, slice):
                 raise Mistake("C102", "a slice of a list as a target is not read")
-            base[key] = self.record(statement, target.value, value, key)
+            shown = key + len(base) if isinstance(base, list) and key < 0 else key
+            base[key] = self.record(statement, target.value, value, shown)
         else:
             raise Mistake("C110", f"{kind_of(base)} takes no items")
 

@@ -22,6 +22,12 @@ def is_plain_read(statement: ast.stmt) -> bool:
     )
 
 
+def changes_nothing(statement: ast.stmt) -> bool:
+    """Tell whether a statement assigns a name to itself: ``dW = dW``."""
+    return isinstance(statement, ast.Assign) and len(statement.targets) == 1 and (
+        ast.unparse(statement.targets[0]) == ast.unparse(statement.value))
+
+
 def reads(statement: ast.stmt) -> set[str]:
     """Return the names that a statement reads."""
     found = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}

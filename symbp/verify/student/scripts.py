@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from symbp.verify.student import names as nm
-from symbp.verify.student.expressions import Located
+from symbp.verify.student.errors import Located
 from symbp.verify.student.functions import Task
 from symbp.verify.student.hints import is_loss_name
 from symbp.verify.student.interpreter import Interpreter

@@ -19,10 +19,10 @@ import numpy as np
 from symbp.language.diagnostics import Mistake
 from symbp.verify.student import arithmetic as ar
 from symbp.verify.student.budgets import MOST_NODES, MOST_TOGETHER, RUN, Budget
-from symbp.verify.student.expressions import Located, Square
+from symbp.verify.student.errors import Located
 from symbp.verify.student.interpreter import Interpreter
 from symbp.verify.student.reading import Reading
-from symbp.verify.student.trace import Entry, Trace
+from symbp.verify.student.trace import Entry, Square, Trace
 from symbp.verify.student.values import Array, Instance, Scope, kind_of
 
 STEP = 1e-30
@@ -71,10 +71,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Nudge:
-    """A small move of a value that was drawn (a path) or assigned (an entry)."""
+    """Small moves of values that were drawn, by path, or of one that was assigned (an entry)."""
 
-    at: str | Entry
-    by: Array
+    moves: Mapping[str | Entry, Array]
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether the run is in complex numbers."""
+        return any(np.iscomplexobj(by) for by in self.moves.values())
 
 
 @dataclass
@@ -168,8 +172,9 @@ class Session:
 
         Raises ``NotAnalytic`` where a complex run is not possible; other errors end the run and stand in the outcome.
         """
-        is_complex = nudge is not None and np.iscomplexobj(nudge.by)
-        moved = (nudge.at, nudge.by) if nudge is not None and isinstance(nudge.at, Entry) else None
+        is_complex = nudge is not None and nudge.is_complex
+        moves = nudge.moves if nudge is not None else {}
+        moved = next(((at, by) for at, by in moves.items() if isinstance(at, Entry)), None)
         trace = Trace(dict(mends or {}), keeps, moved, looks=looks)
         run = self.runner(trace, is_complex=is_complex, edits=edits)
         outcome = Outcome(trace=trace, scope=run.scope.names, squares=run.squares)
@@ -220,8 +225,8 @@ class Session:
             run.statement(statement(line))
         for path, value in case.sources.items():
             value = fresh(value, run.is_complex)
-            if nudge is not None and nudge.at == path:
-                value = value + nudge.by
+            if nudge is not None and path in nudge.moves:
+                value = value + nudge.moves[path]
             run.assign(expression(path), value, statement("pass"))
         run.trace = trace
         outcome.phase = "forward"
@@ -259,16 +264,24 @@ class Session:
         Raises ``NotAnalytic`` where a complex step is not possible, and ``Located`` where the forward pass fails.
         """
         if complex_step:
-            return float(np.imag(self._loss(case, at, 1j * STEP * direction)) / STEP)
+            return self.slope_along(case, {at: direction})
         total = 0.0
         for k, weight in ORDER_6:
             move = k * step * direction
-            total += weight * (float(self._loss(case, at, move)) - float(self._loss(case, at, -move)))
+            total += weight * (float(self._loss(case, {at: move})) - float(self._loss(case, {at: -move})))
         return total / (60 * step)
 
-    def _loss(self, case: Case, at: str | Entry, by: Array) -> Any:
+    def slope_along(self, case: Case, directions: Mapping[str | Entry, Array]) -> float:
+        """Return the derivative of the loss along one direction of several values at once, by a complex step.
+
+        Raises ``NotAnalytic`` where a complex step is not possible, and ``Located`` where the forward pass fails.
+        """
+        moves = {at: 1j * STEP * direction for at, direction in directions.items()}
+        return float(np.imag(self._loss(case, moves)) / STEP)
+
+    def _loss(self, case: Case, moves: Mapping[str | Entry, Array]) -> Any:
         upto = "loss" if self.plan.backward else "outputs"
-        outcome = self.run(case, nudge=Nudge(at, by), keeps=False, upto=upto)
+        outcome = self.run(case, nudge=Nudge(moves), keeps=False, upto=upto)
         if outcome.loss is None:
             said = Mistake(
                 "C131", "no loss is found whose gradient this would be",

@@ -85,6 +85,23 @@ class Trace:
         return value
 
 
+@dataclass(frozen=True)
+class Square:
+    """An array of shape (m, m) that shapes (m,) or (1, m), and (m, 1) made.
+
+    size:  m.
+    row:   which of the two operands lies along a row.
+    shape: the shape of that one.
+    """
+
+    size: int
+    row: int
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"shapes {self.shape} and ({self.size}, 1) make ({self.size}, {self.size})"
+
+
 def beside(target: str, scope: Scope) -> dict[str, Any]:
     """Return the values in scope of which a target may be the gradient by its name."""
     owner, dot, _ = target.rpartition(".")

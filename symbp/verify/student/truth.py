@@ -15,7 +15,7 @@ import numpy as np
 from symbp.verify.check.constants import TOLERANCE, Standing
 from symbp.verify.student import arithmetic as ar
 from symbp.verify.student.binding import Bound
-from symbp.verify.student.expressions import Located
+from symbp.verify.student.errors import Located
 from symbp.verify.student.outputs import is_laid
 from symbp.verify.student.session import STEPS, Outcome
 from symbp.verify.student.trace import Entry

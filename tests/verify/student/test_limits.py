@@ -150,6 +150,12 @@ def test_work_counts_as_nodes() -> None:
         assert budget.nodes == counted
 
 
+def test_an_array_costs_nodes() -> None:
+    budget = budgets.Budget()
+    budget.array(1)
+    assert budget.nodes == budgets.ARRAY
+
+
 def test_inner_is_charged_by_its_result() -> None:
     """Vectors give a number, however long they are; two matrices as many as they have rows."""
     assert ran("np.inner(np.ones(1000), np.ones(1000))").budget.allocated == 2001
@@ -224,6 +230,7 @@ CHECKED_BY_OTHERS = {
     "notebook.MOST_BYTES": test_the_size_of_a_notebook, "check.MOST_BYTES": test_the_size_of_a_notebook,
     "notebook.MOST_CHARACTERS": test_the_text_of_a_notebook, "child.MOST_ANSWER": test_the_answer_of_a_child,
     "check.SECONDS": test_the_check_of_a_file_has_these_limits, "budgets.RUN": test_all_runs_of_a_file_together,
+    "budgets.ARRAY": test_an_array_costs_nodes,
 }
 """Limits that are not those of one run or of one file."""
 

@@ -63,9 +63,10 @@ def _others(node: ast.AST, line: EditedLine, fits: Fits) -> Iterator[str]:
     if found is None:
         return
     old = line.known.names[found[0]]
-    target = line.known.reference(line.target) if line.target is not None else None
+    # In NumPy a name may be made anew out of what it was.
+    target = line.known.reference(line.target) if line.target is not None and not line.known.numpy else None
     for name, new in line.known.names.items():
-        if name == found[0] or not fits(old, new, found[0], name, line) :
+        if name == found[0] or not fits(old, new, found[0], name, line):
             continue
         mine = [found[1]] if len(found[1]) == len(new.indices) else []
         yield from (member(name, i) for i in dict.fromkeys([*mine, *line.members(new)]) if (name, i) != target)
