@@ -106,11 +106,17 @@ def _loss_first(body: list[ast.stmt], before: set[str]) -> list[ast.stmt]:
     if not steps:
         return body
     at = steps[0]
-    known = before | {n for s in body[:at] for n in assigned(s)}
-    moved = [
-        s for s in body[at + 1:] if assigned(s) and all(map(is_loss_name, assigned(s)))
-        and read(s) & {n for n in names if n not in before} <= known
-    ]
+    moved: list[ast.stmt] = []
+    wanted: set[str] = set()
+    for s in reversed(body[at + 1:]):
+        mine = set(assigned(s))
+        is_loss = bool(mine) and all(map(is_loss_name, mine))
+        if is_loss or (mine & wanted and not mine & (gradients | before)):
+            moved.insert(0, s)
+            wanted |= read(s)
+    given = {n for s in (*body[:at], *moved) for n in assigned(s)}
+    if not (wanted & set(names)) - before <= given:
+        return body
     return [*body[:at], *moved, *(s for s in body[at:] if s not in moved)]
 
 

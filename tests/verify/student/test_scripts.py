@@ -148,7 +148,8 @@ for e in range(50):
         dz = 2 * (a - yb) * (1 - a**2)
         dW = xb.T @ dz
         W -= 0.1 * dW
-        loss = np.sum((np.tanh(xb @ W) - yb)**2)
+        again = np.tanh(xb @ W)
+        loss = np.sum((again - yb)**2)
         if loss < 1e-9:
             continue
 '''
