@@ -42,7 +42,7 @@ class Limits:
     @property
     def wall(self) -> float:
         """Seconds on the wall: a machine has other work, and a child that waits for nothing ends too."""
-        return 3 * self.seconds
+        return 5 * self.seconds
 
 
 class Exceeded(Exception):
