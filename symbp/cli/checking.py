@@ -63,14 +63,15 @@ def with_training(found: Judgement, program: Program, training: Training, seed: 
 
     Raises ``BadInput`` where data or start do not fit the network.
     """
-    from symbp.verify.check import training as room
+    from symbp.verify.check.samples import XOR, NoTraining, columns_or_rows, values_of
+    from symbp.verify.check.training import measured
 
     model = pipeline.model(program)
     try:
-        data = room.columns_or_rows(model, room.XOR) if training.data == "xor" else arrays(Path(training.data))
-        start = {} if training.start is None else arrays(training.start)
-        seen = room.measured(model, data, start, training.rate, training.steps, seed)
-    except room.NoTraining as error:
+        given = columns_or_rows(model, XOR) if training.data == "xor" else values_of(model, arrays(Path(training.data)))
+        start = {} if training.start is None else values_of(model, arrays(training.start))
+        seen = measured(model, given, start, training.rate, training.steps, seed)
+    except NoTraining as error:
         raise BadInput(str(error)) from None
     verdict = "gradient right, training stuck" if seen.stuck and found.good else found.verdict
     return replace(found, verdict=verdict, remarks=(*found.remarks, *seen.told))

@@ -7,15 +7,19 @@ losses, the norm of each gradient, saturated units, rows of weights that are equ
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from symbp.expr import Function, Map, Ref
+from symbp.program import Var
+from symbp.verify.check.samples import NoTraining, Values, sizes_of
 from symbp.verify.check.truth import Model
 from symbp.verify.check.work import Array
+from symbp.verify.draws import arrays, each
 from symbp.verify.evaluate import EvaluationError, Evaluator, evaluate
 
 SEEDS = 10
@@ -28,15 +32,6 @@ STILL = 0.01
 """A loss that falls by less than this part of itself in the second half of the steps stays where it is."""
 BEHIND = 2.0
 """A start is behind if its loss ends above this multiple of the middle one of our own."""
-
-XOR = {"X": np.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), "Y": np.array([[0.0, 1.0, 1.0, 0.0]])}
-"""The four samples of exclusive or, as columns."""
-
-Values = dict[str, Any]
-
-
-class NoTraining(ValueError):
-    """Data or a start that does not fit the network; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +68,7 @@ class Measured:
 
 
 def measured(
-    model: Model, data: Mapping[str, Array], start: Mapping[str, Array], rate: float, steps: int, seed: int = 0
+    model: Model, data: Values, start: Values, rate: float, steps: int, seed: int = 0
 ) -> Measured:
     """Train a network from a start and report what was seen.
 
@@ -85,8 +80,9 @@ def measured(
     """
     given = dict(data)
     sizes = sizes_of(model, {**given, **start})
-    rng = np.random.default_rng(seed)
-    mine = {**initial(model, sizes, rng), **{k: np.array(v, float) for k, v in start.items()}}
+    mine = initial(model, sizes, np.random.default_rng(seed))
+    for name, value in start.items():
+        mine[name] = {**mine[name], **value} if isinstance(value, Mapping) else value
     run = trained(model, given, mine, sizes, rate, steps)
     ours = [trained(model, given, initial(model, sizes, np.random.default_rng(seed + k + 1)), sizes, rate, steps)
             for k in range(SEEDS)]
@@ -110,58 +106,28 @@ def measured(
 
 
 # ---------------------------------------------------------------------------------------------------------
-# Sizes and starts
-
-
-def sizes_of(model: Model, given: Mapping[str, Array]) -> dict[str, Any]:
-    """Return the sizes that arrays have; a size that none of them has is 4.
-
-    Raises ``NoTraining`` for a name or a shape that does not fit.
-    """
-    program = model.program
-    sizes: dict[str, Any] = {}
-    if any(v.indices for v in program.declared()):
-        raise NoTraining("a network with families (loops over layers or steps) is not trained here")
-    for name, array in given.items():
-        var = program.variables.get(name)
-        if var is None or not var.declared:
-            raise NoTraining(f"{name} is not declared by the network")
-        if np.asarray(array).ndim != 2:
-            raise NoTraining(f"{name} has {np.asarray(array).ndim} dimensions, not 2")
-        for size, length in zip(var.shape, np.asarray(array).shape, strict=True):
-            known = int(size) if size.is_Integer else sizes.setdefault(str(size), length) if size.is_Symbol else length
-            if known != length:
-                raise NoTraining(f"{name} has the shape {np.asarray(array).shape}, but {size} is {known}")
-    for var in program.declared("input", "target"):
-        if var.name not in given and var.value is None and not var.scalar:
-            raise NoTraining(f"there are no values for {var.name}")
-    for symbol in program.sizes:
-        sizes.setdefault(str(symbol), 4)
-    return sizes
+# Starts and steps
 
 
 def initial(model: Model, sizes: Mapping[str, Any], rng: np.random.Generator) -> Values:
     """Draw parameters: uniform weights after Glorot and Bengio (2010), zeros for vectors, what is stated as stated."""
-    found: Values = {}
-    counter = Evaluator(model.program, {}, sizes)
-    for var in model.program.parameters:
-        rows, cols = counter.integer(var.rows, {}), counter.integer(var.cols, {})
+
+    def made(var: Var, rows: int, cols: int) -> Array:
         if var.start is not None:
-            found[var.name] = np.full((rows, cols), float(var.start))
-        elif min(rows, cols) == 1 and not (rows == 1 and "w" in var.name.lower()):
-            found[var.name] = np.zeros((rows, cols))
-        else:
-            bound = math.sqrt(6 / (rows + cols))
-            found[var.name] = rng.uniform(-bound, bound, (rows, cols))
-    return found
+            return np.full((rows, cols), float(var.start))
+        if min(rows, cols) == 1 and not (rows == 1 and "w" in var.name.lower()):
+            return np.zeros((rows, cols))
+        bound = math.sqrt(6 / (rows + cols))
+        return rng.uniform(-bound, bound, (rows, cols))
+
+    return {v.name: each(v, sizes, partial(made, v)) for v in model.program.parameters}
 
 
 def trained(
-    model: Model, data: Mapping[str, Array], start: Mapping[str, Array], sizes: Mapping[str, Any], rate: float,
-    steps: int,
+    model: Model, data: Values, start: Values, sizes: Mapping[str, Any], rate: float, steps: int
 ) -> Trained:
     """Take steps of plain gradient descent; end early where the loss is lost."""
-    now = {k: np.array(v, float) for k, v in start.items()}
+    now = dict(start)
     bars = {v.name: model.adjoints[v.name] for v in model.program.parameters if v.name in model.adjoints}
     losses: list[float] = []
     norms: list[dict[str, float]] = []
@@ -172,14 +138,25 @@ def trained(
             except EvaluationError as error:
                 raise NoTraining(str(error)) from None
             losses.append(float(seen[model.output][0, 0]))
-            slopes = {n: np.asarray(seen[bar], float) for n, bar in bars.items()}
+            slopes = {n: seen[bar] for n, bar in bars.items()}
             if step in (0, steps) or not math.isfinite(losses[-1]):
-                norms.append({n: float(np.linalg.norm(g)) for n, g in slopes.items()})
+                norms.append({n: _norm(g) for n, g in slopes.items()})
             if not math.isfinite(losses[-1]):
                 break
             if step < steps:
-                now = {n: v - rate * slopes[n] if n in slopes else v for n, v in now.items()}
+                now = {n: _stepped(v, slopes[n], rate) if n in slopes else v for n, v in now.items()}
     return Trained(tuple(losses), norms[0], norms[-1], now)
+
+
+def _norm(value: Any) -> float:
+    return math.sqrt(sum(float(np.sum(a**2)) for a in arrays(value)))
+
+
+def _stepped(value: Any, slope: Any, rate: float) -> Any:
+    """Return a parameter, or the members of a family, a step later."""
+    if isinstance(value, Mapping):
+        return {at: a - rate * slope[at] if at in slope else a for at, a in value.items()}
+    return value - rate * slope
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -210,29 +187,13 @@ def _saturated(model: Model, state: Mapping[str, Any], sizes: Mapping[str, Any])
 def _symmetric(model: Model, values: Mapping[str, Any], when: str) -> Iterator[str]:
     """Yield the weights of which several rows or columns are equal: such units learn the same."""
     for var in model.program.parameters:
-        array = np.asarray(values[var.name])
-        if array.shape[1] == 1:
-            continue  # a bias may well begin with equal entries
-        for axis, word in ((0, "rows"), (1, "columns")):
-            lines = array if axis == 0 else array.T
-            if lines.shape[0] > 1 and len(np.unique(np.round(lines, 12), axis=0)) == 1:
-                same = "zero" if not lines.any() else "equal"
-                yield f"all {lines.shape[0]} {word} of {var.name} are {same} {when}"
-                break
-
-
-def columns_or_rows(model: Model, data: Mapping[str, Array]) -> dict[str, Array]:
-    """Return bundled data under the names of the network's input and target, laid out as they are declared.
-
-    Raises ``NoTraining`` where the network has not one input and one target of these sizes.
-    """
-    found: dict[str, Array] = {}
-    wanted: Sequence[tuple[str, Array]] = (("input", data["X"]), ("target", data["Y"]))
-    for kind, array in wanted:
-        mine = [v for v in model.program.variables.values() if v.kind == kind and not v.scalar]
-        if len(mine) != 1:
-            raise NoTraining(f"the network has {len(mine)} {kind}s, the data one: give an .npz file by names")
-        rows = mine[0].rows
-        across = rows == model.program.samples or (rows.is_Integer and int(rows) not in (1, array.shape[0]))
-        found[mine[0].name] = array.T if across else array
-    return found
+        value = values[var.name]
+        for at, array in value.items() if isinstance(value, Mapping) else [((), value)]:
+            if array.shape[1] == 1:
+                continue  # a bias may well begin with equal entries
+            shown = f"{var.name}[{', '.join(map(str, at))}]" if at else var.name
+            for lines, word in ((array, "rows"), (array.T, "columns")):
+                if lines.shape[0] > 1 and len(np.unique(np.round(lines, 12), axis=0)) == 1:
+                    same = "zero" if not lines.any() else "equal"
+                    yield f"all {lines.shape[0]} {word} of {shown} are {same} {when}"
+                    break

@@ -7,7 +7,9 @@ import pytest
 
 from symbp import networks, pipeline
 from symbp.verify.check import training
-from symbp.verify.check.training import XOR, NoTraining, columns_or_rows, measured, sizes_of
+from symbp.verify.check.samples import XOR, NoTraining, columns_or_rows, sizes_of, values_of
+from symbp.verify.check.training import measured
+from symbp.verify.check.truth import Model
 
 MODEL = pipeline.model(pipeline.program_of(networks.network("xor").text))
 ZERO = {"W1": np.zeros((4, 2)), "b1": np.zeros((4, 1)), "W2": np.zeros((1, 4)), "b2": np.zeros((1, 1))}
@@ -55,4 +57,45 @@ def test_data_lie_as_the_network_wants_them() -> None:
 )
 def test_what_does_not_fit_is_told(given: dict[str, np.ndarray], said: str) -> None:
     with pytest.raises(NoTraining, match=said):
-        sizes_of(MODEL, given)
+        sizes_of(MODEL, values_of(MODEL, given))
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Families
+
+
+def model(name: str) -> Model:
+    return pipeline.model(pipeline.program_of(networks.network(name).text))
+
+
+def sequences(steps: int, samples: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(3)
+    begun = np.zeros((1, 6, samples))
+    return {"X": rng.normal(size=(steps, 3, samples)), "Y": rng.normal(size=(steps, 2, samples)), "H": begun}
+
+
+def test_sequences_tell_how_long_they_are() -> None:
+    rnn = model("rnn")
+    stacked = sequences(5, 4)
+    apart = {f"{n}[{t + (n != 'H')}]": a for n, part in stacked.items() for t, a in enumerate(part)}
+    for arrays in (stacked, apart, {k.replace("[", "_").replace("]", ""): a for k, a in apart.items()}):
+        sizes = sizes_of(rnn, values_of(rnn, arrays))
+        assert (sizes["T"], sizes["m"]) == (5, 4)
+    with pytest.raises(NoTraining, match=r"no values for Y\[5\]"):
+        sizes_of(rnn, values_of(rnn, {**stacked, "Y": stacked["Y"][:4]}))
+
+
+def test_a_recurrent_network_is_trained() -> None:
+    rnn = model("rnn")
+    found = measured(rnn, values_of(rnn, sequences(3, 4)), {}, 0.1, 40)
+    assert not found.stuck
+    first, last = found.told[0].split()[1], found.told[0].split()[3]
+    assert float(last) < float(first)
+
+
+def test_layers_of_any_number_begin_where_they_are_told() -> None:
+    deep = model("deep")
+    zero = {f"W{k}": np.zeros((r, c)) for k, (r, c) in enumerate(((4, 2), (5, 4), (1, 5)), 1)}
+    given, start = columns_or_rows(deep, XOR), values_of(deep, zero)
+    sizes = sizes_of(deep, {**given, **start})
+    assert (sizes["L"], [sizes["n"][k] for k in range(4)]) == (3, [2, 4, 5, 1])
