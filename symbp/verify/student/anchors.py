@@ -24,6 +24,8 @@ from symbp.verify.student.work import CodeWork
 
 MOST_COMPARED = 60
 """More quantities of the forward pass are not compared with a value."""
+MOST_FOR_VALUES = 120_000
+"""Nodes that it may cost to tell what values are that have no name."""
 MOST_ROUNDS = 8
 """Of a line that runs more often only the last rounds are looked at."""
 
@@ -194,6 +196,8 @@ class Anchors:
         if value.size < 2:
             return False
         if at not in self._slopes:
+            if len(self._slopes) * self.point.ran.nodes > MOST_FOR_VALUES:
+                return False
             direction = np.random.default_rng(3).normal(size=np.shape(self.point.value(at)))
             try:
                 self._slopes[at] = direction, self.point.slope(at, direction)

@@ -18,8 +18,9 @@ from symbp.verify.student.lines import changes_nothing, is_plain_read, other_axe
 from symbp.verify.student.scope import Scopes
 from symbp.verify.student.session import Outcome
 from symbp.verify.student.standing import Standings
+from symbp.verify.student.work import statement_at
 
-MOST_TRIED = 400_000
+MOST_TRIED = 600_000
 """Changes of lines are tried until their runs have cost so many nodes together."""
 MOST_FOR_A_GRADIENT = 150_000
 """Nodes that it may cost to find a gradient entry by entry."""
@@ -167,6 +168,11 @@ class Repairs:
     def _may_be_right(self, now: Standings, trial: _Trial) -> bool:
         """Tell whether what first went wrong may be right after a change, as far as the lines between them tell."""
         first, last = self.work.statements[trial.line], now.first_wrong
+        if now.ran.failure is not None:
+            broken = statement_at(self.work.reading.module, getattr(now.ran.failure.node, "lineno", 0))
+            survives, nodes = now.replay.survives(first, trial.edit.statement, broken)
+            self.left -= nodes + RUN
+            return survives
         start = None if last is None else now.replay.start(first, last.entry)
         if last is None or start is None:
             return True
@@ -241,7 +247,7 @@ class Repairs:
             is_count = statement in self.gradients.points[0].ran.trace.integers
             self._edits[line] = [], (
                 other_axes(statement, text) if is_count
-                else edits(statement, self.scopes.known(line), text, removal=1))
+                else edits(statement, self.scopes.known(line), text, simple=1))
         made, rest = self._edits[line]
         yield from made
         for edit in rest:
