@@ -15,7 +15,7 @@ import numpy as np
 
 from symbp.verify.check.constants import TOLERANCE, Standing
 from symbp.verify.student import names as nm
-from symbp.verify.student.outputs import leaves
+from symbp.verify.student.outputs import is_laid, leaves
 from symbp.verify.student.errors import Located
 from symbp.verify.student.trace import Entry
 from symbp.verify.student.truth import At, Point
@@ -163,6 +163,8 @@ class Anchors:
         named = tuple(at for at in self.named(entry) if self._is_known(at))
         if named and self._was_right(entry, named):
             named = ()
+        # A name that is given to one value after the other is not the gradient of one of them.
+        named = tuple(at for at in named if isinstance(at, str) or self._is_shaped(value, at))
         best: tuple[At, Standing] | None = None
         for at in named:
             standing = self._stand(value, at)
@@ -180,7 +182,8 @@ class Anchors:
                     return Seen(entry, value, at, standing, False)
         if best is not None:
             return Seen(entry, value, best[0], best[1], True)
-        is_certain = len(named) == 1 or (bool(named) and is_argument)
+        # Zeros are what a sum starts with.
+        is_certain = (len(named) == 1 or (bool(named) and is_argument)) and bool(np.any(value))
         return Seen(entry, value, named[0] if is_certain else None, None, bool(named))
 
     def _is_known(self, at: At) -> bool:
@@ -190,6 +193,10 @@ class Anchors:
         except Located:
             return False
         return True
+
+    def _is_shaped(self, value: Array, at: At) -> bool:
+        wanted = self.point.value(at)
+        return is_laid(value.shape, wanted.shape) or is_laid(value.T.shape, wanted.shape)
 
     def _may_be(self, value: Array, at: At) -> bool:
         """Tell whether a value has the slope of a gradient along one direction: most values are told apart by it."""

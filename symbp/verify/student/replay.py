@@ -45,12 +45,17 @@ class Replay:
         holds = any(last.statement is n for s in self._from(start) for n in ast.walk(s))
         return start if holds and self.visits.get(start) else None
 
-    def value(self, start: ast.stmt, edits: Mapping[ast.stmt, ast.stmt], last: Entry) -> tuple[Array | None, int]:
+    def value(
+        self, start: ast.stmt, edits: Mapping[ast.stmt, ast.stmt], last: Entry, right: Mapping[Entry, Array],
+    ) -> tuple[Array | None, int]:
         """Return what an assignment gives when lines before it are changed, and the nodes that it cost.
 
-        The value is None where the lines cannot be run, give no array, or the assignment is not reached.
+        right: assignments that are right, and stay so.
+
+        The value is None where the lines cannot be run, give no array, the assignment is not reached, or another one
+        is no longer right.
         """
-        run = self._run(start, edits, trace := _Until(last))
+        run = self._run(start, edits, trace := _Until(last, right))
         return (np.asarray(trace.value, dtype=float) if is_array(trace.value) else None), run
 
     def survives(self, first: ast.stmt, changed: ast.stmt, broken: ast.stmt) -> tuple[bool, int]:
@@ -106,18 +111,27 @@ class _Part(Trace):
 
 
 class _Until(_Part):
-    """A trace that ends the run at an assignment, and has its value."""
+    """A trace that ends the run at an assignment, and has its value, or where something that was right changes."""
 
-    def __init__(self, last: Entry) -> None:
+    def __init__(self, last: Entry, right: Mapping[Entry, Array]) -> None:
         super().__init__()
-        self.last, self.value = last, None
+        self.last, self.value, self.right = last, None, right
+        self._watched = {e.statement for e in right} | {last.statement}
 
     def assigned(self, statement: ast.stmt, target: str, value: Any, scope: Scope) -> Any:
         """Count one assignment, and end the run if it is the one that is waited for."""
+        if statement not in self._watched:
+            return value
         count = self.counts.get((statement, target), 0)
         self.counts[statement, target] = count + 1
-        if statement is self.last.statement and target == self.last.target and count == self.last.count:
+        entry = Entry(statement, count, target)
+        if entry == self.last:
             self.value = value
+            raise _Reached
+        wanted = self.right.get(entry)
+        if wanted is not None and (
+            np.shape(value) != wanted.shape or not np.abs(value - wanted).max() <= 1e-8 * np.abs(wanted).max()
+        ):
             raise _Reached
         return value
 
