@@ -3,9 +3,9 @@
     python benchmarks/check_code.py [--files NAME ...] [--limit N] [--seed S] [--check]
 
 For every file of ``tests/verify/student/homework``, in both of its conventions of scale, faults of the table of edits
-are planted one at a time; those that change no gradient are set aside.  Printed are the share that is called wrong,
-the share whose line is named, and the share whose nature is named: the planted one, and with it those for which another
-change of the same line has the same numbers.
+are planted one at a time; those that change no gradient, or with which there is no loss, are set aside.  Printed are
+the share that is called wrong, the share whose line is named, and the share whose nature is named: the planted one, and
+with it those for which another change of the same line has the same numbers.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ import numpy as np
 from symbp.verify.check.edits import plant
 from symbp.verify.check.verdict import GOOD
 from symbp.verify.student.binding import bind
-from symbp.verify.student.functions import tasks
+from symbp.verify.student.functions import Task, tasks
+from symbp.verify.student.hints import gradients_from
 from symbp.verify.student.check import check_text
+from symbp.verify.student.errors import Located
 from symbp.verify.student.judge import Judge
 from symbp.verify.student.outputs import is_laid
 from symbp.verify.student.reading import read_text
@@ -112,10 +114,17 @@ def faults(file: Path, convention: str) -> Iterator[Planted]:
                 ran = point.session.run(point.case, edits={statement: edit.statement}, keeps=False)
                 if ran.failure is None and _same(ran.outputs, point.ran.outputs):
                     continue
+                if ran.failure is not None and _is_forward(task, ran.failure):
+                    continue  # there is no loss whose gradient this would be
                 row = lines[statement.lineno - 1]
                 spoiled = row[: statement.col_offset] + edit.text + row[statement.end_col_offset:]
                 whole = "\n".join([*lines[: statement.lineno - 1], spoiled, *lines[statement.lineno:]])
                 yield Planted(file.stem, convention, statement.lineno, edit.nature, source, edit.text, whole)
+
+
+def _is_forward(task: Task, failure: Located) -> bool:
+    """Tell whether a function that does both breaks off before it computes gradients."""
+    return task.backward is None and getattr(failure.node, "lineno", 0) < gradients_from(task.forward)
 
 
 def _same(mine: dict[str, np.ndarray], right: dict[str, np.ndarray]) -> bool:

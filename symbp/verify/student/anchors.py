@@ -15,7 +15,7 @@ import numpy as np
 
 from symbp.verify.check.constants import TOLERANCE, Standing
 from symbp.verify.student import names as nm
-from symbp.verify.student.outputs import leaves
+from symbp.verify.student.outputs import is_laid, leaves
 from symbp.verify.student.errors import Located
 from symbp.verify.student.trace import Entry
 from symbp.verify.student.truth import At, Point
@@ -24,6 +24,8 @@ from symbp.verify.student.work import CodeWork
 
 MOST_COMPARED = 60
 """More quantities of the forward pass are not compared with a value."""
+MOST_FOR_VALUES = 120_000
+"""Nodes that it may cost to tell what values are that have no name."""
 MOST_ROUNDS = 8
 """Of a line that runs more often only the last rounds are looked at."""
 
@@ -163,6 +165,8 @@ class Anchors:
         named = tuple(at for at in self.named(entry) if self._is_known(at))
         if named and self._was_right(entry, named):
             named = ()
+        # A name that is given to one value after the other is not the gradient of one of them.
+        named = tuple(at for at in named if isinstance(at, str) or self._is_shaped(value, at))
         best: tuple[At, Standing] | None = None
         for at in named:
             standing = self._stand(value, at)
@@ -180,7 +184,8 @@ class Anchors:
                     return Seen(entry, value, at, standing, False)
         if best is not None:
             return Seen(entry, value, best[0], best[1], True)
-        is_certain = len(named) == 1 or (bool(named) and is_argument)
+        # Zeros are what a sum starts with.
+        is_certain = (len(named) == 1 or (bool(named) and is_argument)) and bool(np.any(value))
         return Seen(entry, value, named[0] if is_certain else None, None, bool(named))
 
     def _is_known(self, at: At) -> bool:
@@ -191,11 +196,17 @@ class Anchors:
             return False
         return True
 
+    def _is_shaped(self, value: Array, at: At) -> bool:
+        wanted = self.point.value(at)
+        return is_laid(value.shape, wanted.shape) or is_laid(value.T.shape, wanted.shape)
+
     def _may_be(self, value: Array, at: At) -> bool:
         """Tell whether a value has the slope of a gradient along one direction: most values are told apart by it."""
         if value.size < 2:
             return False
         if at not in self._slopes:
+            if len(self._slopes) * self.point.ran.nodes > MOST_FOR_VALUES:
+                return False
             direction = np.random.default_rng(3).normal(size=np.shape(self.point.value(at)))
             try:
                 self._slopes[at] = direction, self.point.slope(at, direction)

@@ -59,7 +59,7 @@ class Judge:
         found: list[list[Standing | None]] = []
         for draw, point in enumerate(self.points):
             found.append(self.gradients.standings(draw, point.ran))
-            if any(s is None for s in found[-1]):
+            if not _is_common(found[-1]):
                 break  # what is wrong at one draw is wrong
         names = tuple(nm.tail(of) for _, of in self.gradients.paths)
         first = "complex step" if self.points[0].analytic else "differences at another step"
@@ -124,10 +124,9 @@ class Judge:
         """Return the constant that every gradient carries at every draw, or None."""
         constants = []
         for one in found:
-            known = [s for s in one if s is not None and not s.transposed]
-            if len(known) < len(one) or not all(equal(s.constant, known[0].constant) for s in known):
+            if not _is_common(one) or one[0] is None or one[0].transposed:
                 return None
-            constants.append(known[0].constant)
+            constants.append(one[0].constant)
         return text_of(constants, self._named_sizes()) if all(c > 0 for c in constants) else None
 
     def _broken(self, plain: Judgement) -> Judgement:
@@ -145,3 +144,10 @@ class Judge:
         # The line that fails may be none of those that give a value: an assertion, a class.
         lines = plain.lines or (line_of(statement_at(self.work.reading.module, fault.row), self.work.reading),)
         return replace(plain, verdict="wrong", lines=lines, affected=plain.outputs, faults=(fault,))
+
+
+def _is_common(standings: Sequence[Standing | None]) -> bool:
+    """Tell whether all gradients stand alike to the truth: one constant, one layout."""
+    known = [s for s in standings if s is not None]
+    return len(known) == len(standings) and all(
+        s.transposed == known[0].transposed and equal(s.constant, known[0].constant) for s in known)

@@ -18,13 +18,16 @@ from symbp.verify.student.lines import changes_nothing, is_plain_read, other_axe
 from symbp.verify.student.scope import Scopes
 from symbp.verify.student.session import Outcome
 from symbp.verify.student.standing import Standings
+from symbp.verify.student.work import statement_at
 
-MOST_TRIED = 400_000
+MOST_TRIED = 600_000
 """Changes of lines are tried until their runs have cost so many nodes together."""
 MOST_FOR_A_GRADIENT = 150_000
 """Nodes that it may cost to find a gradient entry by entry."""
 TIMES, AT_LEAST = 3, 5_000
 """A run with a change may cost so many times the nodes of a run without, and so many more."""
+SMALL, ANY = 5, 1_000
+"""Changes of so many words are tried in all lines before larger ones are; and any."""
 PLAIN = 3
 """A line that only gives a name to what is there has a mistake less often: it counts as so many words farther."""
 MOST_MISTAKES = 4
@@ -68,22 +71,23 @@ class Repairs:
     def one(self, now: Standings) -> Repair | None:
         """Return the change of one line that makes every gradient right, or None."""
         near, far = self._candidates(now)
-        late: list[list[_Trial]] = []
         # A line may be right by chance: what makes up for a constant too many stands behind it.
-        for lines in (near, far, [k for k in now.order() if now.state(k) == "right"]):
-            skipped: list[_Trial] = []
-            found = self._best(now, self._trials(lines), skipped)
+        right = [k for k in now.order() if now.state(k) == "right"]
+        late: list[_Trial] = []
+        first = now.first_wrong
+        before = [k for k in far if first is None or not now.runs_behind(k, first)]
+        behind = [k for k in far if k not in before]
+        rounds = [(near, 0, SMALL), (before, 0, SMALL), (right, 0, SMALL), (near, SMALL, ANY), (before, SMALL, ANY)]
+        rounds.append((behind, 0, ANY))
+        if first is not None and self.is_cause(first):
+            rounds = [(near, 0, ANY)]
+        for lines, above, most in rounds:
+            found = self._best(now, self._trials(lines, above, most), late)
             if found is not None:
                 return found
-            late.append(skipped)
-            if lines is near and now.first_wrong is not None and self.is_cause(now.first_wrong):
-                break
         # A name may be misleading: then the line is no multiple of what it says, and right.
-        for trials in late:
-            found = self._best(now, iter(trials), None)
-            if found is not None:
-                return found
-        return None
+        late.sort(key=lambda t: t.size)
+        return self._best(now, iter(late), None)
 
     def is_cause(self, seen: Seen) -> bool:
         """Tell whether every gradient is right once an assignment is what its name says."""
@@ -128,10 +132,15 @@ class Repairs:
         inside = set(ast.walk(max(loops, key=lambda n: n.lineno)))
         return [k for k, s in enumerate(self.work.statements) if s in inside]
 
-    def _trials(self, lines: Sequence[int]) -> Iterator[_Trial]:
-        """Yield the changes of some lines, the smallest first."""
+    def _trials(self, lines: Sequence[int], above: int, most: int) -> Iterator[_Trial]:
+        """Yield the changes of some lines that are larger than a size, up to another one, the smallest first."""
         def of(place: int, line: int) -> Iterator[_Trial]:
-            return (_Trial(e.distance + self._farther(line), place, line, e) for e in self.edits(line))
+            for edit in self.edits(line):
+                size = edit.distance + self._farther(line)
+                if size > most:
+                    break
+                if size > above or above == 0:
+                    yield _Trial(size, place, line, edit)
 
         return heapq.merge(*(of(place, line) for place, line in enumerate(lines)), key=lambda t: (t.size, t.place))
 
@@ -167,10 +176,15 @@ class Repairs:
     def _may_be_right(self, now: Standings, trial: _Trial) -> bool:
         """Tell whether what first went wrong may be right after a change, as far as the lines between them tell."""
         first, last = self.work.statements[trial.line], now.first_wrong
+        if now.ran.failure is not None:
+            broken = statement_at(self.work.reading.module, getattr(now.ran.failure.node, "lineno", 0))
+            survives, nodes = now.replay.survives(first, trial.edit.statement, broken)
+            self.left -= nodes + RUN
+            return survives
         start = None if last is None else now.replay.start(first, last.entry)
         if last is None or start is None:
             return True
-        value, nodes = now.replay.value(start, {**now.made, first: trial.edit.statement}, last.entry)
+        value, nodes = now.replay.value(start, {**now.made, first: trial.edit.statement}, last.entry, now.right)
         self.left -= nodes + RUN
         return value is not None and now.anchors.see(last.entry, value).state in ("right", "multiple")
 
@@ -241,7 +255,7 @@ class Repairs:
             is_count = statement in self.gradients.points[0].ran.trace.integers
             self._edits[line] = [], (
                 other_axes(statement, text) if is_count
-                else edits(statement, self.scopes.known(line), text, removal=1))
+                else edits(statement, self.scopes.known(line), text, simple=1))
         made, rest = self._edits[line]
         yield from made
         for edit in rest:

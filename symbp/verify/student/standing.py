@@ -12,6 +12,7 @@ from symbp.verify.student.lines import assigns, is_plain_read, reads
 from symbp.verify.student.replay import Replay
 from symbp.verify.student.session import Outcome
 from symbp.verify.student.trace import Entry
+from symbp.verify.student.values import Array
 from symbp.verify.student.work import CodeWork
 
 MOST_ENTRIES = 8
@@ -97,6 +98,17 @@ class Standings:
         entries = sorted((e for k in lines for e in self.entries(k)[:MOST_ENTRIES]), key=self._places.__getitem__)
         seen = self.anchors.seen(self.ran.trace.values, entries)
         return next((s for s in seen if s.named and s.state == "wrong"), None)
+
+    def runs_behind(self, line: int, seen: Seen) -> bool:
+        """Tell whether a line runs only after an assignment was made."""
+        entries = self.entries(line)
+        return bool(entries) and self._places[entries[0]] > self._places[seen.entry]
+
+    @cached_property
+    def right(self) -> dict[Entry, Array]:
+        """The assignments that are right, with their values."""
+        seen = (s for line in range(len(self.work.lines)) for s in self.seen(line))
+        return {s.entry: s.value for s in seen if s.state == "right"}
 
     # -- which lines feed others
 

@@ -15,6 +15,7 @@ from symbp.verify.student import names as nm
 from symbp.verify.student.anchors import Seen, is_accumulation
 from symbp.verify.student.errors import Located
 from symbp.verify.student.gradients import Gradients
+from symbp.verify.student.lines import changes_nothing
 from symbp.verify.student.reading import span
 from symbp.verify.student.repair import Repair, Repairs
 from symbp.verify.student.standing import MOST_ENTRIES, Standings
@@ -146,6 +147,9 @@ class Telling:
     def _blamed(self) -> Fault:
         """Return the first line that is no multiple of the gradient that its name says, or the lines it may be in."""
         now, order = self.now, self.now.order()
+        idle = [k for k in order if changes_nothing(self.work.statements[k])]
+        if idle:
+            return self._idle(idle[0])
         wrong = [k for k in order if now.state(k) == "wrong"] or [k for k in order if now.state(k) == "multiple"]
         if wrong:
             line = next((k for k in wrong if k not in now.cleared), wrong[0])
@@ -164,6 +168,15 @@ class Telling:
         return Fault(
             unknown[0], tuple(sorted(unknown)), of="", nature="", code="C002", title="the mistake is in these lines",
             row=blamed.line, column=blamed.column, affected=self.affected,
+        )
+
+    def _idle(self, line: int) -> Fault:
+        """Return that a line does nothing."""
+        row, column, length = self._place(line)
+        return Fault(
+            line, (line,), of=self._gradient_of(line), nature="", code="C001", title="not the truth",
+            label="this changes nothing: something is missing here", row=row, column=column, length=length,
+            affected=self.affected,
         )
 
     def failed(self, failure: Located) -> Fault:

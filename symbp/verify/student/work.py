@@ -140,5 +140,12 @@ def _is_plain(statement: ast.stmt) -> bool:
     value = statement.value if isinstance(statement, (ast.Return, ast.Assign)) else None
     if isinstance(statement, ast.Return):
         parts = value.elts if isinstance(value, ast.Tuple) else [value]
-        return all(p is None or isinstance(p, (ast.Name, ast.Constant, ast.Attribute)) for p in parts)
+        return all(p is None or _is_name(p) for p in parts)
     return False
+
+
+def _is_name(node: ast.expr) -> bool:
+    """Tell whether an expression only names something: ``dW``, ``self.dW``; a transpose is more."""
+    if isinstance(node, ast.Attribute):
+        return node.attr != "T" and _is_name(node.value)
+    return isinstance(node, (ast.Name, ast.Constant))

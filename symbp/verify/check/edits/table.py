@@ -101,20 +101,21 @@ ROWS: tuple[Row, ...] = (
 _ORDER = {row.nature: k for k, row in reversed(list(enumerate(ROWS)))}
 
 
-def edits(statement: ast.stmt, known: Known, source: str = "", removal: int | None = None) -> Iterator[Edit]:
+def edits(statement: ast.stmt, known: Known, source: str = "", simple: int | None = None) -> Iterator[Edit]:
     """Yield every change of a line by one edit that may mend it, the nearest to its text first.
 
     statement: the line; positions do not matter.
     known:     the names in scope.
     source:    the text of the statement, so that the user's own words and blanks are kept.
-    removal:   the distance of a change that only takes words away, however many; otherwise each of them counts.
+    simple:    the distance of a change that takes words away or turns a sign, however many words there are;
+               without it each of them counts.
 
     Nothing is evaluated; results whose shapes certainly do not fit, or are not those of the left side, are left out.
     """
     line = EditedLine(statement, known, source)
     changes = _texts(line, mend=True)
-    if removal is not None:
-        changes = (c._replace(distance=removal) if _only_removes(line.text, c) else c for c in changes)
+    if simple is not None:
+        changes = (c._replace(distance=simple) if _is_simple(line.text, c) else c for c in changes)
     found = sorted(changes, key=lambda c: (c.distance, _ORDER[c.nature], len(c.text)))
     for change in found[:MOST_EDITS]:
         edited = _parsed(change.text)
@@ -161,8 +162,8 @@ def _texts(line: EditedLine, mend: bool) -> Iterator[_Change]:
                     yield _Change(row.nature, text, start, end, distance(line.text, text))
 
 
-def _only_removes(old: str, change: _Change) -> bool:
-    return len(_words(old)) == len(_words(change.text)) + change.distance
+def _is_simple(old: str, change: _Change) -> bool:
+    return change.nature == "sign" or len(_words(old)) == len(_words(change.text)) + change.distance
 
 
 def _parsed(text: str) -> ast.stmt | None:
