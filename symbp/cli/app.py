@@ -237,13 +237,22 @@ def check(
     net: opt.OptionalNet = None, line: opt.One = None, mine: opt.Mine = None, code: opt.StudentCode = None,
     bind: opt.Bind = None, draw: opt.Draw = None, loss: opt.OwnLoss = "", hint: opt.Hint = False,
     reveal: opt.Reveal = True, stuck: opt.Stuck = False, data: opt.Data = "xor", rate: opt.Rate = 0.5,
-    steps: opt.TrainingSteps = 500, start: opt.Start = None,
+    steps: opt.TrainingSteps = 500, start: opt.Start = None, run: opt.Run = False,
     as_json: opt.Json = False, quiet: opt.Quiet = False, seed: opt.Seed = 0,
 ) -> None:
     """Check somebody's equations or NumPy code: right, or the first mistake."""
     with settled(as_json):
         if code is not None:
-            _check_code(code, net, bind or [], draw or [], loss, hint or not reveal, as_json, quiet)
+            from symbp.cli import coding
+
+            network = None if net is None else _declared(net)[2]
+            said = coding.told(code, bind or [], draw or [], loss, network, hint or not reveal, run, seed)
+            if as_json:
+                say_json(said.data)
+            elif not quiet:
+                say(said.text)
+            if said.code:
+                leave(Exit.CHECK_FAILED if said.code == 1 else Exit.BAD_INPUT)
             return
         from symbp.cli import checking
 
@@ -270,21 +279,6 @@ def check(
             say(checking.text_of(found, hint=hint, reveal=reveal))
         if not found.good:
             leave(Exit.CHECK_FAILED)
-
-
-def _check_code(
-    code: str, net: str | None, binds: list[str], draws: list[str], loss: str, hint: bool, as_json: bool, quiet: bool
-) -> None:
-    from symbp.cli import coding
-
-    network = None if net is None else _declared(net)[2]
-    found = coding.told(code, binds, draws, loss, network, hint)
-    if as_json:
-        say_json(found.data)
-    elif not quiet:
-        say(found.text)
-    if found.code:
-        leave(Exit.CHECK_FAILED if found.code == 1 else Exit.BAD_INPUT)
 
 
 @app.command()

@@ -13,7 +13,7 @@ from symbp.cli.outcome import BadInput, shown
 from symbp.program import Program
 from symbp.verify.check.text import table
 from symbp.verify.student.binding import Wishes
-from symbp.verify.student.check import check_file
+from symbp.verify.student.check import SECONDS_OF_MANY, check_file
 from symbp.verify.student.draws import Fill
 
 KINDS = (".py", ".ipynb")
@@ -29,10 +29,14 @@ class Told:
 
 
 def told(
-    code: str, binds: Sequence[str], draws: Sequence[str], loss: str, network: Program | None, hint: bool
+    code: str, binds: Sequence[str], draws: Sequence[str], loss: str, network: Program | None, hint: bool,
+    runs: bool = False, seed: int = 0,
 ) -> Told:
-    """Judge a file, ``hw.py`` or ``hw.py:forward,backward``, or every file of a folder."""
-    wishes = Wishes(_pairs(binds, "bind"), _kinds(draws), _expression(loss, "--loss") if loss else "")
+    """Judge a file, ``hw.py`` or ``hw.py:forward,backward``, or every file of a folder.
+
+    runs: CPython runs the code, in place of the interpreter.
+    """
+    wishes = Wishes(_pairs(binds, "bind"), _kinds(draws), _expression(loss, "--loss") if loss else "", runs, seed)
     file, _, functions = code.partition(":")
     named = tuple(n.strip() for n in functions.split(",") if n.strip())
     path = Path(file)
@@ -50,7 +54,7 @@ def _folder(folder: Path, named: Sequence[str], wishes: Wishes, network: Program
     rows: list[dict[str, Any]] = []
     code = 0
     for path in files:
-        answer = check_file(path, named, wishes, network=network)
+        answer = check_file(path, named, wishes, network=network, seconds=SECONDS_OF_MANY)
         code = max(code, min(answer.code, 1))
         rows += [{"file": path.relative_to(folder).as_posix(), **row} for row in answer.rows]
     wrong = Counter(r["source"] for r in rows if r["source"])

@@ -16,7 +16,7 @@ from symbp.verify import child
 from symbp.verify.check.text import table
 from symbp.verify.check.verdict import GOOD
 
-LIMITS = child.Limits(seconds=20.0)
+LIMITS = child.Limits(seconds=10.0)
 """What the check of one file may use. Equations end by themselves; this is for what nobody has thought of."""
 
 HEADER = ("file", "verdict", "line", "code")

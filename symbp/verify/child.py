@@ -10,11 +10,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import math
 import os
 import resource
 import select
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from typing import Any
 MOST_ANSWER = 20_000_000
 """Bytes of an answer that are read."""
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
+_confined = False
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,16 @@ class Limits:
     """What a child may use.
 
     memory:  bytes beyond what is mapped when it starts.
-    seconds: of CPU, and on the wall.
+    seconds: of the processor, from its start.
     """
 
     memory: int = 512 * 2**20
     seconds: float = 10.0
+
+    @property
+    def wall(self) -> float:
+        """Seconds on the wall: a machine has other work, and a child that waits for nothing ends too."""
+        return 5 * self.seconds
 
 
 class Exceeded(Exception):
@@ -56,7 +64,7 @@ def run(function: Callable[[], Any], limits: Limits | None = None) -> Any:
         _serve(function, writer, limits)
     os.close(writer)
     try:
-        data = _received(reader, time.monotonic() + limits.seconds)
+        data = _received(reader, time.monotonic() + limits.wall)
     finally:
         os.close(reader)
         with contextlib.suppress(ProcessLookupError):
@@ -122,7 +130,13 @@ def confine(limits: Limits, keep: int) -> None:
     """Limit this process: for good, and for all that it starts.
 
     keep: the file that stays open; all others but those of the standard streams, which lead nowhere, are closed.
+
+    The root of all files becomes a folder that is removed, if the system allows it, so that nothing can be removed,
+    renamed or made either.
     """
+    global _confined
+    mapped = _mapped()
+    _leave()
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
@@ -131,14 +145,33 @@ def confine(limits: Limits, keep: int) -> None:
     for unshared in (CLONE_NEWUSER | CLONE_NEWNET, CLONE_NEWNET):
         if _unshared(unshared):
             break
-    seconds = max(1, int(limits.seconds + 0.999))
+    with contextlib.suppress(OSError):
+        os.chroot(".")
     for what, most in (
         (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NOFILE, 0),
-        (resource.RLIMIT_NPROC, 0), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, _mapped() + limits.memory),
+        (resource.RLIMIT_NPROC, 0), (resource.RLIMIT_AS, mapped + limits.memory),
     ):
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(what, (most, most))
+    seconds = max(1, math.ceil(limits.seconds))
+    with contextlib.suppress(ValueError, OSError):
+        # The soft limit ends it by a signal that says why, the hard one whatever it does about the signal.
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     sys.setrecursionlimit(20_000)
+    _confined = True
+
+
+def is_confined() -> bool:
+    """Tell whether this process is a child that was confined."""
+    return _confined
+
+
+def _leave() -> None:
+    """Go to a folder that is removed at once: nothing can be made there."""
+    with contextlib.suppress(OSError):
+        empty = tempfile.mkdtemp()
+        os.chdir(empty)
+        os.rmdir(empty)
 
 
 def _unshared(flags: int) -> bool:

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from symbp.verify.check.constants import Standing
+from symbp.verify.check.constants import TOLERANCE, Standing
 from symbp.verify.student import names as nm
-from symbp.verify.student.outputs import leaves
-from symbp.verify.student.expressions import Located
+from symbp.verify.student.outputs import is_laid, leaves
+from symbp.verify.student.errors import Located
 from symbp.verify.student.trace import Entry
 from symbp.verify.student.truth import At, Point
 from symbp.verify.student.values import Array
@@ -24,6 +24,8 @@ from symbp.verify.student.work import CodeWork
 
 MOST_COMPARED = 60
 """More quantities of the forward pass are not compared with a value."""
+MOST_FOR_VALUES = 120_000
+"""Nodes that it may cost to tell what values are that have no name."""
 MOST_ROUNDS = 8
 """Of a line that runs more often only the last rounds are looked at."""
 
@@ -62,6 +64,7 @@ class Anchors:
     point: Point
     _holders: dict[bytes, list[At]] = field(default_factory=dict)
     _named: dict[tuple[ast.stmt, int, str], tuple[At, ...]] = field(default_factory=dict)
+    _slopes: dict[At, tuple[Array, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.known: list[At] = []
@@ -70,10 +73,10 @@ class Anchors:
         for entry in self.point.ran.trace.order:
             if entry.statement not in self.work.index:
                 self._hold(entry, self.point.ran.trace.values[entry])
-        self._last: dict[tuple[str, bytes], Entry] = {}
+        self._last: dict[tuple[str, ast.AST | None, bytes], Entry] = {}
         for entry in self.point.ran.trace.order:
             if entry.statement in self.work.index:
-                self._last[entry.target, self._beside_key(entry)] = entry
+                self._last[self._place(entry)] = entry
         self.gradients = {e.target: e for e in self.point.ran.trace.order if e.statement in self.work.index}
 
     def _hold(self, at: At, value: Array) -> None:
@@ -100,6 +103,10 @@ class Anchors:
         target = entry.target
         if target.startswith("return") or not self._is_last(entry):
             return
+        given = next((of for path, of in self.point.session.plan.outputs if path == target), None)
+        if given is not None:
+            yield given
+            return
         near = [at for value in self.point.ran.trace.beside.get(entry, {}).values() for at in self.holding(value)]
         if near:
             yield from near
@@ -115,8 +122,12 @@ class Anchors:
 
     def _is_last(self, entry: Entry) -> bool:
         """Tell whether a target is not made anew, out of the same, right behind: ``dW = ...; dW = dW + reg * W``."""
-        key = self._last.get((entry.target, self._beside_key(entry)))
+        key = self._last.get(self._place(entry))
         return key is None or key == entry or not _reads_itself(key)
+
+    def _place(self, entry: Entry) -> tuple[str, ast.AST | None, bytes]:
+        """Return what tells apart targets that are called alike: the function, and what stands beside them."""
+        return entry.target, self.work.functions.get(entry.statement), self._beside_key(entry)
 
     def _was_right(self, entry: Entry, named: tuple[At, ...]) -> bool:
         """Tell whether what a target is by its name was assigned to it before: ``dA``, then ``dA[Z <= 0] = 0``."""
@@ -134,10 +145,12 @@ class Anchors:
 
     def _beside_key(self, entry: Entry) -> bytes:
         near = self.point.ran.trace.beside.get(entry, {})
-        return b"|".join(_key(np.asarray(v)) for v in near.values() if _is_array(v))
+        return b"|".join(_key(np.asarray(v)) for v in near.values() if is_array(v))
 
     def holding(self, value: Any) -> list[At]:
         """Return what holds a value: arguments, and assignments of the forward pass."""
+        if not is_array(value):
+            return []  # a list of arrays, say
         array = np.asarray(value)
         return self._holders.get(_key(array), []) if array.dtype.kind == "f" else []
 
@@ -145,13 +158,15 @@ class Anchors:
 
     def seen(self, values: dict[Entry, Array], entries: Iterable[Entry]) -> list[Seen]:
         """Return assignments beside the truth."""
-        return [self.see(e, np.asarray(values[e], dtype=float)) for e in entries if _is_array(values[e])]
+        return [self.see(e, np.asarray(values[e], dtype=float)) for e in entries if is_array(values[e])]
 
     def see(self, entry: Entry, value: Array) -> Seen:
         """Return one assignment beside the truth: what its name says comes before what its value says."""
-        named = self.named(entry)
+        named = tuple(at for at in self.named(entry) if self._is_known(at))
         if named and self._was_right(entry, named):
             named = ()
+        # A name that is given to one value after the other is not the gradient of one of them.
+        named = tuple(at for at in named if isinstance(at, str) or self._is_shaped(value, at))
         best: tuple[At, Standing] | None = None
         for at in named:
             standing = self._stand(value, at)
@@ -161,16 +176,45 @@ class Anchors:
                 best = at, standing
         # What stands beside it in scope, or is an argument, is certain; its value may be something else's by chance.
         near = self.point.ran.trace.beside.get(entry, {})
-        is_argument = any(isinstance(at, str) for at in named) or any(_is_array(v) for v in near.values())
+        is_argument = any(isinstance(at, str) for at in named) or any(is_array(v) for v in near.values())
         for at in [] if named and is_argument else self.known[:MOST_COMPARED]:
-            if at not in named and np.size(self.point.value(at)) == value.size and value.size > 1:
+            if at not in named and np.size(self.point.value(at)) == value.size and self._may_be(value, at):
                 standing = self._stand(value, at)
                 if standing is not None and standing.same and not standing.transposed and np.any(value):
                     return Seen(entry, value, at, standing, False)
         if best is not None:
             return Seen(entry, value, best[0], best[1], True)
-        is_certain = len(named) == 1 or (bool(named) and is_argument)
+        # Zeros are what a sum starts with.
+        is_certain = (len(named) == 1 or (bool(named) and is_argument)) and bool(np.any(value))
         return Seen(entry, value, named[0] if is_certain else None, None, bool(named))
+
+    def _is_known(self, at: At) -> bool:
+        """Tell whether the gradient of something can be found: at a limit nothing is said of it."""
+        try:
+            self.point.slopes(at)
+        except Located:
+            return False
+        return True
+
+    def _is_shaped(self, value: Array, at: At) -> bool:
+        wanted = self.point.value(at)
+        return is_laid(value.shape, wanted.shape) or is_laid(value.T.shape, wanted.shape)
+
+    def _may_be(self, value: Array, at: At) -> bool:
+        """Tell whether a value has the slope of a gradient along one direction: most values are told apart by it."""
+        if value.size < 2:
+            return False
+        if at not in self._slopes:
+            if len(self._slopes) * self.point.ran.nodes > MOST_FOR_VALUES:
+                return False
+            direction = np.random.default_rng(3).normal(size=np.shape(self.point.value(at)))
+            try:
+                self._slopes[at] = direction, self.point.slope(at, direction)
+            except Located:
+                return False
+        direction, slope = self._slopes[at]
+        terms = direction.ravel() * value.ravel()
+        return bool(abs(terms.sum() - slope) <= 10 * TOLERANCE * max(np.abs(terms).sum(), abs(slope)))
 
     def _stand(self, value: Array, at: At) -> Standing | None:
         try:
@@ -195,7 +239,8 @@ def _key(value: Array) -> bytes:
     return str(value.shape).encode() + np.asarray(value, dtype=float).tobytes()
 
 
-def _is_array(value: Any) -> bool:
+def is_array(value: Any) -> bool:
+    """Tell whether a value is made of real or complex numbers."""
     if not isinstance(value, (np.ndarray, np.generic, float)):
         return False
     return np.asarray(value).dtype.kind in "fc" and np.size(value) > 0

@@ -18,16 +18,16 @@ from symbp.language.diagnostics import Mistake
 from symbp.verify.student import names as nm
 from symbp.verify.student.arguments import Arguments, Form
 from symbp.verify.student.draws import Align, Drawn, Draws
-from symbp.verify.student.expressions import Located, is_limit
+from symbp.verify.student.errors import Located, is_limit
+from symbp.verify.student.execution import Execution
 from symbp.verify.student.fitting import fitted
 from symbp.verify.student.functions import Task
 from symbp.verify.student.hints import gradients_from, is_loss_name, is_number, multiples
-from symbp.verify.student.interpreter import Interpreter
 from symbp.verify.student.outputs import find_outputs, is_laid, leaves, with_parameters
 from symbp.verify.student.reading import Reading, reached
-from symbp.verify.student.session import Case, Outcome, Plan, Session, expression
+from symbp.verify.student.session import Case, Outcome, Plan, Session
 from symbp.verify.student.usage import parameters, returns, unpackings, usage
-from symbp.verify.student.values import Array, Instance
+from symbp.verify.student.values import Array, Instance, attributes_of
 
 @dataclass(frozen=True)
 class Wishes:
@@ -36,11 +36,15 @@ class Wishes:
     binds: what parameters are bound to: ``cache`` to ``(A0, W1, b1)``.
     kinds: how arguments are drawn: ``y`` as ``labels``.
     loss:  the loss as an expression in the names of the forward pass.
+    runs:  CPython runs the code, in place of the interpreter.
+    seed:  of the draws.
     """
 
     binds: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
     loss: str = ""
+    runs: bool = False
+    seed: int = 0
 
 
 @dataclass
@@ -62,7 +66,7 @@ class Bound:
         """Return the values of a draw: what is drawn, and new values for all that the setup makes."""
         if turn not in self._cases:
             case = self.draws.case(turn)
-            self._cases[turn] = with_parameters(self.session, case, turn)
+            self._cases[turn] = with_parameters(self.session, case, turn, self.draws.seed)
         return self._cases[turn]
 
     def __post_init__(self) -> None:
@@ -79,6 +83,9 @@ class Unbound(Exception):
 
 ODD = 2.5
 """What a way to call counts less at which a target has no axis of samples."""
+
+UNKNOWN_RATE = "1.0"
+"""The rate of a training step that names none."""
 
 Choice = tuple[dict[str, Form], dict[str, str], Align]
 """The form of each array whose text leaves it open, the words, and how a bias is aligned."""
@@ -98,6 +105,7 @@ class Binder:
         self.functions = list(dict.fromkeys([*reached(reading.module, names), *near]))
         self.arguments = Arguments(self.functions, dict(wishes.kinds))
         self.arguments.draws.align = align
+        self.arguments.draws.seed = wishes.seed
         self.arguments.draws.multiples = multiples(self.functions)
         if task.backward is None:
             self.arguments.draws.gradients_from = gradients_from(task.forward)
@@ -178,7 +186,7 @@ class Binder:
         self.prepare()
         draws = self.arguments.draws
         plan = Plan(tuple(self.setup), tuple(self.forward), "", ())
-        session = Session(self.reading, plan)
+        session = (Execution if self.wishes.runs else Session)(self.reading, plan)
         first = self._fit(session, draws)
         loss = "" if self._free(first) and not self.wishes.loss else self._loss(first)
         backward: list[str] = []
@@ -192,7 +200,7 @@ class Binder:
             names = [f"{n}_" if n in self._pool(first) else n for n in self._names_of(task.backward)]
             backward.append(f"{', '.join(names)} = {call}" if names else call)
         plan = replace(plan, loss=loss, backward=tuple(backward))
-        session = Session(self.reading, plan)
+        session = replace(session, plan=plan)
         self._choose()
         self._fit(session, draws)
         bound = Bound(task, session, draws, self.remarks)
@@ -203,8 +211,8 @@ class Binder:
         outputs = tuple(find_outputs(ran, case, names or self.outputs_of_forward, self.receiver))
         rate = ""
         if not outputs and ran.failure is None:
-            outputs, rate = self._updates(case, ran), self._rate(ran)
-        bound.session = Session(self.reading, replace(plan, outputs=outputs, rate=rate))
+            outputs, rate = self._updates(session, case, ran), self._rate(ran)
+        bound.session = replace(session, plan=replace(plan, outputs=outputs, rate=rate))
         if self._join_loose(bound, outputs, ran):
             bound = Bound(task, bound.session, draws, self.remarks)
             case = bound.case(0)
@@ -365,14 +373,17 @@ class Binder:
                 self.arguments.form(name, ("target", axes, ""))
                 self.arguments.choices.forms.pop(name, None)
             return name
-        held = [n for n in self.outputs_of_forward if isinstance(pool.get(n), (dict, tuple, list, Instance))]
+        held = [
+            n for n in self.outputs_of_forward
+            if isinstance(pool.get(n), (dict, tuple, list, Instance)) or attributes_of(pool.get(n))
+        ]
         if nm.CACHE.fullmatch(name) and held:
             return held[-1]
         for holder in held:
             if isinstance(pool[holder], dict) and name in pool[holder]:
                 return f"{holder}[{name!r}]"
         unpacked = unpackings(function).get(name, [])
-        if unpacked and held and len(held) == 1 and len(pool[held[0]]) == len(unpacked):
+        if unpacked and held and len(held) == 1 and _length(pool[held[0]]) == len(unpacked):
             return held[0]
         if unpacked and all(n in pool for n in unpacked):
             return f"({', '.join(unpacked)},)"
@@ -408,17 +419,15 @@ class Binder:
             ), function,
         )
 
-    def _updates(self, case: Case, ran: Outcome) -> tuple[tuple[str, str], ...]:
+    def _updates(self, session: Session, case: Case, ran: Outcome) -> tuple[tuple[str, str], ...]:
         """Return the parameters that a training step changes: what it takes away, over the rate, is the gradient."""
-        run = Interpreter(self.reading.module)
-        run.scope.names.update(ran.scope)
         found = []
         for path, old in case.sources.items():
             stem = re.match(r"\w*", path)
             assert stem is not None
             for written in (path, f"{stem[0]}_out{path[stem.end():]}"):
                 try:
-                    new = run.expression(expression(written))
+                    new = session.value(ran, written)
                 except Located:
                     continue
                 if isinstance(new, (np.ndarray, float)) and np.shape(new) == np.shape(old) and np.any(new != old):
@@ -431,7 +440,12 @@ class Binder:
         last = self.task.backward or self.task.forward
         defaults = [ast.unparse(d) for p, d in parameters(last) if d is not None and nm.RATE.fullmatch(p)]
         held = [p for p, _ in leaves(self.receiver, ran.scope.get(self.receiver)) if nm.RATE.fullmatch(nm.tail(p))]
-        return next((n for n in [*self.arguments.draws.names, *defaults, *held] if _is_rate(n)), "1.0")
+        return next((n for n in [*self.arguments.draws.names, *defaults, *held] if _is_rate(n)), UNKNOWN_RATE)
+
+
+def _length(value: Any) -> int:
+    """Return the number of items that a value unpacks into; 0 of an object."""
+    return len(value) if isinstance(value, (dict, tuple, list)) else 0
 
 
 def _is_rate(text: str) -> bool:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from symbp.language.diagnostics import Mistake
 from symbp.verify.student import arithmetic as ar
 from symbp.verify.student import names as nm
+from symbp.verify.student.arguments import Form
 from symbp.verify.student.binder import Binder, Bound, Choice, Unbound, Wishes
 from symbp.verify.student.draws import DRAWS, Align
-from symbp.verify.student.expressions import Located, is_limit
+from symbp.verify.student.errors import Located, is_limit
 from symbp.verify.student.fitting import Clash
 from symbp.verify.student.functions import Task
 from symbp.verify.student.hints import gradients_from, is_binary
@@ -21,6 +22,8 @@ from symbp.verify.student.reading import Reading
 
 MOST_SHAPES = 16
 """Of candidates that can be run so many are compared."""
+MOST_PROBES = 16
+"""So many assignments of ranks are tried until the forward pass runs."""
 MOST_CANDIDATES = 120
 """How many assignments of ranks are tried."""
 
@@ -68,11 +71,11 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
         if fewer:
             continue
         if bound.session.plan.outputs and score >= 0:
-            right = _right(bound)
-            if right == 1 and score >= 1 and all(_right(bound, t) == 1 for t in range(1, DRAWS)):
+            right = share_right(bound)
+            if right == 1 and score >= 1 and all(share_right(bound, t) == 1 for t in range(1, DRAWS)):
                 return bound
             score += right
-        score -= 0.5 * _is_square(bound)
+        score -= 0.5 * _is_square(bound) + 0.25 * _is_across(bound)
         if best is None or score > best[0]:
             best = score, bound
     if best is None:
@@ -95,11 +98,25 @@ def _is_square(bound: Bound) -> bool:
     )
 
 
+def _is_across(bound: Bound) -> bool:
+    """Tell whether the samples are rows of the data and columns of a target, or the reverse."""
+    draws = bound.draws
+
+    def place(role: str) -> set[int]:
+        return {
+            k for d in draws.arrays.values() if d.role == role and len(d.axes) == 2 for k, a in enumerate(d.axes)
+            if "data" in draws.roles(a) and "parameter" not in draws.roles(a)
+        }
+
+    data, target = place("data"), place("target")
+    return len(data) == 1 and len(target) == 1 and data != target
+
+
 def _axes(bound: Bound) -> int:
     return sum(len(d.axes) for d in bound.draws.arrays.values() if d.role == "data")
 
 
-def _right(bound: Bound, turn: int = 0) -> float:
+def share_right(bound: Bound, turn: int = 0) -> float:
     """Return the share of gradients that agree with the slope of the loss along a random direction."""
     count = 0
     case, session = bound.case(turn), bound.session
@@ -127,31 +144,53 @@ def _right(bound: Bound, turn: int = 0) -> float:
 def _candidates(reading: Reading, task: Task, wishes: Wishes) -> Iterator[Choice]:
     """Yield choices of what the text leaves open, the likeliest first."""
     probe = Binder(reading, task, wishes, {}, {}, "features")
-    try:
-        probe.bind()
-    except Mistake as mistake:
-        raise Unbound(mistake, task.forward) from None
-    except (Unbound, Located, Clash) as error:
-        failure: Exception | None = error.outcome.failure if isinstance(error, Clash) else error
-        if failure is not None and is_limit(failure):
-            raise failure from None
-    forms, words = probe.arguments.choices.forms, probe.arguments.choices.words
-    # Arrays that are called alike have the same form.
-    groups: dict[str, list[str]] = {}
-    for path in forms:
-        groups.setdefault(nm.tail(path).rstrip("0123456789[]"), []).append(path)
-    lists = [forms[paths[0]] for paths in groups.values()]
-    # All in their likeliest form first, then those with one other choice, then two.
-    combos = sorted(itertools.islice(itertools.product(*(range(len(c)) for c in lists)), 4096), key=sum)
+    clash = _probed(probe)
+    forms, words = dict(probe.arguments.choices.forms), probe.arguments.choices.words
+    if clash:
+        # What the loss and the backward pass are given is seen once the forward pass runs.
+        for choice, _ in zip(_combinations(forms), range(MOST_PROBES), strict=False):
+            other = Binder(reading, task, wishes, choice, {}, "features")
+            if not _probed(other):
+                forms = {**other.arguments.choices.forms, **forms}
+                break
+    combos = list(_combinations(forms))
     aligns: list[Align] = ["features", "last", "first"]
     if is_binary(probe.functions):
         aligns.insert(0, "single")
     tried = itertools.product(itertools.product(*words.values()), combos, aligns)
     for chosen, combo, align in itertools.islice(tried, MOST_CANDIDATES):
-        yield (
-            {p: lists[k][c] for k, (c, paths) in enumerate(zip(combo, groups.values(), strict=True)) for p in paths},
-            dict(zip(words, chosen, strict=True)), align,
-        )
+        yield combo, dict(zip(words, chosen, strict=True)), align
 
 
-__all__ = ["Bound", "Unbound", "Wishes", "bind"]
+def _probed(probe: Binder) -> bool:
+    """Bind a task to see what its text leaves open; tell whether its shapes clash.
+
+    Raises ``Unbound`` where it is no use to go on, and ``Located`` at a limit.
+    """
+    try:
+        probe.bind()
+    except Mistake as mistake:
+        raise Unbound(mistake, probe.task.forward) from None
+    except (Unbound, Located, Clash) as error:
+        failure: Exception | None = error.outcome.failure if isinstance(error, Clash) else error
+        if failure is not None and is_limit(failure):
+            raise failure from None
+        return isinstance(error, Clash)
+    return False
+
+
+def _combinations(forms: Mapping[str, list[Form]]) -> Iterator[dict[str, Form]]:
+    """Yield a form for each array: all in their likeliest first, then those with one other choice, then two.
+
+    Arrays that are called alike have the same form.
+    """
+    groups: dict[str, list[str]] = {}
+    for path in forms:
+        groups.setdefault(nm.tail(path).rstrip("0123456789[]"), []).append(path)
+    lists = [forms[paths[0]] for paths in groups.values()]
+    every = sorted(itertools.islice(itertools.product(*(range(len(c)) for c in lists)), 4096), key=sum)
+    for combo in every:
+        yield {p: lists[k][c] for k, (c, paths) in enumerate(zip(combo, groups.values(), strict=True)) for p in paths}
+
+
+__all__ = ["Bound", "Unbound", "Wishes", "bind", "share_right"]

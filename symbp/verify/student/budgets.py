@@ -9,6 +9,10 @@ from symbp.language.diagnostics import Mistake
 
 MOST_NODES = 200_000
 """Nodes of the syntax tree that one run evaluates; heavy operations count as many."""
+MOST_TOGETHER = 1_200_000
+"""Nodes of all runs of a file together: each gradient takes some runs, each change of a line that is tried one."""
+RUN = 50
+"""Nodes that it costs to prepare a run."""
 MOST_ELEMENTS = 2_000_000
 """Entries of one array."""
 MOST_ALLOCATED = 20_000_000
@@ -25,15 +29,21 @@ MOST_BITS = 1024
 MOST_NESTED = 50
 """Lists within one another, where something looks at all of their items."""
 
+ARRAY = 2
+"""Nodes that it costs to make an array, however small it is."""
 WORK_OF_A_NODE = 4_000
 """Multiplications and additions that cost as much as one node."""
 
 
 @dataclass
 class Budget:
-    """What one run has spent."""
+    """What one run has spent.
+
+    most: nodes that it may spend; for a run with a change of a line fewer than for the code itself.
+    """
 
     nodes: int = 0
+    most: int = MOST_NODES
     allocated: int = 0
     items: int = 0
     depth: int = 0
@@ -41,9 +51,9 @@ class Budget:
     def node(self) -> None:
         """Count one node."""
         self.nodes += 1
-        if self.nodes > MOST_NODES:
+        if self.nodes > self.most:
             raise Mistake(
-                "C120", f"the code runs too long: more than {MOST_NODES:,} steps",
+                "C120", f"the code runs too long: more than {self.most:,} steps",
                 "give fewer rounds; what is checked is one forward and one backward pass",
             )
 
@@ -55,6 +65,7 @@ class Budget:
     def array(self, elements: int) -> None:
         """Count an array before it is made."""
         self.allocated += elements
+        self.nodes += ARRAY
         if elements > MOST_ELEMENTS:
             raise Mistake("C121", f"an array of {_about(elements)} entries; at most {MOST_ELEMENTS:,} are allowed")
         if self.allocated > MOST_ALLOCATED:

@@ -4,55 +4,54 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from symbp.language.diagnostics import Mistake
 from symbp.verify.student import arithmetic as ar
 from symbp.verify.student import sizes
-from symbp.verify.student.methods import TYPES_OF_PYTHON, formatted
-from symbp.verify.student.numpy_table import BOOL, FLOAT, INT, bind
-from symbp.verify.student.values import Builtin, Class, Dtype, Instance, Module, Type, kind_of
-
-if TYPE_CHECKING:
-    from symbp.verify.student.interpreter import Interpreter
+from symbp.verify.student.methods import TYPES_OF_PYTHON
+from symbp.verify.student.numpy_table import bind
+from symbp.verify.student.operations import Operations
+from symbp.verify.student.texts import formatted
+from symbp.verify.student.values import BOOL, FLOAT, INT, Builtin, Class, Dtype, Instance, Module, Type, kind_of
 
 Given = tuple[Any, ...]
 
 
-def _len(interpreter: Interpreter, value: Any) -> int:
+def _len(interpreter: Operations, value: Any) -> int:
     if isinstance(value, (list, tuple, dict, str, range)) or (isinstance(value, np.ndarray) and value.ndim):
         return len(value)
     raise Mistake("C110", f"{kind_of(value)} has no length")
 
 
-def _range(interpreter: Interpreter, *given: Any) -> range:
+def _range(interpreter: Operations, *given: Any) -> range:
     if not all(isinstance(v, (int, np.integer)) for v in given):
         raise Mistake("C110", "`range` takes integers", "`//` divides integers")
     return range(*(int(v) for v in given))
 
 
-def _enumerate(interpreter: Interpreter, value: Any, start: int = 0) -> list[Any]:
+def _enumerate(interpreter: Operations, value: Any, start: int = 0) -> list[Any]:
     return list(enumerate(interpreter.items(value), start))
 
 
-def _zip(interpreter: Interpreter, *values: Any) -> list[Any]:
+def _zip(interpreter: Operations, *values: Any) -> list[Any]:
     return list(zip(*(interpreter.items(v) for v in values), strict=False))
 
 
-def _reversed(interpreter: Interpreter, value: Any) -> Any:
+def _reversed(interpreter: Operations, value: Any) -> Any:
     return value[::-1] if isinstance(value, range) else list(reversed(interpreter.items(value)))
 
 
-def _sorted(interpreter: Interpreter, value: Any, reverse: bool = False) -> list[Any]:
+def _sorted(interpreter: Operations, value: Any, reverse: bool = False) -> list[Any]:
     found = interpreter.items(value)
     if not (all(isinstance(v, str) for v in found) or all(isinstance(v, (int, float, np.generic)) for v in found)):
         raise Mistake("C110", "`sorted` takes numbers or strings")
     return sorted(found, key=ar.real, reverse=bool(reverse))
 
 
-def _sum(interpreter: Interpreter, value: Any, start: Any = 0) -> Any:
+def _sum(interpreter: Operations, value: Any, start: Any = 0) -> Any:
     found = start
     for v in interpreter.items(value):
         found = interpreter.binary("Add", found, v)
@@ -60,7 +59,7 @@ def _sum(interpreter: Interpreter, value: Any, start: Any = 0) -> Any:
 
 
 def _extreme(larger: bool) -> Callable[..., Any]:
-    def choose(interpreter: Interpreter, *given: Any) -> Any:
+    def choose(interpreter: Operations, *given: Any) -> Any:
         found = interpreter.items(given[0]) if len(given) == 1 else list(given)
         if not found or not all(isinstance(v, (int, float, complex, np.generic)) for v in found):
             raise Mistake(
@@ -71,30 +70,30 @@ def _extreme(larger: bool) -> Callable[..., Any]:
     return choose
 
 
-def _abs(interpreter: Interpreter, value: Any) -> Any:
+def _abs(interpreter: Operations, value: Any) -> Any:
     _number_or_array(value, "abs")
     return interpreter.number(ar.absolute(value) if ar.is_complex(value) else abs(value))
 
 
-def _round(interpreter: Interpreter, value: Any, digits: Any = None) -> Any:
+def _round(interpreter: Operations, value: Any, digits: Any = None) -> Any:
     _number_or_array(value, "round")
     sizes.few_digits(digits)
     return round(ar.real(value), digits)
 
 
-def _pow(interpreter: Interpreter, a: Any, b: Any) -> Any:
+def _pow(interpreter: Operations, a: Any, b: Any) -> Any:
     return interpreter.binary("Pow", a, b)
 
 
-def _any(interpreter: Interpreter, value: Any) -> bool:
+def _any(interpreter: Operations, value: Any) -> bool:
     return any(interpreter.truth(v) for v in interpreter.items(value))
 
 
-def _all(interpreter: Interpreter, value: Any) -> bool:
+def _all(interpreter: Operations, value: Any) -> bool:
     return all(interpreter.truth(v) for v in interpreter.items(value))
 
 
-def _isinstance(interpreter: Interpreter, value: Any, kinds: Any) -> bool:
+def _isinstance(interpreter: Operations, value: Any, kinds: Any) -> bool:
     for kind in kinds if isinstance(kinds, tuple) else (kinds,):
         if isinstance(kind, Class):
             if isinstance(value, Instance) and value.of.is_below(kind):
@@ -111,11 +110,11 @@ def _isinstance(interpreter: Interpreter, value: Any, kinds: Any) -> bool:
 _PLAIN: dict[str, tuple[type, ...]] = {"float": (float, complex), "int": (int,), "bool": (bool,)}
 
 
-def _callable(interpreter: Interpreter, value: Any) -> bool:
+def _callable(interpreter: Operations, value: Any) -> bool:
     return not isinstance(value, (np.ndarray, np.generic, int, float, str, list, tuple, dict, type(None)))
 
 
-def _map(interpreter: Interpreter, function: Any, *values: Any) -> list[Any]:
+def _map(interpreter: Operations, function: Any, *values: Any) -> list[Any]:
     rows = zip(*(interpreter.items(v) for v in values), strict=False)
     return [interpreter.call(function, tuple(row), {}) for row in rows]
 
@@ -142,7 +141,7 @@ OF_MANY: dict[str, Callable[..., Any]] = {
 def _simple(name: str, parameters: str, function: Callable[..., Any]) -> Builtin:
     names = tuple(parameters.split())
 
-    def call(interpreter: Interpreter, arguments: Given, keywords: dict[str, Any]) -> Any:
+    def call(interpreter: Operations, arguments: Given, keywords: dict[str, Any]) -> Any:
         bound = bind(name, names, arguments, keywords)
         if tuple(bound) == names[: len(bound)]:
             return function(interpreter, *bound.values())
@@ -153,7 +152,7 @@ def _simple(name: str, parameters: str, function: Callable[..., Any]) -> Builtin
 
 
 def _of_many(name: str, function: Callable[..., Any]) -> Builtin:
-    def call(interpreter: Interpreter, arguments: Given, keywords: dict[str, Any]) -> Any:
+    def call(interpreter: Operations, arguments: Given, keywords: dict[str, Any]) -> Any:
         if set(keywords) - {"strict"}:
             raise Mistake("C112", f"`{name}` has no keyword `{min(keywords)}` here")
         return function(interpreter, *arguments)
@@ -171,7 +170,7 @@ BUILTINS: dict[str, Any] = {
 # Types that are called
 
 
-def convert(interpreter: Interpreter, kind: Dtype | Type, arguments: Given, keywords: dict[str, Any]) -> Any:
+def convert(interpreter: Operations, kind: Dtype | Type, arguments: Given, keywords: dict[str, Any]) -> Any:
     """Return what ``float(x)``, ``int(x)``, ``list(x)``, ``dict(a=1)``, ``np.float64(x)`` give."""
     if kind.name == "dict":
         given = interpreter.items(arguments[0].items() if isinstance(arguments[0], dict) else arguments[0]) if (
@@ -211,7 +210,7 @@ def _of_numpy(name: str) -> Builtin:
     """Return a function of ``math``, which takes numbers only."""
     function = getattr(np, name)
 
-    def call(interpreter: Interpreter, arguments: Given, keywords: dict[str, Any]) -> Any:
+    def call(interpreter: Operations, arguments: Given, keywords: dict[str, Any]) -> Any:
         if keywords or not arguments:
             raise Mistake("C110", f"`math.{name}` takes a number")
         for value in arguments:

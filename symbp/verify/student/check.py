@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from symbp.language.diagnostics import DeclarationError, Mistake
+import numpy as np
+
+from symbp.language.diagnostics import DeclarationError, Diagnostic, Mistake
 from symbp.language.files import file_bytes
 from symbp.program import Program
 from symbp.verify import child
 from symbp.verify.check.verdict import GOOD, Fault, Judgement
 from symbp.verify.check.text import text_of
-from symbp.verify.student.binding import Unbound, Wishes, bind
-from symbp.verify.student.expressions import is_limit, Located
+from symbp.verify.student import broadcasts
+from symbp.verify.student.binder import UNKNOWN_RATE
+from symbp.verify.student.binding import Bound, Unbound, Wishes, bind
+from symbp.verify.student.errors import is_limit, Located
 from symbp.verify.student.functions import Task, tasks
 from symbp.verify.student.hints import gradients_from
-from symbp.verify.student.judge import judge
+from symbp.verify.student.gradient_judge import GradientJudge
+from symbp.verify.student.judge import Judge, judge
 from symbp.verify.student.network import compared
 from symbp.verify.student.reading import Reading, read, read_text, span, unread
+from symbp.verify.student.scripts import script_of
+from symbp.verify.student.truth import Point
+from symbp.verify.student.usage import parameters
 from symbp.verify.student.work import line_of, statement_at
 
 MOST_BYTES = 20_000_000
 """Bytes of a file that are read; more is told as too large."""
-SECONDS = 30.0
-"""How long the check of one file may take; a run of the code that does not end is stopped by its budget long before."""
+SECONDS = 10.0
+"""Processor time that the check of one file may take; code that does not end spends its budget before, as a rule."""
+SECONDS_OF_MANY = 2.0
+"""Processor time for each file of a folder."""
 
 
 @dataclass(frozen=True)
@@ -61,25 +72,64 @@ def check_reading(
 
     network: what the forward pass should compute; without it the forward pass is taken at its word.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of NumPy: the mean of nothing
+        return _tasks_checked(reading, named, wishes, network)
+
+
+def _tasks_checked(
+    reading: Reading, named: Sequence[str], wishes: Wishes | None, network: Program | None
+) -> list[Checked]:
     try:
         found = tasks(reading.module, named)
     except Mistake as mistake:
+        script = None if named else script_of(reading, wishes.loss if wishes is not None else "")
+        if script is not None:
+            return _each(script[0], [script[1]], wishes, network)
         kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
         every = [s.name for s in reading.module.body if isinstance(s, kinds)]
         nothing = reading.diagnostic(mistake.code, str(mistake.args[0]), None, mistake.help)
         raise DeclarationError([*unread(reading, every), nothing]) from None
+    if not named and all(t.backward is None and t.owner is None and not parameters(t.forward) for t in found):
+        # What takes nothing makes its arrays itself: a script in a function.
+        script = script_of(reading, wishes.loss if wishes is not None else "")
+        reading, found = (script[0], [script[1]]) if script is not None else (reading, found)
+    return _each(reading, found, wishes, network)
+
+
+def _each(
+    reading: Reading, found: Sequence[Task], wishes: Wishes | None, network: Program | None
+) -> list[Checked]:
     names = [f.name for t in found for f in (t.forward, t.backward, t.loss, t.start, t.owner) if f is not None]
-    refused = unread(reading, names)
+    refused = sorted(unread(reading, names), key=lambda d: (d.line, d.column))
+    if wishes is not None and wishes.runs:
+        return [_run(reading, task, wishes, network, refused) for task in found]
     if refused:
-        raise DeclarationError(sorted(refused, key=lambda d: (d.line, d.column)))
+        raise DeclarationError(refused)
     return [_checked(reading, task, wishes, network) for task in found]
+
+
+def _run(
+    reading: Reading, task: Task, wishes: Wishes, network: Program | None, refused: Sequence[Diagnostic]
+) -> Checked:
+    """Judge a task whose code CPython runs, and say what that means."""
+    found = _checked(reading, task, wishes, network)
+    judgement = found.judgement
+    remarks = list(judgement.remarks)
+    if not judgement.good and not judgement.faults and judgement.verdict != "not checked":
+        why = f"it does not read {refused[0].file}:{refused[0].line}: {refused[0].message}" if refused else (
+            "leave out --run to be told, or why it cannot read the code")
+        remarks.append(f"which line is wrong can be told by the interpreter only; {why}")
+    remarks.append("the code was run by CPython, in a child process with limits; that is no sandbox")
+    return replace(found, judgement=replace(judgement, remarks=tuple(remarks)))
 
 
 def _checked(reading: Reading, task: Task, wishes: Wishes | None, network: Program | None) -> Checked:
     try:
         bound = bind(reading, task, wishes)
         astray = compared(bound, network) if network is not None else None
-        judgement = judge(bound) if astray is None else astray
+        kind = GradientJudge if wishes is not None and wishes.runs else Judge
+        judgement = _judged(bound, kind) if astray is None else astray
     except Unbound as unbound:
         return Checked(task.name, _unchecked(reading, unbound.mistake, unbound.node))
     except Located as located:
@@ -92,7 +142,34 @@ def _checked(reading: Reading, task: Task, wishes: Wishes | None, network: Progr
     if judgement.verdict in GOOD and bound.session.run(bound.case(0), keeps=False).has_drawn:
         remarks.append("random numbers are a fixed draw, the same in every run")
     called = "called as " + "; ".join(calls)
+    if task.is_script:
+        drawn = ", ".join(bound.case(0).sources)
+        called = f"one round of the code outside of functions, at its own sizes; drawn anew: {drawn}"
+        judgement = replace(judgement, sizes=tuple(_shapes(bound, turn) for turn, _ in enumerate(judgement.sizes)))
     return Checked(task.name, replace(judgement, remarks=(*judgement.remarks, *remarks, called)), calls)
+
+
+def _judged(bound: Bound, kind: type[Judge]) -> Judgement:
+    """Judge a task that was bound; of a training step that names no rate, whatever its length is is the rate."""
+    found = judge(bound, kind)
+    session = bound.session
+    if found.verdict == "right up to a constant" and session.plan.rate == UNKNOWN_RATE:
+        point = Point(bound, 0)
+        path, of = session.plan.outputs[0]
+        standing = point.stand(np.asarray(point.ran.outputs[path]), of)
+        if standing is not None:
+            bound.session = replace(session, plan=replace(session.plan, rate=repr(standing.constant)))
+            again = judge(bound, kind)
+            step = f"a step is {found.constant} times the gradient; that is taken to be the rate"
+            if again.verdict in GOOD:
+                return broadcasts.told(bound, replace(again, remarks=(*again.remarks, step)))
+            bound.session = session
+    return broadcasts.told(bound, found)
+
+
+def _shapes(bound: Bound, turn: int) -> str:
+    shapes = {path: np.shape(value) for path, value in bound.case(turn).sources.items()}
+    return " ".join(f"{path} {'x'.join(map(str, shape)) or 'a number'}" for path, shape in shapes.items())
 
 
 def _is_backward(task: Task, located: Located) -> bool:

@@ -41,7 +41,8 @@ CODES: dict[str, Code] = {
     "C107": Code(
         "no functions to check",
         "A forward and a backward pass are looked for by their names: `forward`, `backward`, `loss`, `cost`, `grad`, "
-        "`backprop`, `step`, or a class with such methods. Name them: `--code hw.py:my_forward,my_backward`.",
+        "`backprop`, `step`, or a class with such methods. Name them: `--code hw.py:my_forward,my_backward`. Code "
+        "outside of functions is read too, if it makes arrays and names gradients: `dW1`, `grad_w1`.",
         "def f(X):\n    return X\n", "def forward(X):\n    return X\ndef backward(dout):\n    return dout\n",
     ),
     "C110": Code(
@@ -79,7 +80,11 @@ CODES: dict[str, Code] = {
         "shapes that do not fit",
         "NumPy refuses the operation, because the shapes of its operands do not fit.",
     ),
-    "C120": Code("the code runs too long", "A run has a budget of 200,000 steps; a loop that does not end spends it."),
+    "C120": Code(
+        "the code runs too long",
+        "A run has a budget of 200,000 steps, all runs of a file together one of 1,200,000; a loop that does not end "
+        "spends it.",
+    ),
     "C121": Code(
         "arrays that are too large", "One array has at most two million entries, a run at most twenty million."
     ),

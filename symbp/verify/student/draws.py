@@ -52,6 +52,7 @@ class Draws:
                 parameter shares, or simply the last or the first; ``single`` takes the network to have one output.
     multiples:  the whole numbers by which sizes are multiplied in the text: 4 where the gates of a cell stand together.
     gradients_from: the line of the file from which a function that does both computes gradients; 0 if there is none.
+    seed:           of the values; the sizes are the same whatever it is.
     """
 
     arrays: dict[str, Drawn] = field(default_factory=dict)
@@ -62,6 +63,7 @@ class Draws:
     align: Align = "features"
     multiples: tuple[int, ...] = ()
     gradients_from: int = 0
+    seed: int = 0
     _parent: list[int] = field(default_factory=list)
     _fixed: dict[int, int] = field(default_factory=dict)
     _tied: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -152,14 +154,14 @@ class Draws:
         return Draws(
             {p: Drawn(list(d.axes), d.role, d.fill) for p, d in self.arrays.items()}, dict(self.names),
             dict(self.sizes), {n: list(a) for n, a in self.size_lists.items()}, self.below, self.align, self.multiples,
-            self.gradients_from, list(self._parent), dict(self._fixed), dict(self._tied),
+            self.gradients_from, self.seed, list(self._parent), dict(self._fixed), dict(self._tied),
         )
 
     # -- values
 
-    def case(self, turn: int, seed: int = 0) -> Case:
+    def case(self, turn: int) -> Case:
         """Return the values of one draw."""
-        rng = np.random.default_rng((seed, turn))
+        rng = np.random.default_rng((self.seed, turn))
         values = self.values(turn)
 
         def size(axis: int) -> int:

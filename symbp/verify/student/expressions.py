@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import math
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -16,79 +15,28 @@ import numpy as np
 
 from symbp.language.diagnostics import Mistake, did_you_mean
 from symbp.verify.student import arithmetic as ar
-from symbp.verify.student import budgets, methods, sizes
+from symbp.verify.student import methods, sizes
 from symbp.verify.student.builtins_table import BUILTINS, convert
-from symbp.verify.student.numpy_table import BOOL, FLOAT, INT, plain
+from symbp.verify.student.errors import PYTHON_ERRORS, Located, from_python
+from symbp.verify.student.operations import COMPARE, NUMERIC, Operations, integer
 from symbp.verify.student.random_draws import of_generator
+from symbp.verify.student.texts import formatted
+from symbp.verify.student.trace import Square
 from symbp.verify.student.values import (
     Absent, Builtin, Class, Dtype, Function, Instance, Method, Module, Opaque, RandomGenerator, Scope, Super, Type,
     kind_of,
 )
 
-PYTHON_ERRORS = (
-    ArithmeticError, LookupError, ValueError, TypeError, AttributeError, MemoryError, RecursionError, RuntimeError,
-    BufferError,
-)
-"""What NumPy and Python raise when values do not fit; each becomes a diagnostic."""
+ENTRYWISE = ("add", "subtract", "multiply", "divide", "power", "maximum", "minimum")
+"""Functions of NumPy that do what operators do."""
 
 
-class Located(Exception):
-    """A mistake with the node at which it happened."""
-
-    def __init__(self, mistake: Mistake, node: ast.AST) -> None:
-        super().__init__(str(mistake))
-        self.mistake, self.node = mistake, node
-
-    def __reduce__(self) -> tuple[type[Exception], tuple[str]]:
-        return RuntimeError, (str(self),)  # the node stays in its process
-
-
-def is_limit(error: Exception | None) -> bool:
-    """Tell whether a run ended at a budget: other shapes would not help."""
-    return isinstance(error, Located) and "C120" <= error.mistake.code <= "C124"
-
-
-def from_python(error: Exception) -> Mistake:
-    """Return the diagnostic for an error that NumPy or Python raised."""
-    text = str(error).splitlines()[0][:160] if str(error) else ""
-    if isinstance(error, RecursionError):
-        return Mistake("C123", "the code is nested too deeply")
-    if isinstance(error, MemoryError):
-        return Mistake("C121", "the code needs too much memory")
-    if isinstance(error, ZeroDivisionError):
-        return Mistake("C114", "division by zero")
-    if isinstance(error, KeyError):
-        return Mistake("C114", f"there is no key {text}")
-    if isinstance(error, IndexError):
-        return Mistake("C114", f"an index is out of range: {text}")
-    if "not aligned" in text or "broadcast" in text or "mismatch in its core dimension" in text:
-        return Mistake("C117", f"shapes do not fit: {text}")
-    return Mistake("C110", f"NumPy says: {text}" if text else type(error).__name__)
-
-
-BINARY: dict[str, Callable[[Any, Any], Any]] = {
-    "Add": operator.add, "Sub": operator.sub, "Mult": operator.mul, "Div": operator.truediv, "Pow": operator.pow,
-    "FloorDiv": operator.floordiv, "Mod": operator.mod, "MatMult": operator.matmul, "BitAnd": operator.and_,
-    "BitOr": operator.or_, "BitXor": operator.xor, "LShift": budgets.bounded_shift, "RShift": operator.rshift,
-}
-COMPARE: dict[str, Callable[[Any, Any], Any]] = {
-    "Eq": operator.eq, "NotEq": operator.ne, "Lt": operator.lt, "LtE": operator.le, "Gt": operator.gt,
-    "GtE": operator.ge,
-}
-SIGNS = {"Add": "+", "Sub": "-", "Mult": "*", "Div": "/", "Pow": "**", "FloorDiv": "//", "Mod": "%", "MatMult": "@",
-         "BitAnd": "&", "BitOr": "|", "BitXor": "^", "LShift": "<<", "RShift": ">>"}
-
-NUMERIC = (int, float, complex, np.ndarray, np.generic)
-
-
-class Expressions:
+class Expressions(Operations):
     """Evaluates expressions in a scope."""
 
     def __init__(self, is_complex: bool = False, seed: int = 0) -> None:
-        self.is_complex = is_complex
-        self.budget = budgets.Budget()
-        self.rng = np.random.default_rng(seed)
-        self.has_drawn = False
+        super().__init__(is_complex, seed)
+        self.squares: dict[ast.expr, Square] = {}
         self.scope = Scope({})
 
     # -- what a subclass adds: names of the module, and functions
@@ -101,163 +49,18 @@ class Expressions:
         """Call a function of the student's."""
         raise NotImplementedError
 
-    # -- numbers
-
-    def dtype(self, kind: Dtype) -> Any:
-        """Return the type of entries as NumPy has it, in the present arithmetic."""
-        if kind is FLOAT:
-            return np.complex128 if self.is_complex else np.float64
-        return {INT: np.int64, BOOL: np.bool_}[kind]
-
-    def builtins_to_dtype(self, kind: Any) -> Dtype:
-        """Return a type of entries that was given as ``float``, ``np.float64`` or a string."""
-        if isinstance(kind, str):
-            kind = {"f": FLOAT, "i": INT, "b": BOOL, "u": INT}.get(kind[:1])
-        if not isinstance(kind, Dtype):
-            raise Mistake("C110", "a type of entries is float, int or bool")
-        return kind
-
-    def number(self, value: Any) -> Any:
-        """Return what NumPy gave, with entries of float64, int64 or bool (complex128 in complex mode)."""
-        if isinstance(value, (list, tuple)):
-            return type(value)(self.number(v) for v in value)
-        if not isinstance(value, (np.ndarray, np.generic)):
-            if isinstance(value, complex) and not self.is_complex:
-                raise Mistake("C110", "a root of a negative number")
-            return value
-        kind = value.dtype.kind
-        if kind == "f":
-            return value.astype(np.complex128) if self.is_complex else (
-                value if value.dtype.itemsize == 8 else value.astype(np.float64))
-        if kind in "iu":
-            return value if value.dtype == np.int64 else value.astype(np.int64)
-        if kind == "b" or (kind == "c" and self.is_complex):
-            return value
-        raise Mistake("C110", "an array whose entries are no numbers", "rows of a nested list have one length")
-
-    def truth(self, value: Any) -> bool:
-        """Return whether a value counts as true."""
-        if isinstance(value, np.ndarray) and value.size != 1:
-            raise Mistake("C110", "an array is neither true nor false", "entry by entry is `np.where`, or a mask")
-        return bool(ar.real(value)) if not isinstance(value, Opaque) else True
-
-    def items(self, value: Any) -> list[Any]:
-        """Return the items that a loop over a value takes."""
-        if (isinstance(value, np.ndarray) and value.ndim == 0) or not isinstance(
-            value, (list, tuple, dict, str, range, np.ndarray)
-        ):
-            raise Mistake("C110", f"a loop over {kind_of(value)}")
-        self.budget.container(len(value))
-        return list(value)
-
-    def binary(self, name: str, left: Any, right: Any) -> Any:
-        """Return ``left op right``, whose size is counted before."""
-        if isinstance(left, NUMERIC) and isinstance(right, NUMERIC):
-            return self.number(self._arithmetic(name, left, right))
-        if name == "Add" and type(left) is type(right) and isinstance(left, (list, tuple, str)):
-            size = len(left) + len(right)
-            self.budget.text(size) if isinstance(left, str) else self.budget.container(size)
-            return left + right
-        if name == "Mult":
-            for times, what in ((left, right), (right, left)):
-                if isinstance(times, (int, np.integer)) and isinstance(what, (list, tuple, str)):
-                    size = max(int(times), 0) * len(what)
-                    self.budget.text(size) if isinstance(what, str) else self.budget.container(size)
-                    return what * int(times)
-        if name == "Mod" and isinstance(left, str):
-            return methods.percent(left, right)
-        if (isinstance(left, (list, tuple)) and isinstance(right, (np.ndarray, np.generic))) or (
-            isinstance(right, (list, tuple)) and isinstance(left, (np.ndarray, np.generic))
-        ):
-            return self.binary(name, np.asarray(plain(left, self)), np.asarray(plain(right, self)))  # type: ignore[arg-type]
-        raise Mistake("C110", f"`{SIGNS[name]}` between {kind_of(left)} and {kind_of(right)}")
-
-    def _arithmetic(self, name: str, left: Any, right: Any) -> Any:
-        arrays = isinstance(left, np.ndarray) or isinstance(right, np.ndarray)
-        if not arrays:
-            if isinstance(left, int) and isinstance(right, int):
-                if name == "Pow":
-                    return budgets.bounded_power(left, right)
-                if name == "Mult":
-                    return budgets.bounded_product(left, right)
-            if name in ("LShift", "RShift", "BitAnd", "BitOr", "BitXor"):
-                return BINARY[name](_integer(left), _integer(right))
-            if name in ("FloorDiv", "Mod"):
-                return BINARY[name](ar.real(left), ar.real(right))
-            return BINARY[name](left, right)
-        if name == "MatMult":
-            elements = sizes.product({"a": left, "b": right})
-            self.budget.array(elements)
-            self.budget.work(elements * (np.shape(left) or (1,))[-1])
-            return left @ right
-        self.budget.array(math.prod(sizes.together(np.shape(left), np.shape(right))))
-        if name == "LShift":
-            raise Mistake("C110", "a shift of an array")
-        if name in ("FloorDiv", "Mod") and self.is_complex:
-            return BINARY[name](ar.real(left), ar.real(right))
-        return BINARY[name](left, right)
-
-    def index(self, value: Any) -> Any:
-        """Return an index of an array: integers, slices, None, Ellipsis, arrays of integers or of truth values."""
-        if isinstance(value, tuple):
-            return tuple(self.index(v) for v in value)
-        if isinstance(value, list):
-            value = np.asarray(plain(value, self)) if value else np.zeros(0, np.int64)  # type: ignore[arg-type]
-        if isinstance(value, slice):
-            return slice(*(None if v is None else _integer(v) for v in (value.start, value.stop, value.step)))
-        if value is None or value is Ellipsis or isinstance(value, (bool, np.bool_)):
-            return value
-        if isinstance(value, np.ndarray):
-            if value.dtype.kind not in "ib":
-                raise Mistake("C110", "an index is made of integers or truth values", "convert by `.astype(int)`")
-            return value
-        if isinstance(value, range):
-            return np.asarray(value)
-        return _integer(value)
-
-    def key(self, value: Any) -> Any:
-        """Return a key of a dict, which Python will go through for its hash."""
-        self.budget.walk(value)
-        return value
-
-    def place(self, base: Any, key: Any) -> Any:
-        """Return an index of an array; how many entries lie there is counted."""
-        at = self.index(key)
-        self.budget.array(sizes.indexed(np.shape(base), at if isinstance(at, tuple) else (at,)))
-        return at
-
-    def item(self, base: Any, key: Any) -> Any:
-        """Return ``base[key]``."""
-        if isinstance(base, (np.ndarray, np.generic)):
-            return base[self.place(base, key)]  # type: ignore[index]
-        if isinstance(base, dict):
-            if self.key(key) not in base:
-                known = [k for k in base if isinstance(k, str)]
-                help = did_you_mean(key, known) if isinstance(key, str) else ""
-                raise Mistake("C114", f"there is no key {key!r}"[:80], help)
-            return base[key]
-        if isinstance(base, (list, tuple, str, range)):
-            if isinstance(key, slice):
-                found = base[self.index(key)]
-                self.budget.container(len(found))
-                return found
-            if isinstance(key, tuple):
-                raise Mistake("C110", f"a {kind_of(base)} has one index", "an array is made by `np.array`")
-            return base[_integer(key)]
-        raise Mistake("C110", f"{kind_of(base)} has no items")
-
     # -- calls
 
     def call(self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """Call anything that can be called."""
         if isinstance(function, Builtin):
-            return function.call(self, arguments, keywords)  # type: ignore[arg-type]
+            return function.call(self, arguments, keywords)
         if isinstance(function, Function):
             return self.call_function(function, arguments, keywords)
         if isinstance(function, Method):
             return self.call_function(function.function, (function.receiver, *arguments), keywords)
         if isinstance(function, (Dtype, Type)):
-            return convert(self, function, arguments, keywords)  # type: ignore[arg-type]
+            return convert(self, function, arguments, keywords)
         if isinstance(function, Class):
             instance = Instance(function, {})
             self.budget.container(1)
@@ -308,7 +111,7 @@ class Expressions:
             raise Mistake("C113", f"{kind_of(value)} has no attribute `{name}` here")
         if name.startswith("_"):
             raise Mistake("C113", f"the attribute `{name}` is closed", "names with an underscore are not read")
-        return methods.attribute(self, value, name)  # type: ignore[arg-type]
+        return methods.attribute(self, value, name)
 
     def _member(self, instance: Instance, owner: Class | None, name: str) -> Any:
         found = owner.find(name) if owner is not None else None
@@ -325,10 +128,11 @@ class Expressions:
 
     def expression(self, node: ast.expr) -> Any:
         """Return the value of an expression."""
-        self.budget.nodes += 1
+        budget = self.budget
+        budget.nodes += 1
         try:
-            if self.budget.nodes > budgets.MOST_NODES:
-                self.budget.node()
+            if budget.nodes > budget.most:
+                budget.node()
             return NODES[type(node)](self, node)
         except Mistake as mistake:
             raise Located(mistake, node) from None
@@ -366,11 +170,23 @@ class Expressions:
         return self.item(self.expression(node.value), self.expression(node.slice))
 
     def _slice(self, node: ast.Slice) -> slice:
-        parts = (None if part is None else self.expression(part) for part in (node.lower, node.upper, node.step))
-        return slice(*parts)
+        lower = None if node.lower is None else self.expression(node.lower)
+        upper = None if node.upper is None else self.expression(node.upper)
+        return slice(lower, upper, None if node.step is None else self.expression(node.step))
 
     def _binary(self, node: ast.BinOp) -> Any:
-        return self.binary(type(node.op).__name__, self.expression(node.left), self.expression(node.right))
+        left, right = self.expression(node.left), self.expression(node.right)
+        if type(node.op).__name__ != "MatMult":
+            self._notice(node, (left, right))
+        return self.binary(type(node.op).__name__, left, right)
+
+    def _notice(self, node: ast.expr, operands: tuple[Any, ...]) -> None:
+        """Note where shapes (m,) or (1, m) meet (m, 1), of which broadcasting makes (m, m)."""
+        shapes = [np.shape(v) if isinstance(v, np.ndarray) else () for v in operands[:2]]
+        for row in (0, 1) if len(shapes) == 2 else ():
+            mine, other = shapes[row], shapes[1 - row]
+            if len(other) == 2 and mine in (other[:1], other[::-1]) and other[1] == 1 < other[0]:
+                self.squares.setdefault(node, Square(other[0], row, mine))
 
     def _unary(self, node: ast.UnaryOp) -> Any:
         value = self.expression(node.operand)
@@ -404,7 +220,7 @@ class Expressions:
             ):
                 raise Mistake("C110", f"`in` {kind_of(right)}")
             self.budget.walk(left, right)
-            found = _integer(left) in right if isinstance(right, range) else left in right
+            found = integer(left) in right if isinstance(right, range) else left in right
             return found if isinstance(op, ast.In) else not found
         if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
             if isinstance(left, Opaque) or isinstance(right, Opaque):
@@ -448,7 +264,7 @@ class Expressions:
 
     def _field(self, node: ast.FormattedValue) -> str:
         specification = "" if node.format_spec is None else self.expression(node.format_spec)
-        return methods.formatted(self.expression(node.value), specification)
+        return formatted(self.expression(node.value), specification)
 
     def _lambda(self, node: ast.Lambda) -> Function:
         return self.function(node, "lambda")
@@ -516,6 +332,8 @@ class Expressions:
             if keyword.arg is None:
                 raise Mistake("C102", "`**` in a call is not read", "name the arguments")
             keywords[keyword.arg] = self.expression(keyword.value)
+        if isinstance(function, Builtin) and function.name.removeprefix("np.") in ENTRYWISE:
+            self._notice(node, arguments)
         return self.call(function, arguments, keywords)
 
     def _super(self, node: ast.Call) -> Super:
@@ -550,11 +368,3 @@ def builtin(name: str) -> Any:
     if name in CLOSED:
         raise Mistake("C105", f"`{name}` is closed to code that is checked")
     raise Mistake("C104", f"there is no name `{name}`", did_you_mean(name, BUILTINS))
-
-
-def _integer(value: Any) -> int:
-    if isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "ib":
-        return int(value)
-    if not isinstance(value, (int, np.integer, np.bool_)):
-        raise Mistake("C110", f"{kind_of(value)} where an integer is wanted", "`//` divides integers")
-    return int(value)

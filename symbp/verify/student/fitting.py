@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from symbp.verify.student.draws import Draws
-from symbp.verify.student.session import Outcome, Plan, Session
+from symbp.verify.student.session import Outcome, Session
 
 MOST_ROUNDS = 60
 
 _SHAPE = re.compile(r"\(([\d, ]*)\)")
+_REMAPPED = re.compile(r"\([\d, ]*\)->\(")
 _PAIR = (
     re.compile(r"\(size (\d+) is different from (\d+)\)"),
     re.compile(r"not aligned: (\d+) \(dim \d+\) != (\d+)"),
@@ -70,6 +71,8 @@ def _learn(draws: Draws, message: str, turn: int) -> bool:
         if axis is not None and targets and draws.root(targets[0]) != draws.root(axis):
             draws.join(targets[0], axis)
             return True
+    # NumPy's einsum tells of each operand how its axes are laid: (5,7)->(5,newaxis,7).
+    message = _REMAPPED.sub("(", message).replace("newaxis", "1")
     shapes = [tuple(int(n) for n in s.replace(",", " ").split()) for s in _SHAPE.findall(message)]
     if len(shapes) >= 2 and ("broadcast" in message or "assertion" in message or "do not fit" in message):
         exact = "assertion" in message or "input array" in message
@@ -159,12 +162,37 @@ def loose_axes(draws: Draws) -> list[int]:
     ]
 
 
+def unsampled(draws: Draws) -> list[tuple[int, int]]:
+    """Return an axis of each target that has no size in common with anything, and the axis of samples of the data.
+
+    Nothing but broadcasting lets it be, and a target has an entry for each sample.
+    """
+    data = next((d for d in draws.arrays.values() if d.role == "data"), None)
+    if data is None or len(data.axes) != 2:
+        return []
+    samples = [k for k, a in enumerate(data.axes) if draws.is_open(a) and draws.roles(a) == {"data"}]
+    loose = [
+        d for d in draws.arrays.values()
+        if d.role == "target" and d.axes and all(draws.is_open(a) and draws.occurrences(a) == 1 for a in d.axes)
+    ]
+    return [(d.axes[0 if samples[0] == 0 else -1], data.axes[samples[0]]) for d in loose] if len(samples) == 1 else []
+
+
 def fitted(session: Session, draws: Draws, turn: int = 0) -> Outcome:
-    """Fit the forward pass; a size that only a target or a state has is taken to be 1.
+    """Fit the forward pass; a size that only a target or a state has is that of the samples, or else 1.
 
     Raises ``Clash``.
     """
     outcome = fit(session, draws, turn)
+    for axis, samples in unsampled(draws):
+        joined = draws.copy()
+        joined.join(axis, samples)
+        try:
+            fit(session, joined, turn)
+        except Clash:
+            continue
+        draws.join(axis, samples)
+        outcome = fit(session, draws, turn)
     loose = loose_axes(draws)
     for axis in loose:
         narrower = draws.copy()
@@ -181,8 +209,3 @@ def fitted(session: Session, draws: Draws, turn: int = 0) -> Outcome:
                     draws.fix(axis, 1)
                     loose.append(axis)
     return fit(session, draws, turn) if loose else outcome
-
-
-def session_of(session: Session, plan: Plan) -> Session:
-    """Return a session of the same file with another plan."""
-    return Session(session.reading, plan)

@@ -31,6 +31,7 @@ class Task:
     loss:     the function, or the method, that gives the loss.
     start:    the function that makes the parameters.
     owner:    the class, for methods.
+    is_script: whether the functions were made of code that lies outside of functions.
     """
 
     forward: ast.FunctionDef
@@ -38,6 +39,7 @@ class Task:
     loss: ast.FunctionDef | None = None
     start: ast.FunctionDef | None = None
     owner: ast.ClassDef | None = None
+    is_script: bool = False
 
     @property
     def name(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from symbp.language.diagnostics import Mistake, did_you_mean
 from symbp.verify.student import arithmetic as ar
 from symbp.verify.student import sizes
 from symbp.verify.student.builtins_table import MATH
-from symbp.verify.student.expressions import PYTHON_ERRORS, Expressions, Located, builtin, from_python
+from symbp.verify.student.errors import PYTHON_ERRORS, Located, from_python
+from symbp.verify.student.expressions import Expressions, builtin
 from symbp.verify.student.numpy_table import numpy_module
 from symbp.verify.student.random_draws import random_module
 from symbp.verify.student.trace import Trace
@@ -53,7 +55,7 @@ class Interpreter(Expressions):
         self.edits = edits or {}
         self.globals = self.scope
         self.owner: Class | None = None
-        self._pending = module_names(module)
+        self._pending = dict(module_names(module))
         self._opening: set[str] = set()
 
     # -- the module: its names get their values when they are read
@@ -150,9 +152,13 @@ class Interpreter(Expressions):
                 raise ar.NotAnalytic from None
             raise Located(from_python(error), written) from None
 
-    def record(self, statement: ast.stmt, target: str, value: Any) -> Any:
-        """Note an assignment; return the value that holds from here on."""
-        return value if self.trace is None else self.trace.assigned(statement, target, value, self.scope)
+    def record(self, statement: ast.stmt, target: str | ast.expr, value: Any, key: Any = None) -> Any:
+        """Note an assignment to a target, or to its item; return the value that holds from here on."""
+        trace = self.trace
+        if trace is None or not trace.looks_at(statement):
+            return value
+        name = target if isinstance(target, str) else written(target)
+        return trace.assigned(statement, name if key is None else f"{name}[{_shown(key)}]", value, self.scope)
 
     def _assign(self, written: ast.Assign, original: ast.stmt) -> None:
         value = self.expression(written.value)
@@ -175,7 +181,7 @@ class Interpreter(Expressions):
             if not isinstance(owner, Instance) or target.attr.startswith("__"):
                 raise Mistake("C113", f"{kind_of(owner)} takes no attribute `{target.attr}`")
             self.budget.container(1)
-            owner.attributes[target.attr] = self.record(statement, ast.unparse(target), value)
+            owner.attributes[target.attr] = self.record(statement, target, value)
         elif isinstance(target, ast.Subscript):
             self._set_item(target, self.expression(target.value), self.expression(target.slice), value, statement)
         else:
@@ -188,14 +194,15 @@ class Interpreter(Expressions):
             if self.is_complex and ar.is_complex(value) and base.dtype.kind != "c":
                 raise ar.NotAnalytic
             base[self.place(base, key)] = value
-            self.record(statement, ast.unparse(target.value), base)
+            self.record(statement, target.value, base)
         elif isinstance(base, (dict, list)):
             if isinstance(base, dict):
                 self.budget.container(1)
                 self.key(key)
             elif isinstance(key, slice):
                 raise Mistake("C102", "a slice of a list as a target is not read")
-            base[key] = self.record(statement, f"{ast.unparse(target.value)}[{_shown(key)}]", value)
+            shown = key + len(base) if isinstance(base, list) and key < 0 else key
+            base[key] = self.record(statement, target.value, value, shown)
         else:
             raise Mistake("C110", f"{kind_of(base)} takes no items")
 
@@ -249,14 +256,14 @@ class Interpreter(Expressions):
     def _record_change(self, method: ast.Attribute, call: ast.Call, original: ast.stmt) -> None:
         """Note what ``np.add.at(...)``, ``x.fill(...)`` and ``x.append(...)`` changed."""
         if method.attr == "at" and call.args:
-            self.record(original, ast.unparse(call.args[0]), self.expression(call.args[0]))
+            self.record(original, call.args[0], self.expression(call.args[0]))
         elif method.attr in ("append", "insert", "fill") and self.trace is not None:
             base = self.expression(method.value)
             if isinstance(base, np.ndarray):
-                self.record(original, ast.unparse(method.value), base)
+                self.record(original, method.value, base)
             elif isinstance(base, list) and base:
                 at = len(base) - 1 if method.attr == "append" else 0
-                base[at] = self.record(original, f"{ast.unparse(method.value)}[{at}]", base[at])
+                base[at] = self.record(original, method.value, base[at], at)
 
     def _return(self, written: ast.Return, original: ast.stmt) -> Returned:
         value = None if written.value is None else self.expression(written.value)
@@ -363,6 +370,13 @@ STATEMENTS: dict[type[ast.AST], Callable[[Interpreter, Any, ast.stmt], Returned 
 """What runs each kind of statement."""
 
 
+@lru_cache(maxsize=4096)
+def written(target: ast.expr) -> str:
+    """Return a target as text."""
+    return ast.unparse(target)
+
+
+@lru_cache(maxsize=16)
 def module_names(module: ast.Module) -> dict[str, list[ast.stmt]]:
     """Return the statements of a file that give each of its names a value; loops and calls of the file are not run."""
     found: dict[str, list[ast.stmt]] = {}

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from symbp.verify.check.edits import Edit
+from symbp.verify.student.names import gradient_of
 
 
 def is_plain_read(statement: ast.stmt) -> bool:
@@ -17,9 +18,16 @@ def is_plain_read(statement: ast.stmt) -> bool:
     plain = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant)
     computes = any(isinstance(n, (ast.BinOp, ast.Call)) for n in ast.walk(statement.value))
     is_transposed = any(isinstance(n, ast.Attribute) and n.attr == "T" for n in ast.walk(statement.value))
-    return all(isinstance(v, plain) for v in values) and not computes and not is_transposed and all(
+    is_gradient = any(isinstance(t, ast.Name) and gradient_of(t.id) for t in statement.targets)
+    return all(isinstance(v, plain) for v in values) and not computes and not is_transposed and not is_gradient and all(
         isinstance(t, (ast.Name, ast.Tuple)) for t in statement.targets
     )
+
+
+def changes_nothing(statement: ast.stmt) -> bool:
+    """Tell whether a statement assigns a name to itself: ``dW = dW``."""
+    return isinstance(statement, ast.Assign) and len(statement.targets) == 1 and (
+        ast.unparse(statement.targets[0]) == ast.unparse(statement.value))
 
 
 def reads(statement: ast.stmt) -> set[str]:

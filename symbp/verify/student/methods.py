@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from symbp.language.diagnostics import Mistake
 from symbp.verify.student import arithmetic as ar
-from symbp.verify.student.numpy_table import BOOL, FLOAT, INT, ROWS, bind, plain
-from symbp.verify.student.values import Builtin, Dtype, Type, kind_of
+from symbp.verify.student.numpy_table import ROWS, bind
+from symbp.verify.student.operations import Operations, plain
+from symbp.verify.student.texts import formatted
+from symbp.verify.student.values import BOOL, FLOAT, INT, Builtin, Dtype, Type, kind_of
 
-if TYPE_CHECKING:
-    from symbp.verify.student.interpreter import Interpreter
-
-Call = Callable[["Interpreter", Any, tuple[Any, ...], dict[str, Any]], Any]
+Call = Callable[[Operations, Any, tuple[Any, ...], dict[str, Any]], Any]
 """What a method does: interpreter, receiver, arguments, keywords."""
 
 OF_THE_TABLE = (
@@ -26,7 +25,7 @@ OF_THE_TABLE = (
 """Methods of arrays that are functions of the table with the array as their first argument."""
 
 
-def attribute(interpreter: Interpreter, value: Any, name: str) -> Any:
+def attribute(interpreter: Operations, value: Any, name: str) -> Any:
     """Return a member of plain data.
 
     Raises ``Mistake`` for anything that is not listed.
@@ -56,11 +55,11 @@ def _bound(name: str, call: Call, value: Any) -> Builtin:
 # Arrays
 
 
-def _dtype(interpreter: Interpreter, value: Any) -> Dtype:
+def _dtype(interpreter: Operations, value: Any) -> Dtype:
     return {"i": INT, "b": BOOL}.get(value.dtype.kind, FLOAT)
 
 
-PROPERTIES: dict[str, Callable[[Interpreter, Any], Any]] = {
+PROPERTIES: dict[str, Callable[[Operations, Any], Any]] = {
     "T": lambda i, x: x.T,
     "shape": lambda i, x: x.shape,
     "size": lambda i, x: int(x.size),
@@ -69,30 +68,30 @@ PROPERTIES: dict[str, Callable[[Interpreter, Any], Any]] = {
 }
 
 
-def _shape(interpreter: Interpreter, arguments: tuple[Any, ...]) -> Any:
+def _shape(interpreter: Operations, arguments: tuple[Any, ...]) -> Any:
     given = arguments[0] if len(arguments) == 1 else arguments
     return plain(given, interpreter)
 
 
-def _reshape(interpreter: Interpreter, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+def _reshape(interpreter: Operations, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     _only(keywords, "reshape", "order")
     order = plain(keywords.get("order", "C"), interpreter, "order")
     interpreter.budget.array(x.size)
     return x.reshape(_shape(interpreter, arguments), order=order)
 
 
-def _transpose(interpreter: Interpreter, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+def _transpose(interpreter: Operations, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     _only(keywords, "transpose")
     return x.transpose(*plain(arguments, interpreter))
 
 
-def _copy(interpreter: Interpreter, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+def _copy(interpreter: Operations, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     _none(arguments, keywords, "copy")
     interpreter.budget.array(x.size)
     return x.copy()
 
 
-def _astype(interpreter: Interpreter, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+def _astype(interpreter: Operations, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     bound = bind("astype", ("dtype", "copy"), arguments, keywords)
     kind = interpreter.builtins_to_dtype(bound["dtype"])
     interpreter.budget.array(x.size)
@@ -101,16 +100,16 @@ def _astype(interpreter: Interpreter, x: Any, arguments: tuple[Any, ...], keywor
     return x.astype(interpreter.dtype(kind))
 
 
-def _fill(interpreter: Interpreter, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+def _fill(interpreter: Operations, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     x.fill(bind("fill", ("value",), arguments, keywords)["value"])
 
 
-def _item(interpreter: Interpreter, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+def _item(interpreter: Operations, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     _only(keywords, "item")
     return x.item(*plain(arguments, interpreter))
 
 
-def _tolist(interpreter: Interpreter, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+def _tolist(interpreter: Operations, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     _none(arguments, keywords, "tolist")
     interpreter.budget.container(x.size)
     return x.tolist()
@@ -125,33 +124,33 @@ ARRAY: dict[str, Call] = {
 # Lists, tuples, dicts
 
 
-def _append(interpreter: Interpreter, x: list[Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+def _append(interpreter: Operations, x: list[Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
     interpreter.budget.container(1)
     x.append(_one(arguments, keywords, "append"))
 
 
-def _extend(interpreter: Interpreter, x: list[Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+def _extend(interpreter: Operations, x: list[Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
     x.extend(interpreter.items(_one(arguments, keywords, "extend")))
 
 
-def _insert(interpreter: Interpreter, x: list[Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+def _insert(interpreter: Operations, x: list[Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
     bound = bind("insert", ("index", "value"), arguments, keywords)
     interpreter.budget.container(1)
     x.insert(bound["index"], bound["value"])
 
 
-def _list_copy(interpreter: Interpreter, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+def _list_copy(interpreter: Operations, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     _none(arguments, keywords, "copy")
     interpreter.budget.container(len(x))
     return x.copy()
 
 
-def _reverse(interpreter: Interpreter, x: list[Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+def _reverse(interpreter: Operations, x: list[Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
     _none(arguments, keywords, "reverse")
     x.reverse()
 
 
-def _index(interpreter: Interpreter, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+def _index(interpreter: Operations, x: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     wanted = _one(arguments, keywords, "index")
     for k, item in enumerate(x):
         if item is wanted or (isinstance(item, (str, int)) and item == wanted):
@@ -165,7 +164,7 @@ LIST: dict[str, Call] = {
 }
 
 
-def _update(interpreter: Interpreter, x: dict[Any, Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+def _update(interpreter: Operations, x: dict[Any, Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
     for given in (*arguments, keywords):
         if not isinstance(given, dict):
             raise Mistake("C110", "`update` takes a dict")
@@ -173,7 +172,7 @@ def _update(interpreter: Interpreter, x: dict[Any, Any], arguments: tuple[Any, .
         x.update(given)
 
 
-def _get(interpreter: Interpreter, x: dict[Any, Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+def _get(interpreter: Operations, x: dict[Any, Any], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     bound = bind("get", ("key", "default"), arguments, keywords)
     return x.get(interpreter.key(bound["key"]), bound.get("default"))
 
@@ -188,30 +187,10 @@ DICT: dict[str, Call] = {
 # ---------------------------------------------------------------------------------------------------------
 # Strings
 
-_SPECIFICATION = re.compile(r"[<>^]?[+ ]?0?\d{0,2}(?:\.\d{1,2})?[dfegs%]?")
 _FIELD = re.compile(r"\{(\d?)(?::([^{}]*))?\}")
-_PERCENT = re.compile(r"%[-+ 0]?\d{0,2}(?:\.\d{1,2})?[dfegs]|%%")
 
 
-def formatted(value: Any, specification: str = "") -> str:
-    """Return a number or a string in a plain format; other values are named by what they are."""
-    if not isinstance(value, (str, int, float, np.generic)) or isinstance(value, np.complexfloating):
-        return kind_of(value)
-    if not _SPECIFICATION.fullmatch(specification):
-        raise Mistake("C115", f"the format `{specification[:20]}` is not read", "a plain format is `.3f` or `d`")
-    plainly = value.item() if isinstance(value, np.generic) else value
-    return format(plainly, specification)
-
-
-def percent(text: str, values: Any) -> str:
-    """Return ``text % values`` for plain formats."""
-    given = values if isinstance(values, tuple) else (values,)
-    if _PERCENT.sub("", text).count("%") or not all(isinstance(v, (str, int, float, np.generic)) for v in given):
-        raise Mistake("C115", "this use of `%` is not read", "write `'W' + str(l)`")
-    return text % tuple(v.item() if isinstance(v, np.generic) else v for v in given)
-
-
-def _format(interpreter: Interpreter, x: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
+def _format(interpreter: Operations, x: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
     _only(keywords, "format")
     rest = _FIELD.sub("", x)
     if "{" in rest or "}" in rest:
@@ -224,7 +203,7 @@ def _format(interpreter: Interpreter, x: str, arguments: tuple[Any, ...], keywor
     return parts
 
 
-def _join(interpreter: Interpreter, x: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
+def _join(interpreter: Operations, x: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
     parts = interpreter.items(_one(arguments, keywords, "join"))
     if not all(isinstance(p, str) for p in parts):
         raise Mistake("C110", "`join` takes strings")
@@ -232,13 +211,13 @@ def _join(interpreter: Interpreter, x: str, arguments: tuple[Any, ...], keywords
     return x.join(parts)
 
 
-def _replace(interpreter: Interpreter, x: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
+def _replace(interpreter: Operations, x: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
     old, new = _texts(arguments, 2, "replace")
     interpreter.budget.text(len(x) * max(len(new), 1))
     return x.replace(old, new)
 
 
-def _split(interpreter: Interpreter, x: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> list[str]:
+def _split(interpreter: Operations, x: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> list[str]:
     parts = x.split(_texts(arguments, 1, "split")[0]) if arguments else x.split()
     interpreter.budget.container(len(parts))
     return parts

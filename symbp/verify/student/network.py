@@ -13,6 +13,7 @@ from symbp.verify.check.constants import TOLERANCE
 from symbp.verify.check.verdict import Fault, Judgement
 from symbp.verify.draws import choose_sizes, draw, sizes_text
 from symbp.verify.evaluate import evaluate
+from symbp.verify.student import broadcasts
 from symbp.verify.student import names as nm
 from symbp.verify.student.binding import Bound
 from symbp.verify.student.reading import span
@@ -28,7 +29,7 @@ def compared(bound: Bound, network: Program) -> Judgement | None:
 
     The network's values are given to the arguments that are called like its variables, in either layout.
     """
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(3 + bound.draws.seed)
     sizes = choose_sizes(network, limit=1, turn=0)[0]
     found: Judgement | None = None
     for turned in (False, True):
@@ -86,14 +87,20 @@ def _difference(
         return Judgement("not checked", reason="the network has no loss")
     if _close(np.asarray(outcome.loss, dtype=float).reshape(1, 1), wanted):
         return None
-    before = set(outcome.before) or set(outcome.trace.visits)
+    order = {s: k for k, s in enumerate(outcome.trace.visits)}
+    before = set(outcome.before) or set(order)
+    reading = bound.session.reading
+    squares = {
+        n: s for n, s in outcome.squares.items()
+        if broadcasts.is_written(n, reading.module) and broadcasts.statement_of(reading.module, n) in before
+    }
+    widened = min((order[broadcasts.statement_of(reading.module, n)] for n in squares), default=len(order))
     for entry in outcome.trace.order:
         truth = results.get(nm.tail(entry.target))
         if entry.statement not in before or not isinstance(truth, np.ndarray):
             continue
         value = np.asarray(outcome.trace.values[entry], dtype=float)
-        if not _close(value, truth.T if turned else truth):
-            reading = bound.session.reading
+        if not _close(value, truth.T if turned else truth) and order[entry.statement] < widened:
             row, column, length = span(getattr(entry.statement, "value", entry.statement), reading.lines)
             fault = Fault(
                 0, (0,), of=entry.target, nature="", code="C132", title="the forward pass differs from the network",
@@ -102,6 +109,9 @@ def _difference(
             )
             return Judgement("wrong", (line_of(entry.statement, reading),), (fault,), sizes=(sizes,),
                              witnesses=("values of the network",))
+    if squares:
+        plain = Judgement("wrong", sizes=(sizes,), witnesses=("values of the network",))
+        return broadcasts.blamed(reading, squares, plain)
     return Judgement("not checked", reason=(
         f"the loss of the code is {float(np.asarray(outcome.loss).reshape(())):.6g}, that of the network "
         f"{float(wanted[0, 0]):.6g}, and no value on the way is called like one of the network that differs"))

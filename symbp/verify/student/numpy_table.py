@@ -10,21 +10,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from symbp.language.diagnostics import Mistake, did_you_mean
 from symbp.verify.student import arithmetic as ar
 from symbp.verify.student import sizes
-from symbp.verify.student.values import Builtin, Dtype, Module, Opaque, Type, kind_of
+from symbp.verify.student.operations import Operations, plain
+from symbp.verify.student.values import BOOL, FLOAT, INT, Builtin, Module, Type
 
-if TYPE_CHECKING:
-    from symbp.verify.student.interpreter import Interpreter
-
-WORDS = {"order": ("C", "F", "A", "K"), "mode": ("constant", "edge", "reflect", "wrap"), "indexing": ("ij", "xy"),
-         "ord": ("fro",)}
-"""The strings that parameters take."""
+IN_PYTHON = frozenset((
+    "pad", "roll", "rot90", "unique", "kron", "tensordot", "cross", "insert", "delete", "meshgrid", "take_along_axis",
+    "select", "average", "var", "std", "allclose", "nan_to_num",
+))
+"""Functions that NumPy has in Python: a call costs as much as some twenty nodes, others as three."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,10 @@ class Row:
         """Return the function as student code sees it."""
         return Builtin(f"np.{self.name}", self._apply)
 
-    def _apply(self, interpreter: Interpreter, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    def _apply(self, interpreter: Operations, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         bound = bind(self.name, self.parameters, arguments, keywords)
         bound = {k: plain(v, interpreter, k) for k, v in bound.items()}
+        interpreter.budget.nodes += 25 if self.name in IN_PYTHON else 3
         elements = self.size(bound)
         interpreter.budget.array(elements)
         if callable(self.is_product):
@@ -95,33 +96,6 @@ def bind(
     return {p: given[p] for p in parameters if p in given}
 
 
-def plain(value: Any, interpreter: Interpreter, name: str = "") -> Any:
-    """Return a value as NumPy may see it: plain data only, types of entries as NumPy's."""
-    if isinstance(value, (list, tuple)):
-        interpreter.budget.walk(value)
-    return _plain(value, interpreter, name)
-
-
-def _plain(value: Any, interpreter: Interpreter, name: str = "") -> Any:
-    if isinstance(value, Dtype):
-        return interpreter.dtype(value)
-    if isinstance(value, str):
-        if value not in WORDS.get(name, ()):
-            raise Mistake("C110", f"a string where an array or a number is wanted: {value[:20]!r}")
-        return value
-    if isinstance(value, (list, tuple)):
-        return type(value)([_plain(v, interpreter) for v in value])
-    if value is None or value is Ellipsis or isinstance(value, (np.ndarray, np.generic, bool, float, complex, range)):
-        return value
-    if isinstance(value, int):
-        if value.bit_length() > 62:
-            raise Mistake("C124", "an integer that does not fit into 64 bits")
-        return value
-    if isinstance(value, Opaque) or not isinstance(value, slice):
-        raise Mistake("C110", f"{kind_of(value)} where an array or a number is wanted")
-    return value
-
-
 def _flat(values: Any) -> list[Any]:
     found = []
     for v in values:
@@ -147,7 +121,7 @@ def _at(name: str) -> Builtin:
     """Return ``np.add.at``: in place, repeated indices add up."""
     ufunc = getattr(np, name)
 
-    def call(interpreter: Interpreter, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    def call(interpreter: Operations, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         bound = bind(f"{name}.at", ("a", "indices", "b"), arguments, keywords)
         if not isinstance(bound["a"], np.ndarray) or "b" not in bound:
             raise Mistake("C110", f"`np.{name}.at(array, indices, values)` changes an array")
@@ -200,7 +174,7 @@ ROWS: tuple[Row, ...] = (
     # -- products
     *(_row(n, "a b out", sizes.product, is_product=True) for n in ("dot",)),
     _row("matmul", "x1 x2 out", sizes.product, is_product=True),
-    _row("inner", "a b", sizes.outer, is_product=True),
+    _row("inner", "a b", sizes.inner, is_product=True),
     _row("vdot", "a b", sizes.one, ar.refuse),
     _row("outer", "a b out", sizes.outer),
     _row("kron", "a b", sizes.outer),
@@ -303,7 +277,7 @@ ROWS: tuple[Row, ...] = (
 )
 
 
-def _einsum(interpreter: Interpreter, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+def _einsum(interpreter: Operations, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     if keywords.keys() - {"optimize"}:
         raise Mistake("C112", f"`einsum` has no keyword `{min(keywords.keys() - {'optimize'})}` here")
     if not arguments or not isinstance(arguments[0], str):
@@ -315,13 +289,13 @@ def _einsum(interpreter: Interpreter, arguments: tuple[Any, ...], keywords: dict
     return interpreter.number(np.einsum(arguments[0], *operands))
 
 
-def _inner_indices(interpreter: Interpreter, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+def _inner_indices(interpreter: Operations, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     if keywords or not arguments or not all(isinstance(v, (np.ndarray, list, tuple)) for v in arguments):
         raise Mistake("C110", "`np.ix_` takes index arrays")
     return np.ix_(*(np.asarray(plain(v, interpreter)) for v in arguments))
 
 
-def _chain(interpreter: Interpreter, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+def _chain(interpreter: Operations, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     if keywords or len(arguments) != 1 or not isinstance(arguments[0], (list, tuple)) or not arguments[0]:
         raise Mistake("C110", "`np.linalg.multi_dot` takes a list of arrays")
     found = arguments[0][0]
@@ -330,15 +304,13 @@ def _chain(interpreter: Interpreter, arguments: tuple[Any, ...], keywords: dict[
     return found
 
 
-def _ignore(interpreter: Interpreter, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+def _ignore(interpreter: Operations, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     return None
 
 
 _TABLE: dict[str, Builtin] = {row.name: row.builtin() for row in ROWS}
 _TABLE["einsum"] = Builtin("np.einsum", _einsum)
 _TABLE["ix_"] = Builtin("np.ix_", _inner_indices)
-
-FLOAT, INT, BOOL = Dtype("float"), Dtype("int"), Dtype("bool")
 
 TYPES: dict[str, Any] = {
     **dict.fromkeys(("float64", "float32", "float16", "double", "float_"), FLOAT),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,25 +10,16 @@ import numpy as np
 
 from symbp.verify.student import names as nm
 from symbp.verify.student.draws import Drawn, filled
-from symbp.verify.student.interpreter import Interpreter
-from symbp.verify.student.session import Case, Outcome, Session, statement
-from symbp.verify.student.values import Array, Instance
+from symbp.verify.student.session import Case, Outcome, Session
+from symbp.verify.student.values import Array, attributes_of
 
 
-def with_parameters(session: Session, case: Case, turn: int) -> Case:
+def with_parameters(session: Session, case: Case, turn: int, seed: int = 0) -> Case:
     """Return a case with new values for every array that the setup makes: start values hide mistakes."""
     if not session.plan.setup:
         return case
-    run = Interpreter(session.reading.module)
-    run.scope.names.update(case.names)
-    made: dict[str, Any] = {}
-    with np.errstate(all="ignore"):
-        for line in session.plan.setup:
-            written = statement(line)
-            run.statement(written)
-            targets = [n.id for n in ast.walk(written) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-            made |= {n: run.scope.names[n] for n in targets}
-    rng = np.random.default_rng((17, turn))
+    made = session.made(case)
+    rng = np.random.default_rng((17 + seed, turn))
     sources: dict[str, Any] = {}
     for name, value in made.items():
         for path, array in leaves(name, value):
@@ -38,7 +28,9 @@ def with_parameters(session: Session, case: Case, turn: int) -> Case:
             word = nm.tail(path)
             is_positive = bool((array > 0).all()) and array.size > 1
             drawn = Drawn([], "bias" if nm.BIAS.fullmatch(word) else "parameter", "positive" if is_positive else "real")
-            sources[path] = filled(drawn, array.shape, rng)
+            # Zeros and ones are a choice: of classes, of what is kept.
+            is_chosen = array.size > 1 and array.min() != array.max() and bool(np.isin(array, (0, 1)).all())
+            sources[path] = array.copy() if is_chosen else filled(drawn, array.shape, rng)
     return replace(case, sources={**sources, **case.sources})
 
 
@@ -65,8 +57,8 @@ def leaves(path: str, value: Any, depth: int = 0) -> Iterator[tuple[str, Array]]
     elif isinstance(value, (list, tuple)):
         for k, item in enumerate(value):
             yield from leaves(f"{path}[{k}]", item, depth + 1)
-    elif isinstance(value, Instance):
-        for name, item in value.attributes.items():
+    else:
+        for name, item in attributes_of(value).items():
             yield from leaves(f"{path}.{name}", item, depth + 1)
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from symbp.language.diagnostics import Mistake
 from symbp.verify.student import sizes
-from symbp.verify.student.numpy_table import bind, plain
+from symbp.verify.student.numpy_table import bind
+from symbp.verify.student.operations import Operations, plain
 from symbp.verify.student.values import Builtin, Module, RandomGenerator
-
-if TYPE_CHECKING:
-    from symbp.verify.student.interpreter import Interpreter
 
 Draw = Callable[[np.random.Generator, dict[str, Any]], Any]
 
@@ -74,7 +72,7 @@ OF_GENERATOR = ("uniform", "normal", "standard_normal", "random", "integers", "p
                 "binomial")
 
 
-def _drawn(name: str, interpreter: Interpreter, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+def _drawn(name: str, interpreter: Operations, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     parameters, draw = DRAWS[name]
     keywords = {k: v for k, v in keywords.items() if k != "dtype"}
     bound = bind(name, tuple(parameters.split()), arguments, keywords) if arguments or keywords else {}
@@ -96,13 +94,13 @@ def _module_function(name: str) -> Builtin:
 
 
 def _of_shape(name: str, draw: str) -> Builtin:
-    def call(interpreter: Interpreter, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    def call(interpreter: Operations, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         return _drawn(draw, interpreter, (), {"size": tuple(arguments), **keywords} if arguments else keywords)
 
     return Builtin(f"np.random.{name}", call)
 
 
-def _generator(interpreter: Interpreter, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> RandomGenerator:
+def _generator(interpreter: Operations, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> RandomGenerator:
     return RandomGenerator(interpreter.rng)
 
 

@@ -45,6 +45,7 @@ class Reading:
     module:  its syntax tree.
     places:  for a notebook, the cell and the line in the cell of each line.
     remarks: what was left out.
+    spent:   nodes that all runs of the file have cost so far.
     """
 
     file: str
@@ -53,6 +54,7 @@ class Reading:
     places: tuple[tuple[str, int], ...] = ()
     remarks: tuple[str, ...] = ()
     lines: list[str] = field(default_factory=list)
+    spent: int = 0
 
     def place(self, line: int) -> tuple[str, int]:
         """Return the file (or cell) to show and the line in it."""
@@ -60,6 +62,13 @@ class Reading:
             cell, at = self.places[line - 1]
             return f"{self.file}, {cell}", at
         return self.file, line
+
+    def at(self, node: ast.stmt | ast.expr) -> str:
+        """Return the place of a node in words: ``line 7``, ``cell 4, line 7``."""
+        if self.places and 1 <= node.lineno <= len(self.places):
+            cell, line = self.places[node.lineno - 1]
+            return f"{cell}, line {line}"
+        return f"line {node.lineno}"
 
     def source(self, line: int) -> str:
         """Return a line as it was written."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,8 +14,9 @@ import numpy as np
 from symbp.verify.check.edits import Applied, Known, Meaning
 from symbp.verify.student import names as nm
 from symbp.verify.student.anchors import Anchors
-from symbp.verify.student.expressions import Located
+from symbp.verify.student.errors import Located
 from symbp.verify.student.interpreter import Interpreter
+from symbp.verify.student.outputs import is_laid
 from symbp.verify.student.trace import Entry
 from symbp.verify.student.truth import At
 from symbp.verify.student.values import Array, Instance, Scope
@@ -70,7 +72,8 @@ class Scopes:
                 with np.errstate(all="ignore"):
                     y = function(x)
                 for z in arrays:
-                    if z is not x and z.shape == y.shape and np.allclose(z, y, 1e-9, 1e-12):
+                    is_like = z is not x and z.shape == y.shape and math.isclose(z.flat[0], y.flat[0], rel_tol=1e-8)
+                    if is_like and np.allclose(z, y, 1e-9, 1e-12):
                         found.append((name, axis, x, z))
                         break
         return found
@@ -85,18 +88,21 @@ class Scopes:
         statement = self.work.statements[line]
         scope = self.anchors.point.ran.trace.visits.get(statement, {})
         values = dict(self._values(statement, scope))
-        given: set[str] = set()
+        given: dict[str, bool] = {}
         # What the line assigns has the shape that it gets, whatever stood there in the round before.
         for entry, value in self.anchors.point.ran.trace.values.items():
             is_name = not entry.target.startswith("return")
             if is_name and entry.statement is statement and entry.count == 0 and np.ndim(value):
-                # A value that is wrong may have a wrong shape.
+                # A value that is wrong may have a wrong shape, and a name that misleads too.
                 seen = self.anchors.see(entry, np.asarray(value, dtype=float))
-                values[entry.target] = value if seen.at is None else self.anchors.point.value(seen.at)
-                given.add(entry.target)
+                values[entry.target] = value
+                given[entry.target] = (
+                    self.anchors.point.ran.failure is None if seen.at is None
+                    else is_laid(value.shape, self.anchors.point.value(seen.at).shape)
+                )
         numbers = self._numbers(scope, values)
         texts = {v: n for n, v in reversed(list(numbers.items()))}
-        names = {text: self._meaning(text, value, texts, text in given) for text, value in values.items()}
+        names = {text: self._meaning(text, value, texts, given.get(text)) for text, value in values.items()}
         samples = self._samples(numbers)
         return Known(
             names=names, functions=tuple(self._functions(values)), sizes=tuple(numbers), samples=samples,
@@ -116,6 +122,8 @@ class Scopes:
             ):
                 texts.setdefault(ast.unparse(node), node)
         for name, value in scope.items():
+            if isinstance(value, np.ndarray):
+                texts.setdefault(name, ast.Name(name, ast.Load()))
             if isinstance(value, Instance):
                 for attribute in value.attributes:
                     texts.setdefault(f"{name}.{attribute}", ast.parse(f"{name}.{attribute}", mode="eval").body)
@@ -167,10 +175,11 @@ class Scopes:
 
     # -- meanings
 
-    def _meaning(self, text: str, value: Array, sizes: Mapping[int, str], is_target: bool) -> Meaning:
+    def _meaning(self, text: str, value: Array, sizes: Mapping[int, str], given: bool | None) -> Meaning:
+        """Return what a text stands for; of what the line assigns it is told whether its shape is certain."""
         shape = tuple("1" if n == 1 else sizes.get(n, str(n)) for n in value.shape)
-        pair = (shape[0], shape[1]) if len(shape) == 2 else None
-        held = [] if is_target else self.anchors.holding(value)
+        pair = (shape[0], shape[1]) if len(shape) == 2 and given is not False else None
+        held = [] if given is not None else self.anchors.holding(value)
         if held:
             source = next((h for h in held if isinstance(h, str)), None)
             role = self.work.bound.draws.arrays.get(source) if source is not None else None

@@ -12,22 +12,25 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from symbp.language.diagnostics import Mistake
 from symbp.verify.student import arithmetic as ar
-from symbp.verify.student.expressions import Located
+from symbp.verify.student.budgets import MOST_NODES, MOST_TOGETHER, RUN, Budget
+from symbp.verify.student.errors import Located
 from symbp.verify.student.interpreter import Interpreter
 from symbp.verify.student.reading import Reading
-from symbp.verify.student.trace import Entry, Trace
-from symbp.verify.student.values import Array, Instance, kind_of
+from symbp.verify.student.trace import Entry, Square, Trace
+from symbp.verify.student.values import Array, Instance, Scope, kind_of
 
 STEP = 1e-30
 """The imaginary step of the complex step; nothing is subtracted, so it may be as small as one likes."""
 DIFFERENCE = 2e-3
 """The step of the differences of order 6."""
+STEPS = (DIFFERENCE, 1e-4, 1e-5)
+"""Steps of the differences; where a kink is near, only a small one stays on its side."""
 ORDER_6 = ((1, 45.0), (2, -9.0), (3, 1.0))
 """Weights of the differences f(x + kh) - f(x - kh), divided by 60 h."""
 
@@ -68,10 +71,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Nudge:
-    """A small move of a value that was drawn (a path) or assigned (an entry)."""
+    """Small moves of values that were drawn, by path, or of one that was assigned (an entry)."""
 
-    at: str | Entry
-    by: Array
+    moves: Mapping[str | Entry, Array]
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether the run is in complex numbers."""
+        return any(np.iscomplexobj(by) for by in self.moves.values())
 
 
 @dataclass
@@ -85,6 +92,7 @@ class Outcome:
     before:   the statements that ran before it.
     failure:  the error that ended the run, if one did.
     nodes:    how much it cost.
+    squares:  the expressions in which shapes (m,) or (1, m), and (m, 1), made (m, m).
     phase:    how far it came: setup, forward, loss, backward, outputs, done.
     """
 
@@ -98,6 +106,7 @@ class Outcome:
     scope: dict[str, Any] = field(default_factory=dict)
     has_drawn: bool = False
     nodes: int = 0
+    squares: dict[ast.expr, Square] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=4096)
@@ -112,6 +121,29 @@ def expression(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
 
 
+class Runner(Protocol):
+    """What carries out the lines of a plan: the interpreter, or CPython in a child process."""
+
+    scope: Scope
+    trace: Trace | None
+    budget: Budget
+    is_complex: bool
+    squares: dict[ast.expr, Square]
+
+    @property
+    def has_drawn(self) -> bool:
+        """Tell whether random numbers were drawn."""
+
+    def statement(self, statement: ast.stmt) -> Any:
+        """Run one statement; raises ``Located``."""
+
+    def expression(self, node: ast.expr) -> Any:
+        """Return a value; raises ``Located``."""
+
+    def assign(self, target: ast.expr, value: Any, statement: ast.stmt) -> None:
+        """Give a target its value; raises ``Located``."""
+
+
 @dataclass
 class Session:
     """A file, a plan, and runs of it at given values."""
@@ -119,9 +151,14 @@ class Session:
     reading: Reading
     plan: Plan
 
+    def runner(self, trace: Trace, *, is_complex: bool, edits: Mapping[ast.stmt, ast.stmt] | None) -> Runner:
+        """Return what carries out one run."""
+        return Interpreter(self.reading.module, is_complex=is_complex, trace=trace, edits=edits)
+
     def run(
         self, case: Case, *, mends: Mapping[Entry, Any] | None = None, edits: Mapping[ast.stmt, ast.stmt] | None = None,
         nudge: Nudge | None = None, keeps: bool = True, upto: str = "outputs", looks: bool = False,
+        most: int = MOST_NODES,
     ) -> Outcome:
         """Run the plan once.
 
@@ -131,33 +168,65 @@ class Session:
         keeps: whether assignments are recorded.
         looks: whether the names that each statement sees are kept.
         upto:  ``loss`` stops before the backward pass.
+        most:  nodes that the run may cost; none begins when all runs of the file have cost too many.
 
         Raises ``NotAnalytic`` where a complex run is not possible; other errors end the run and stand in the outcome.
         """
-        is_complex = nudge is not None and np.iscomplexobj(nudge.by)
-        trace = Trace(dict(mends or {}), keeps, looks=looks)
-        if nudge is not None and isinstance(nudge.at, Entry):
-            trace.nudge = nudge.at, nudge.by
-        run = Interpreter(self.reading.module, is_complex=is_complex, trace=trace, edits=edits)
-        outcome = Outcome(trace=trace, scope=run.scope.names)
-        run.scope.names.update({k: _fresh(v, is_complex) for k, v in case.names.items()})
+        is_complex = nudge is not None and nudge.is_complex
+        moves = nudge.moves if nudge is not None else {}
+        moved = next(((at, by) for at, by in moves.items() if isinstance(at, Entry)), None)
+        trace = Trace(dict(mends or {}), keeps, moved, looks=looks)
+        run = self.runner(trace, is_complex=is_complex, edits=edits)
+        outcome = Outcome(trace=trace, scope=run.scope.names, squares=run.squares)
+        run.scope.names.update({k: fresh(v, is_complex) for k, v in case.names.items()})
+        run.budget.most = most
+        if self.reading.spent > MOST_TOGETHER:
+            said = Mistake(
+                "C120", f"the code runs too long: all runs together took more than {MOST_TOGETHER:,} steps",
+                "give fewer rounds, or fewer functions at once: --code FILE:NAME",
+            )
+            outcome.failure = Located(said, self.reading.module.body[-1])
+            return outcome
         try:
             with np.errstate(all="ignore"):
                 self._phases(run, case, nudge, outcome, upto)
         except Located as located:
             outcome.failure = located
+            if run.squares and located.mistake.code in ("C116", "C117"):
+                at, square = next(iter(run.squares.items()))
+                located.mistake.help = located.mistake.help or f"in {self.reading.at(at)} {square}; is that meant?"
         outcome.has_drawn = run.has_drawn
         outcome.nodes = run.budget.nodes
+        self.reading.spent += outcome.nodes + RUN
         return outcome
 
-    def _phases(self, run: Interpreter, case: Case, nudge: Nudge | None, outcome: Outcome, upto: str) -> None:
+    def made(self, case: Case) -> dict[str, Any]:
+        """Return what the setup of the plan makes, by name; raises ``Located``."""
+        run = self.runner(Trace(keeps=False), is_complex=False, edits=None)
+        run.scope.names.update(case.names)
+        found: dict[str, Any] = {}
+        with np.errstate(all="ignore"):
+            for line in self.plan.setup:
+                written = statement(line)
+                run.statement(written)
+                targets = [n.id for n in ast.walk(written) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+                found |= {n: run.scope.names[n] for n in targets}
+        return found
+
+    def value(self, outcome: Outcome, text: str) -> Any:
+        """Return the value of an expression in the names that a run left behind; raises ``Located``."""
+        run = self.runner(Trace(keeps=False), is_complex=False, edits=None)
+        run.scope.names.update(outcome.scope)
+        return run.expression(expression(text))
+
+    def _phases(self, run: Runner, case: Case, nudge: Nudge | None, outcome: Outcome, upto: str) -> None:
         trace, run.trace = run.trace, None
         for line in self.plan.setup:
             run.statement(statement(line))
         for path, value in case.sources.items():
-            value = _fresh(value, run.is_complex)
-            if nudge is not None and nudge.at == path:
-                value = value + nudge.by
+            value = fresh(value, run.is_complex)
+            if nudge is not None and path in nudge.moves:
+                value = value + nudge.moves[path]
             run.assign(expression(path), value, statement("pass"))
         run.trace = trace
         outcome.phase = "forward"
@@ -195,16 +264,24 @@ class Session:
         Raises ``NotAnalytic`` where a complex step is not possible, and ``Located`` where the forward pass fails.
         """
         if complex_step:
-            return float(np.imag(self._loss(case, at, 1j * STEP * direction)) / STEP)
+            return self.slope_along(case, {at: direction})
         total = 0.0
         for k, weight in ORDER_6:
             move = k * step * direction
-            total += weight * (float(self._loss(case, at, move)) - float(self._loss(case, at, -move)))
+            total += weight * (float(self._loss(case, {at: move})) - float(self._loss(case, {at: -move})))
         return total / (60 * step)
 
-    def _loss(self, case: Case, at: str | Entry, by: Array) -> Any:
+    def slope_along(self, case: Case, directions: Mapping[str | Entry, Array]) -> float:
+        """Return the derivative of the loss along one direction of several values at once, by a complex step.
+
+        Raises ``NotAnalytic`` where a complex step is not possible, and ``Located`` where the forward pass fails.
+        """
+        moves = {at: 1j * STEP * direction for at, direction in directions.items()}
+        return float(np.imag(self._loss(case, moves)) / STEP)
+
+    def _loss(self, case: Case, moves: Mapping[str | Entry, Array]) -> Any:
         upto = "loss" if self.plan.backward else "outputs"
-        outcome = self.run(case, nudge=Nudge(at, by), keeps=False, upto=upto)
+        outcome = self.run(case, nudge=Nudge(moves), keeps=False, upto=upto)
         if outcome.loss is None:
             said = Mistake(
                 "C131", "no loss is found whose gradient this would be",
@@ -222,14 +299,14 @@ class Session:
         return True
 
 
-def _fresh(value: Any, is_complex: bool) -> Any:
+def fresh(value: Any, is_complex: bool) -> Any:
     """Return a deep copy of plain data, with real arrays as complex ones in a complex run."""
     if isinstance(value, np.ndarray):
         return value.astype(np.complex128) if is_complex and value.dtype.kind == "f" else value.copy()
     if isinstance(value, dict):
-        return {k: _fresh(v, is_complex) for k, v in value.items()}
+        return {k: fresh(v, is_complex) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(_fresh(v, is_complex) for v in value)
+        return type(value)(fresh(v, is_complex) for v in value)
     if isinstance(value, Instance):
         raise TypeError("objects are made by the setup of a plan")
     return copy.copy(value)

@@ -15,6 +15,12 @@ Size = Callable[[Bound], int]
 """The number of entries of the result, of its arguments by name."""
 
 
+MOST_DIGITS = 400
+"""Digits to which is rounded."""
+MOST_SUBSCRIPTS = 200
+"""Characters of the subscripts of ``einsum``."""
+
+
 def count(value: Any) -> int:
     """Return the number of entries of an array, a number or a nested list."""
     if isinstance(value, np.ndarray):
@@ -62,12 +68,14 @@ def rounded(bound: Bound) -> int:
 
 def few_digits(digits: Any) -> None:
     """Refuse to round to very many digits."""
-    if digits is not None and abs(digits) > 400:
-        raise Mistake("C124", "rounding to more than 400 digits")
+    if digits is not None and abs(digits) > MOST_DIGITS:
+        raise Mistake("C124", f"rounding to more than {MOST_DIGITS} digits")
 
 
 def together(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape to which shapes are broadcast."""
+    if len(shapes) == 1:
+        return shapes[0]
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
@@ -107,6 +115,12 @@ def indexed(shape: tuple[int, ...], at: tuple[Any, ...]) -> int:
 def outer(bound: Bound) -> int:
     """Return the product of the sizes of all arguments."""
     return math.prod(count(v) for v in bound.values() if isinstance(v, (np.ndarray, list, tuple, range)))
+
+
+def inner(bound: Bound) -> int:
+    """Return the size of ``inner``, which sums over the last axis of both."""
+    a, b = (shape_of(bound[k]) for k in ("a", "b"))
+    return math.prod(a) * math.prod(b) if not a or not b else math.prod(a[:-1]) * math.prod(b[:-1])
 
 
 def product(bound: Bound) -> int:
@@ -223,8 +237,10 @@ def reached(bound: Bound) -> int:
 
 def einsum(subscripts: str, operands: tuple[Any, ...]) -> tuple[int, int]:
     """Return the size of the result of ``einsum``, and the number of products that are summed."""
-    if "." in subscripts or len(subscripts) > 200:
+    if "." in subscripts:
         raise Mistake("C111", "an einsum with an ellipsis", "name every axis by a letter")
+    if len(subscripts) > MOST_SUBSCRIPTS:
+        raise Mistake("C111", f"subscripts of more than {MOST_SUBSCRIPTS} characters")
     left, _, right = subscripts.replace(" ", "").partition("->")
     inputs = left.split(",")
     if len(inputs) != len(operands):

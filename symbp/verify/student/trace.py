@@ -52,6 +52,15 @@ class Trace:
     visits: dict[ast.stmt, dict[str, Any]] = field(default_factory=dict)
     looks: bool = False
 
+    def __post_init__(self) -> None:
+        self._moved = {entry.statement for entry in self.mends}
+        if self.nudge is not None:
+            self._moved.add(self.nudge[0].statement)
+
+    def looks_at(self, statement: ast.stmt) -> bool:
+        """Tell whether assignments of a statement are recorded or changed."""
+        return self.keeps or statement in self._moved
+
     def visit(self, statement: ast.stmt, scope: Scope) -> None:
         """Note that a statement is run."""
         if statement not in self.visits:
@@ -74,6 +83,23 @@ class Trace:
                 self.beside[entry] = {n: kept(v) for n, v in beside(target, scope).items()}
             self.order.append(entry)
         return value
+
+
+@dataclass(frozen=True)
+class Square:
+    """An array of shape (m, m) that shapes (m,) or (1, m), and (m, 1) made.
+
+    size:  m.
+    row:   which of the two operands lies along a row.
+    shape: the shape of that one.
+    """
+
+    size: int
+    row: int
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"shapes {self.shape} and ({self.size}, 1) make ({self.size}, {self.size})"
 
 
 def beside(target: str, scope: Scope) -> dict[str, Any]:

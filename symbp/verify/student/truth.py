@@ -15,9 +15,9 @@ import numpy as np
 from symbp.verify.check.constants import TOLERANCE, Standing
 from symbp.verify.student import arithmetic as ar
 from symbp.verify.student.binding import Bound
-from symbp.verify.student.expressions import Located
+from symbp.verify.student.errors import Located
 from symbp.verify.student.outputs import is_laid
-from symbp.verify.student.session import Outcome
+from symbp.verify.student.session import STEPS, Outcome
 from symbp.verify.student.trace import Entry
 from symbp.verify.student.values import Array
 
@@ -28,8 +28,8 @@ DIRECTIONS = 4
 CONFIRMED = 1e-6
 """The largest relative difference between complex step and differences at which a slope is taken to be known."""
 
-STEPS = (2e-3, 1e-4, 1e-5)
-"""Steps of the differences; where a kink is near, only a small one stays on its side."""
+SMALL = 1e-9
+"""A slope below this part of the loss is rounding where it is found by differences."""
 
 At = str | Entry
 """What a gradient is of: something drawn, by its path, or an assignment."""
@@ -65,26 +65,44 @@ class Point:
         found: Any = self.case.sources[at] if isinstance(at, str) else self.ran.trace.values[at]
         return np.asarray(found).dtype.kind == "f"
 
-    def slope(self, at: At, direction: Array) -> float:
+    def slope(self, at: At, direction: Array | float) -> float:
         """Return the derivative of the loss along a direction."""
+        direction = np.asarray(direction)
         if self.analytic:
             try:
                 return self.session.slope(self.case, at, direction)
             except (ar.NotAnalytic, Located):
                 self.analytic = False
-        return self.session.slope(self.case, at, direction, complex_step=False)
+        return self._steady(at, direction)
+
+    def _steady(self, at: At, direction: Array) -> float:
+        """Return a derivative by differences at a step at which half of it gives the same; those are two witnesses."""
+        least, found = np.inf, 0.0
+        loss = float(np.abs(self.ran.loss)) if self.ran.loss is not None else 0.0
+        for h in STEPS:
+            whole, half = (
+                self.session.slope(self.case, at, direction, complex_step=False, step=s) for s in (h, h / 2)
+            )
+            size = max(abs(whole), abs(half))
+            off = abs(whole - half) / size if size > SMALL * loss else 0.0
+            if off < least:
+                least, found = off, whole
+            if off <= CONFIRMED:
+                break
+        self.worst = max(self.worst, least)
+        return found
 
     def slopes(self, at: At) -> tuple[Array, Array]:
         """Return a few random directions, and the derivative along each.
 
-        The first is found by differences as well: two witnesses.
+        The first is found by differences as well, if the others are complex steps: two witnesses.
         """
         if at not in self._slopes:
             shape = self.value(at).shape
             rng = np.random.default_rng((7, len(self._slopes)))
             directions = rng.normal(size=(DIRECTIONS, *shape))
             found = np.array([self.slope(at, d) for d in directions])
-            if isinstance(at, str):
+            if isinstance(at, str) and self.analytic:
                 size = max(float(np.abs(found).max()), 1e-12)
                 for h in STEPS:
                     again = self.session.slope(self.case, at, directions[0], complex_step=False, step=h)

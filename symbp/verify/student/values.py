@@ -9,12 +9,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from symbp.verify.student.interpreter import Interpreter
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -45,10 +42,10 @@ class Absent(Opaque):
 
 @dataclass(eq=False, slots=True)
 class Builtin(Opaque):
-    """A function of ours: it is given the interpreter, the arguments and the keywords."""
+    """A function of ours: it is given the interpreter, the arguments as a tuple and the keywords as a dict."""
 
     name: str
-    call: Callable[[Interpreter, tuple[Any, ...], dict[str, Any]], Any]
+    call: Callable[..., Any]
     members: Mapping[str, Any] = field(default_factory=dict)
     kind = "a function"
 
@@ -59,6 +56,10 @@ class Dtype(Opaque):
 
     name: str
     kind = "a type"
+
+
+FLOAT, INT, BOOL = Dtype("float"), Dtype("int"), Dtype("bool")
+"""The types of entries that there are."""
 
 
 @dataclass(eq=False, slots=True)
@@ -154,6 +155,18 @@ class RandomGenerator(Opaque):
 
     rng: np.random.Generator
     kind = "a generator of random numbers"
+
+
+STUDENTS = "students_code"
+"""The name of the module that student code is to CPython (``--run``)."""
+
+
+def attributes_of(value: Any) -> Mapping[str, Any]:
+    """Return the attributes of an object of a class of the student's; of anything else nothing."""
+    if isinstance(value, Instance):
+        return value.attributes
+    found = getattr(value, "__dict__", None) if type(value).__module__ == STUDENTS else None
+    return found if isinstance(found, dict) else {}
 
 
 def kind_of(value: Any) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from symbp.verify.check.work import Array, Failure, Line, Run, Where
 from symbp.verify.student.binding import Bound
-from symbp.verify.student.expressions import Located
+from symbp.verify.student.errors import Located
 from symbp.verify.student.reading import Reading, span
 from symbp.verify.student.session import Outcome
 from symbp.verify.student.trace import Entry
@@ -25,6 +25,7 @@ class CodeWork:
 
     points: the draws.
     lines:  the statements that are judged: those that ran, and on which the loss does not depend.
+    functions: the function that each statement stands in.
     """
 
     def __init__(self, bound: Bound, points: Sequence[Point]) -> None:
@@ -33,6 +34,10 @@ class CodeWork:
         self.statements = _on_trial(bound, self.points[0])
         self.lines: tuple[Line, ...] = tuple(line_of(s, self.reading) for s in self.statements)
         self.index = {s: k for k, s in enumerate(self.statements)}
+        self.functions: dict[ast.stmt, ast.AST] = {
+            s: f for f in ast.walk(self.reading.module) if isinstance(f, ast.FunctionDef)
+            for s in own_nodes(f) if isinstance(s, ast.stmt)
+        }
 
     def run(
         self, draw: int, mends: Mapping[Where, Array] | None = None, edits: Mapping[int, ast.stmt] | None = None,
@@ -120,7 +125,10 @@ def _on_trial(bound: Bound, point: Point) -> list[ast.stmt]:
 def _moves(point: Point, entry: Entry) -> bool:
     """Tell whether the loss depends on an assignment."""
     try:
-        return point.is_real(entry) and point.moves(entry)
+        if not point.is_real(entry):
+            return False
+        direction = np.asarray(np.random.default_rng(7).normal(size=point.value(entry).shape))
+        return point.slope(entry, direction) != 0
     except Located:
         return False
 
@@ -128,9 +136,16 @@ def _moves(point: Point, entry: Entry) -> bool:
 def _is_plain(statement: ast.stmt) -> bool:
     """Tell whether a statement cannot hold a mistake: a docstring, a bare return of names, a number of samples."""
     if isinstance(statement, ast.Expr):
-        return not isinstance(statement.value, ast.Call)
+        return not any(isinstance(n, ast.Call) for n in ast.walk(statement.value))
     value = statement.value if isinstance(statement, (ast.Return, ast.Assign)) else None
     if isinstance(statement, ast.Return):
         parts = value.elts if isinstance(value, ast.Tuple) else [value]
-        return all(p is None or isinstance(p, (ast.Name, ast.Constant, ast.Attribute)) for p in parts)
+        return all(p is None or _is_name(p) for p in parts)
     return False
+
+
+def _is_name(node: ast.expr) -> bool:
+    """Tell whether an expression only names something: ``dW``, ``self.dW``; a transpose is more."""
+    if isinstance(node, ast.Attribute):
+        return node.attr != "T" and _is_name(node.value)
+    return isinstance(node, (ast.Name, ast.Constant))

@@ -14,9 +14,11 @@ from homework_files import FOLDER, text_of
 
 from symbp.cli.app import app
 from symbp.language.diagnostics import DeclarationError
-from symbp.verify.student.binding import Wishes
+from symbp.verify.student.binding import Wishes, bind
 from symbp.verify.student.check import check_file, check_text
 from symbp.verify.student.codes import CODES
+from symbp.verify.student.functions import tasks
+from symbp.verify.student.reading import read_text
 
 FAULTS = [
     ("tuple_cache", "dA1 * (1 - A1 ** 2)", "dA1 * (1 - A1)", "slope of another function"),
@@ -198,3 +200,28 @@ def test_every_example_of_a_code_has_it(code: str) -> None:
     else:
         assert code in codes(entry.wrong)
     assert code not in codes(entry.right)
+
+
+def test_the_seed_gives_other_draws(tmp_path: Path) -> None:
+    text = text_of(FOLDER / "tuple_cache.py", "first")
+    cases = [
+        bind(reading, tasks(reading.module)[0], Wishes(seed=seed)).case(0)
+        for reading in [read_text(text)] for seed in (0, 0, 1)
+    ]
+    same, again, other = (case.sources["W1"] for case in cases)
+    assert (same == again).all()
+    assert (same != other).any()
+    file = tmp_path / "hw.py"
+    file.write_text(text)
+    worst = [
+        json.loads(CliRunner().invoke(app, ["check", "--code", str(file), "--json", "--seed", seed]).output)[0]["worst"]
+        for seed in ("0", "5")
+    ]
+    assert worst[0] != worst[1]
+
+
+def test_the_seed_is_that_of_parameters_that_a_class_makes_too() -> None:
+    reading = read_text(text_of(FOLDER / "class_model.py", "first"))
+    (task,) = tasks(reading.module)
+    first, other = (bind(reading, task, Wishes(seed=seed)).case(0).sources for seed in (0, 1))
+    assert all((first[path] != other[path]).any() for path in first)

@@ -115,7 +115,7 @@ def test_a_child_that_hangs_is_stopped() -> None:
     start = time.monotonic()
     with pytest.raises(child.Exceeded, match="longer"):
         child.run(lambda: [0 for _ in iter(int, 1)], child.Limits(seconds=0.5))
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 4  # a second of the processor, at most two and a half on the wall
 
 
 def test_a_child_that_wants_too_much_memory_is_stopped() -> None:

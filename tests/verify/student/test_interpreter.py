@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from symbp.verify.student.expressions import Located
+from symbp.verify.student.errors import Located
 from symbp.verify.student.interpreter import Interpreter
 from symbp.verify.student.trace import Entry, Trace
 

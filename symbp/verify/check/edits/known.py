@@ -89,7 +89,7 @@ class Known:
         if not isinstance(node, (ast.Subscript, ast.Attribute)):
             return None
         if self._spelled:
-            written = ast.unparse(node)
+            written = _text(node)
             if written in self._spelled and not self.names[written].indices:
                 return written, ()
         if isinstance(node, ast.Subscript):
@@ -116,6 +116,11 @@ class Known:
             return meaning
         rows, cols = (at(size, meaning.indices, indices) for size in meaning.shape)
         return Meaning(meaning.kind, meaning.of, (rows, cols), meaning.indices)
+
+
+@lru_cache(maxsize=4096)
+def _text(node: ast.expr) -> str:
+    return ast.unparse(node)
 
 
 def _index_text(node: ast.expr) -> str:

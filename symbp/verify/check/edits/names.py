@@ -63,7 +63,8 @@ def _others(node: ast.AST, line: EditedLine, fits: Fits) -> Iterator[str]:
     if found is None:
         return
     old = line.known.names[found[0]]
-    target = line.known.reference(line.target) if line.target is not None else None
+    # In NumPy a name may be made anew out of what it was.
+    target = line.known.reference(line.target) if line.target is not None and not line.known.numpy else None
     for name, new in line.known.names.items():
         if name == found[0] or not new.is_told or not fits(old, new, found[0], name, line):
             continue

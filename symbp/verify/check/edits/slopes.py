@@ -267,9 +267,12 @@ def _here(function: Applied, text: str, line: EditedLine) -> str:
 
 def _spelled(form: str, line: EditedLine) -> str:
     """Return a formula in the dialect of the line."""
-    if not line.known.numpy:
-        return form
-    tree = expression(form)
+    return _in_numpy(form) if line.known.numpy else form
+
+
+@lru_cache(maxsize=4096)
+def _in_numpy(form: str) -> str:
+    tree = ast.parse(form, mode="eval").body
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in IN_NUMPY:
             node.func.id = IN_NUMPY[node.func.id]
@@ -317,6 +320,7 @@ def _alike(a: str, b: str) -> bool:
     return _key(expression(a)) == _key(expression(b))
 
 
+@lru_cache(maxsize=4096)
 def _key(node: ast.expr) -> str:
     """Return what a factor is, in one spelling: ``y*y`` is ``y**2``, ``np.square(y)`` too."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):

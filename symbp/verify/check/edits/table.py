@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from symbp.verify.check.edits import arrays, constants, names, paths, products, reductions, slopes
@@ -100,17 +101,22 @@ ROWS: tuple[Row, ...] = (
 _ORDER = {row.nature: k for k, row in reversed(list(enumerate(ROWS)))}
 
 
-def edits(statement: ast.stmt, known: Known, source: str = "") -> Iterator[Edit]:
+def edits(statement: ast.stmt, known: Known, source: str = "", simple: int | None = None) -> Iterator[Edit]:
     """Yield every change of a line by one edit that may mend it, the nearest to its text first.
 
     statement: the line; positions do not matter.
     known:     the names in scope.
     source:    the text of the statement, so that the user's own words and blanks are kept.
+    simple:    the distance of a change that takes words away or turns a sign, however many words there are;
+               without it each of them counts.
 
     Nothing is evaluated; results whose shapes certainly do not fit, or are not those of the left side, are left out.
     """
     line = EditedLine(statement, known, source)
-    found = sorted(_texts(line, mend=True), key=lambda c: (c.distance, _ORDER[c.nature], len(c.text)))
+    changes = _texts(line, mend=True)
+    if simple is not None:
+        changes = (c._replace(distance=simple) if _is_simple(line.text, c) else c for c in changes)
+    found = sorted(changes, key=lambda c: (c.distance, _ORDER[c.nature], len(c.text)))
     for change in found[:MOST_EDITS]:
         edited = _parsed(change.text)
         if edited is not None and _fits(edited, known):
@@ -156,6 +162,10 @@ def _texts(line: EditedLine, mend: bool) -> Iterator[_Change]:
                     yield _Change(row.nature, text, start, end, distance(line.text, text))
 
 
+def _is_simple(old: str, change: _Change) -> bool:
+    return change.nature == "sign" or len(_words(old)) == len(_words(change.text)) + change.distance
+
+
 def _parsed(text: str) -> ast.stmt | None:
     try:
         body = ast.parse(text).body
@@ -178,7 +188,7 @@ def distance(old: str, new: str) -> int:
 
     Brackets count nothing.
     """
-    a, b = (re.findall(r"\w+|\*\*|[^\s()]", text) for text in (old, new))
+    a, b = _words(old), _words(new)
     first = 0
     while first < min(len(a), len(b)) and a[first] == b[first]:
         first += 1
@@ -186,6 +196,11 @@ def distance(old: str, new: str) -> int:
     while last < min(len(a), len(b)) - first and a[-1 - last] == b[-1 - last]:
         last += 1
     return max(len(a), len(b)) - first - last
+
+
+@lru_cache(maxsize=4096)
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+|\*\*|[^\s()]", text)
 
 
 def _fits(statement: ast.stmt, known: Known) -> bool:
@@ -199,5 +214,7 @@ def _fits(statement: ast.stmt, known: Known) -> bool:
         return False
     target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
     wanted = known.meaning(target) if target is not None else None
+    if isinstance(statement, ast.AugAssign) and not isinstance(statement.op, (ast.Add, ast.Sub)):
+        return True  # `dx *= rstd` is broadcast
     # In the other layout the line gives the transpose.
     return shape is None or wanted is None or wanted.shape is None or shape in (wanted.shape, wanted.shape[::-1])

@@ -1,0 +1,156 @@
+"""How each line of one run stands beside the truth, and in which order the lines went wrong."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from functools import cached_property
+
+from symbp.verify.student.anchors import Anchors, Seen, is_accumulation, states
+from symbp.verify.student.gradients import Gradients
+from symbp.verify.student.lines import assigns, is_plain_read, reads
+from symbp.verify.student.replay import Replay
+from symbp.verify.student.session import Outcome
+from symbp.verify.student.trace import Entry
+from symbp.verify.student.values import Array
+from symbp.verify.student.work import CodeWork
+
+MOST_ENTRIES = 8
+"""Of a line that ran more often only the last assignments are looked at."""
+
+
+class Standings:
+    """The lines of the backward pass in one run at the first draw.
+
+    ran:  the run: of the code itself, or of the code with some lines mended.
+    made: the statements that stand in place of others in it.
+    only_constants: whether every gradient is a multiple of what it should be.
+    """
+
+    def __init__(
+        self, work: CodeWork, anchors: Anchors, gradients: Gradients, ran: Outcome,
+        made: dict[ast.stmt, ast.stmt] | None = None,
+    ) -> None:
+        self.work, self.anchors, self.ran, self.made = work, anchors, ran, made or {}
+        self.replay = Replay(work.reading.module, ran.trace.visits)
+        self.only_constants = gradients.are_multiples(ran)
+        self._states: dict[int, str] = {}
+        self._order: list[int] | None = None
+        self._entries: dict[ast.stmt, list[Entry]] = {}
+        self._places = {entry: time for time, entry in enumerate(ran.trace.order)}
+        for entry in ran.trace.order:
+            self._entries.setdefault(entry.statement, []).append(entry)
+
+    def entries(self, line: int) -> list[Entry]:
+        """Return the assignments of a line, in the order in which they were made."""
+        return self._entries.get(self.work.statements[line], [])
+
+    def seen(self, line: int) -> list[Seen]:
+        """Return the last assignments of a line beside the truth; of an accumulation its last value."""
+        return self.seen_in(self.ran, line, self.entries(line))
+
+    def seen_in(self, outcome: Outcome, line: int, entries: Sequence[Entry]) -> list[Seen]:
+        """Return assignments of a line in another run beside the truth."""
+        if is_accumulation(self.work.statements[line]):
+            entries = list({e.target: e for e in entries}.values())
+        return self.anchors.seen(outcome.trace.values, entries[-MOST_ENTRIES:])
+
+    def state(self, line: int) -> str:
+        """Return how a line stands: right, multiple, wrong or unknown."""
+        if line not in self._states:
+            self._states[line] = states(self.seen(line), is_accumulation(self.work.statements[line]))
+        return self._states[line]
+
+    def state_in(self, outcome: Outcome, line: int) -> str:
+        """Return how a line stands in another run."""
+        statement = self.work.statements[line]
+        entries = [e for e in outcome.trace.order if e.statement is statement]
+        return states(self.seen_in(outcome, line, entries), is_accumulation(statement))
+
+    def order(self) -> list[int]:
+        """Return the lines in the order in which they first went wrong, or first ran."""
+        if self._order is None:
+            self._order = self._ordered()
+        return self._order
+
+    def _ordered(self) -> list[int]:
+        times: dict[int, int] = {}
+        for line in range(len(self.work.lines)):
+            if self.entries(line):
+                times[line] = self._places[self.entries(line)[0]]
+            wrong = [s.entry for s in self.seen(line) if s.state in ("wrong", "multiple")]
+            if wrong:
+                times[line] = self._places[wrong[0]]
+        later = 0
+        for line in sorted(range(len(self.work.lines)), key=lambda k: self.work.statements[k].lineno):
+            later = times.setdefault(line, later)
+        return sorted(range(len(self.work.lines)), key=lambda k: (times[k], self.work.statements[k].lineno))
+
+    @cached_property
+    def first_wrong(self) -> Seen | None:
+        """The first assignment that is no multiple of what its name says, if it is whole by itself."""
+        if self.ran.failure is not None or self.only_constants:
+            return None
+        lines = [
+            k for k, s in enumerate(self.work.statements)
+            if self.state(k) == "wrong" and not is_accumulation(s) and k not in self.cleared
+        ]
+        entries = sorted((e for k in lines for e in self.entries(k)[:MOST_ENTRIES]), key=self._places.__getitem__)
+        seen = self.anchors.seen(self.ran.trace.values, entries)
+        return next((s for s in seen if s.named and s.state == "wrong"), None)
+
+    def runs_behind(self, line: int, seen: Seen) -> bool:
+        """Tell whether a line runs only after an assignment was made."""
+        entries = self.entries(line)
+        return bool(entries) and self._places[entries[0]] > self._places[seen.entry]
+
+    @cached_property
+    def right(self) -> dict[Entry, Array]:
+        """The assignments that are right, with their values."""
+        seen = (s for line in range(len(self.work.lines)) for s in self.seen(line))
+        return {s.entry: s.value for s in seen if s.state == "right"}
+
+    # -- which lines feed others
+
+    @cached_property
+    def cleared(self) -> set[int]:
+        """The lines of which something right is made, or that something right is made out of what they assigned."""
+        order = self.order()
+        used: dict[int, set[str]] = {}
+        for at, line in enumerate(order):
+            if self.state(line) == "right":
+                for k, names in self._feeding(line, order[:at], through=True).items():
+                    used[k] = used.get(k, set()) | names
+        # Of a line that gives several names their values each must be used.
+        return {k for k, names in used.items() if len(self.work.lines[k].targets) < 2 or (
+            names >= assigns(self.work.statements[k]))}
+
+    def suspects(self, line: int) -> list[int]:
+        """Return the lines before a wrong one that may have made it wrong: of which it is made, and nothing right."""
+        before = self.order()[: self.order().index(line)]
+        feeding = self._feeding(line, before)
+        return [
+            k for k in before if k in feeding and self.state(k) == "unknown" and k not in self.cleared
+            and not is_plain_read(self.work.statements[k])
+            and self.work.statements[k] not in self.ran.trace.integers
+        ]
+
+    def _feeding(self, line: int, before: Sequence[int], *, through: bool = False) -> dict[int, set[str]]:
+        """Return the lines before a line of which its value is made, with the names that it has from them.
+
+        Lines that are right are the last.
+
+        through: go back through lines that are right, too.
+        """
+        wanted = reads(self.work.statements[line])
+        found: dict[int, set[str]] = {}
+        for k in reversed(before):
+            statement = self.work.statements[k]
+            given = assigns(statement)
+            if given & wanted:
+                found[k] = given & wanted
+                if not is_accumulation(statement):
+                    wanted = wanted - given
+                if through or self.state(k) != "right":
+                    wanted = wanted | reads(statement)
+        return found
