@@ -16,6 +16,7 @@ from symbp.verify.student.anchors import Seen, is_accumulation
 from symbp.verify.student.errors import Located
 from symbp.verify.student.gradients import Gradients
 from symbp.verify.student.lines import changes_nothing
+from symbp.verify.student.misshapen import origin
 from symbp.verify.student.reading import span
 from symbp.verify.student.repair import MOST_FOR_A_GRADIENT, Repair, Repairs
 from symbp.verify.student.standing import MOST_ENTRIES, Standings
@@ -184,6 +185,7 @@ class Telling:
 
     def failed(self, failure: Located) -> Fault:
         """Return the error with which the backward pass broke off."""
+        failure = origin(self.work.reading.module, failure)
         mistake: Mistake = failure.mistake
         line, column, length = span(failure.node, self.work.reading.lines)
         found = [k for k, s in enumerate(self.work.statements) if s.lineno <= line <= (s.end_lineno or s.lineno)]

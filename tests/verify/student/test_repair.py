@@ -155,3 +155,12 @@ def test_all_runs_of_a_file_together_have_a_budget() -> None:
 def test_a_file_whose_runs_cost_too_much_is_not_checked(rounds: tuple[int, int]) -> None:
     (found,) = check_text(LOOP.format(*rounds))
     assert found.judgement.verdict == "not checked" and "C120" in found.judgement.reason
+
+
+def test_a_gradient_of_a_wrong_shape_is_told_where_it_is_made() -> None:
+    text = text_of(FOLDER / "train_step.py", "first")
+    (found,) = check_text(text.replace("dW2 = dZ2 @ A1.T", "dW2 = (dZ2 @ A1.T).T"))
+    line = next(k for k, row in enumerate(text.split("\n"), 1) if "dW2 = dZ2 @ A1.T" in row)
+    assert found.judgement.verdict == "wrong"
+    assert found.judgement.faults[0].row == line
+    assert "`dW2` is (13,11), and `W2` is (11,13)" in found.judgement.faults[0].title
