@@ -16,7 +16,7 @@ from symbp.verify.student.values import Array
 
 
 def origin(module: ast.Module, located: Located) -> Located:
-    """Return the mistake at the line that made a gradient of a wrong shape, if it broke off over shapes; else as it is.
+    """Return the mistake at the line that made a gradient of a wrong shape, if what broke off reads such a one.
 
     module:  the file.
     located: the error with which a run ended, and the names that the failing statement saw.
@@ -25,7 +25,10 @@ def origin(module: ast.Module, located: Located) -> Located:
     if located.mistake.code != "C117":
         return located
     found: list[tuple[int, ast.stmt, str]] = []
+    read = {n.id for n in ast.walk(located.node) if isinstance(n, ast.Name)}
     for name, value in located.scope.items():
+        if name not in read:
+            continue
         of = next((o for o in gradient_of(name) if _called(o, located.scope) is not None), None)
         wanted = None if of is None else _called(of, located.scope)
         if not isinstance(value, np.ndarray) or wanted is None or is_laid(value.shape, wanted.shape):
