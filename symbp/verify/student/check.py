@@ -25,6 +25,7 @@ from symbp.verify.student.functions import Task, tasks
 from symbp.verify.student.hints import gradients_from
 from symbp.verify.student.gradient_judge import GradientJudge
 from symbp.verify.student.judge import Judge, judge
+from symbp.verify.student.misshapen import origin
 from symbp.verify.student.network import compared
 from symbp.verify.student.reading import Reading, read, read_text, span, unread
 from symbp.verify.student.scripts import script_of
@@ -134,7 +135,7 @@ def _checked(reading: Reading, task: Task, wishes: Wishes | None, network: Progr
         return Checked(task.name, _unchecked(reading, unbound.mistake, unbound.node))
     except Located as located:
         if _is_backward(task, located) and not is_limit(located):
-            return Checked(task.name, _broken(reading, located))
+            return Checked(task.name, _broken(reading, origin(reading.module, located)))
         return Checked(task.name, _unchecked(reading, located.mistake, located.node))
     plan = bound.session.plan
     calls = (*plan.setup, *plan.forward, f"loss = {plan.loss}", *plan.backward)

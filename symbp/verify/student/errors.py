@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
+from typing import Any
 
 from symbp.language.diagnostics import Mistake
 
@@ -14,11 +16,12 @@ PYTHON_ERRORS = (
 
 
 class Located(Exception):
-    """A mistake with the node at which it happened."""
+    """A mistake with the node at which it happened, and what the statement saw."""
 
     def __init__(self, mistake: Mistake, node: ast.AST) -> None:
         super().__init__(str(mistake))
         self.mistake, self.node = mistake, node
+        self.scope: Mapping[str, Any] = {}
 
     def __reduce__(self) -> tuple[type[Exception], tuple[str]]:
         return RuntimeError, (str(self),)  # the node stays in its process

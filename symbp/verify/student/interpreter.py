@@ -141,16 +141,25 @@ class Interpreter(Expressions):
             if self.trace is not None and self.trace.keeps:
                 self.trace.visit(statement, self.scope)
             return STATEMENTS[type(written)](self, written, statement)
+        except Located as located:
+            located.scope = located.scope or self.scope.names
+            raise
         except Mistake as mistake:
-            raise Located(mistake, written) from None
+            raise self._located(mistake, written) from None
         except KeyError as error:
             if type(written) not in STATEMENTS:
-                raise Located(Mistake("C102", f"`{type(written).__name__}` is not read"), written) from None
-            raise Located(from_python(error), written) from None
+                unread = Mistake("C102", f"`{type(written).__name__}` is not read")
+                raise self._located(unread, written) from None
+            raise self._located(from_python(error), written) from None
         except PYTHON_ERRORS as error:
             if self.is_complex and isinstance(error, TypeError):
                 raise ar.NotAnalytic from None
-            raise Located(from_python(error), written) from None
+            raise self._located(from_python(error), written) from None
+
+    def _located(self, mistake: Mistake, node: ast.AST) -> Located:
+        located = Located(mistake, node)
+        located.scope = self.scope.names
+        return located
 
     def record(self, statement: ast.stmt, target: str | ast.expr, value: Any, key: Any = None) -> Any:
         """Note an assignment to a target, or to its item; return the value that holds from here on."""

@@ -20,13 +20,15 @@ from symbp.verify.student.session import Outcome
 from symbp.verify.student.standing import Standings
 from symbp.verify.student.work import statement_at
 
-MOST_TRIED = 600_000
-"""Changes of lines are tried until their runs have cost so many nodes together."""
+MOST_TRIED = 700_000
+"""Changes of lines are tried until their runs, and what it takes to make them, have cost so many nodes together."""
+LINE, CHANGE, REPLAY = 8_000, 60, 200
+"""Nodes that it costs to find the changes of a line, to make one, and to prepare a few lines to be run again."""
 MOST_FOR_A_GRADIENT = 150_000
 """Nodes that it may cost to find a gradient entry by entry."""
 TIMES, AT_LEAST = 3, 5_000
 """A run with a change may cost so many times the nodes of a run without, and so many more."""
-SMALL, ANY = 5, 1_000
+SMALL, ANY = 3, 1_000
 """Changes of so many words are tried in all lines before larger ones are; and any."""
 PLAIN = 3
 """A line that only gives a name to what is there has a mistake less often: it counts as so many words farther."""
@@ -179,13 +181,13 @@ class Repairs:
         if now.ran.failure is not None:
             broken = statement_at(self.work.reading.module, getattr(now.ran.failure.node, "lineno", 0))
             survives, nodes = now.replay.survives(first, trial.edit.statement, broken)
-            self.left -= nodes + RUN
+            self.left -= nodes + REPLAY
             return survives
         start = None if last is None else now.replay.start(first, last.entry)
         if last is None or start is None:
             return True
         value, nodes = now.replay.value(start, {**now.made, first: trial.edit.statement}, last.entry, now.right)
-        self.left -= nodes + RUN
+        self.left -= nodes + REPLAY
         return value is not None and now.anchors.see(last.entry, value).state in ("right", "multiple")
 
     def _is_right(self, now: Standings, trial: _Trial) -> bool:
@@ -252,6 +254,7 @@ class Repairs:
             text = ""
             if statement.lineno == statement.end_lineno:
                 text = one.source.encode()[statement.col_offset: statement.end_col_offset].decode(errors="ignore")
+            self.left -= LINE
             is_count = statement in self.gradients.points[0].ran.trace.integers
             self._edits[line] = [], (
                 other_axes(statement, text) if is_count
@@ -259,5 +262,6 @@ class Repairs:
         made, rest = self._edits[line]
         yield from made
         for edit in rest:
+            self.left -= CHANGE
             made.append(edit)
             yield edit

@@ -27,6 +27,7 @@ class Replay:
 
     def __init__(self, module: ast.Module, visits: Mapping[ast.stmt, Mapping[str, Any]]) -> None:
         self.module, self.visits = module, visits
+        self._starts: dict[tuple[ast.stmt, Entry], ast.stmt | None] = {}
         self._blocks: dict[ast.AST, list[ast.stmt]] = {}
         self._parents: dict[ast.AST, ast.AST] = {}
         for node in ast.walk(module):
@@ -40,6 +41,11 @@ class Replay:
         It is the first itself where both stand in one block and the assignment is the first of its line; else the
         statement of the function's own block that holds the first; None where the assignment does not come after it.
         """
+        if (first, last) not in self._starts:
+            self._starts[first, last] = self._start(first, last)
+        return self._starts[first, last]
+
+    def _start(self, first: ast.stmt, last: Entry) -> ast.stmt | None:
         is_near = last.count == 0 and last.statement in self._blocks.get(first, [])
         start = first if is_near else self._outermost(first)
         holds = any(last.statement is n for s in self._from(start) for n in ast.walk(s))

@@ -16,8 +16,9 @@ from symbp.verify.student.anchors import Seen, is_accumulation
 from symbp.verify.student.errors import Located
 from symbp.verify.student.gradients import Gradients
 from symbp.verify.student.lines import changes_nothing
+from symbp.verify.student.misshapen import origin
 from symbp.verify.student.reading import span
-from symbp.verify.student.repair import Repair, Repairs
+from symbp.verify.student.repair import MOST_FOR_A_GRADIENT, Repair, Repairs
 from symbp.verify.student.standing import MOST_ENTRIES, Standings
 
 
@@ -118,7 +119,10 @@ class Telling:
 
     def _replaced(self) -> Fault | None:
         """Return the first line that, with a gradient of the forward pass in its place, makes all right; or None."""
+        spent = self.work.reading.spent
         for line in self.now.order():
+            if self.work.reading.spent > spent + MOST_FOR_A_GRADIENT:
+                return None
             entries = self.now.entries(line)
             if self.now.state(line) == "right" or len(entries) != 1 or is_accumulation(entries[0].statement):
                 continue
@@ -181,6 +185,7 @@ class Telling:
 
     def failed(self, failure: Located) -> Fault:
         """Return the error with which the backward pass broke off."""
+        failure = origin(self.work.reading.module, failure)
         mistake: Mistake = failure.mistake
         line, column, length = span(failure.node, self.work.reading.lines)
         found = [k for k, s in enumerate(self.work.statements) if s.lineno <= line <= (s.end_lineno or s.lineno)]
