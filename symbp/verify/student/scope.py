@@ -97,7 +97,8 @@ class Scopes:
                 seen = self.anchors.see(entry, np.asarray(value, dtype=float))
                 values[entry.target] = value
                 given[entry.target] = (
-                    self.anchors.point.ran.failure is None if seen.at is None
+                    self.anchors.point.ran.failure is None and not nm.gradient_of(nm.tail(entry.target))
+                    if seen.at is None
                     else is_laid(value.shape, self.anchors.point.value(seen.at).shape)
                 )
         numbers = self._numbers(scope, values)
