@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from symbp.verify.check.work import Array, Where
 KnownOf = Callable[[int], Known]
 """What is known of the names in scope of a line."""
 
-MOST_TRIED = 400_000
+MOST_TRIED = 250_000
 """How many assignments are evaluated at most in the search for mends."""
 
 
@@ -82,9 +83,16 @@ class Repairer:
         Most gradients right comes first, then the nearest to the text, then the blamed line itself.
         """
         goal = self._right(walk, [*others, blame])
+        found: dict[int, Repair] = {}
+        for line, edit, right in self._mending(walk, blame, lines, others, goal):
+            before = found.get(line)
+            if before is None or right > before.right:
+                found[line] = Repair(line, edit, right)
+            elif edit.nature != before.edit.nature or edit.text != before.edit.text:
+                found[line] = replace(before, equal=(*before.equal, edit))
         best: tuple[tuple[int, ...], Repair] | None = None
-        for line in sorted(lines, key=lambda k: (k != blame.line, -k)):
-            repair = self._of_line(walk, blame, line, others, goal)
+        for line in _nearest(lines, blame.line):
+            repair = found.get(line)
             if repair is not None and line != blame.line and repair.right == goal and self._speaks(line):
                 continue  # its value is that of something: it is blamed only where that mends more
             if repair is not None:
@@ -93,6 +101,39 @@ class Repairer:
                 if best is None or score < best[0]:
                     best = score, repair
         return None if best is None else best[1]
+
+    def _mending(
+        self, walk: Walk, blame: Blame, lines: Sequence[int], others: Sequence[Blame], goal: int
+    ) -> Iterator[tuple[int, Edit, int]]:
+        """Yield the changes of lines that make the blamed one right, and as many gradients as its mend, with how many
+        they make right; the nearest to the text first.
+
+        Changes that are farther by more than one word than the first of their line, or than one after which all is
+        right, are left out.
+        """
+        enough: dict[int | None, int] = {}
+        mends = {line: self._given(others, None, line)[0] for line in lines}
+        ranked = (self._ranked(line, rank) for rank, line in enumerate(_nearest(lines, blame.line)))
+        for distance, _, line, edit in heapq.merge(*ranked, key=lambda c: c[:2]):
+            if self.left <= 0 or distance > enough.get(None, distance):
+                return
+            if distance > enough.get(line, distance):
+                continue
+            self.left -= self.cost
+            if not self._promising(blame, mends[line][0], others, (line, edit)):
+                continue
+            whole = self._trial(others, (line, edit))
+            if whole.failed or not self._fine(whole, blame):
+                continue
+            right = walk.score(whole)[0]
+            if right >= goal:
+                enough.setdefault(line, distance + 1)
+                if right == len(walk.outputs):
+                    enough.setdefault(None, distance + 1)
+                yield line, edit, right
+
+    def _ranked(self, line: int, rank: int) -> Iterator[tuple[int, int, int, Edit]]:
+        return ((edit.distance, rank, line, edit) for edit in self.edits(line))
 
     def _speaks(self, line: int) -> bool:
         """Tell whether a line is told by its value."""
@@ -117,33 +158,6 @@ class Repairer:
         if edit is not None:
             statements[edit[0]] = edit[1].statement
         return mends, statements
-
-    def _of_line(
-        self, walk: Walk, blame: Blame, line: int, others: Sequence[Blame], goal: int
-    ) -> Repair | None:
-        """Return the nearest change of a line that makes the blamed one right, and as many gradients as its mend."""
-        found: Repair | None = None
-        equal: list[Edit] = []
-        mends = self._given(others, None, line)[0]
-        for edit in self.edits(line):
-            if found is not None and edit.distance > found.edit.distance + 1:
-                break
-            if self.left <= 0:
-                break
-            self.left -= self.cost
-            if not self._promising(blame, mends[0], others, (line, edit)):
-                continue
-            whole = self._trial(others, (line, edit))
-            if whole.failed or not self._fine(whole, blame):
-                continue
-            right = walk.score(whole)[0]
-            if right < goal:
-                continue
-            if found is None or right > found.right:
-                found, equal = Repair(line, edit, right), []
-            elif edit.nature != found.edit.nature or edit.text != found.edit.text:
-                equal.append(edit)
-        return None if found is None else Repair(line, found.edit, found.right, tuple(equal))
 
     def from_reference(self, walk: Walk, blame: Blame, others: Sequence[Blame]) -> tuple[ast.stmt | None, str]:
         """Return the line of the reference that makes a blamed one right, and the nature of the mistake that makes it
@@ -201,6 +215,11 @@ class Repairer:
         if blame.kind in ("constant", "layout"):
             return True
         return any(s.quantity is not None for s in seen) or blame.kind == "shape"
+
+
+def _nearest(lines: Sequence[int], line: int) -> list[int]:
+    """Return lines so that one comes first, then the others from the last to the first."""
+    return sorted(lines, key=lambda k: (k != line, -k))
 
 
 def source_of(examination: Examination, line: int) -> str:
