@@ -183,7 +183,7 @@ def main() -> int:
     parser.add_argument("--limit", type=int, default=10, help="faults of each file and convention")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="processes that work side by side")
-    parser.add_argument("--check", action="store_true", help=f"exit with 1 below {WANTED:.0%}")
+    parser.add_argument("--check", action="store_true", help=f"exit with 1 below {WANTED}")
     parser.add_argument("--failures", action="store_true", help="print every fault that is not named")
     options = parser.parse_args()
     files = [f for f in sorted(HOMEWORK.glob("*.py")) if not options.files or f.stem in options.files]

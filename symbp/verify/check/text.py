@@ -133,7 +133,8 @@ def _hint(judgement: Judgement, fault: Fault) -> Iterator[str]:
 def how(judgement: Judgement) -> str:
     """Return draws, sizes, witnesses, differences and tolerance."""
     j = judgement
-    parts = [f"{len(j.sizes)} draws, sizes {'; '.join(dict.fromkeys(j.sizes))}", ", ".join(j.witnesses)]
+    draws = "1 draw" if len(j.sizes) == 1 else f"{len(j.sizes)} draws"
+    parts = [f"{draws}, sizes {'; '.join(dict.fromkeys(j.sizes))}", ", ".join(j.witnesses)]
     off = [f"line {j.lines[f.line].line} differs by {f.error:.2g}" for f in j.faults if f.error]
     parts.append(", ".join([*off, f"tolerance {j.tolerance:.0e}".replace("e-0", "e-")]))
     if j.good:

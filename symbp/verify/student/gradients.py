@@ -13,7 +13,7 @@ from symbp.verify.student.arithmetic import NotAnalytic
 from symbp.verify.student.binding import Bound
 from symbp.verify.student.errors import Located
 from symbp.verify.student.outputs import find_outputs, is_laid, leaves
-from symbp.verify.student.session import Outcome, Session
+from symbp.verify.student.session import Outcome
 from symbp.verify.student.trace import Entry
 from symbp.verify.student.truth import Point
 from symbp.verify.student.values import Array
@@ -104,7 +104,7 @@ class Gradients:
                  if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
         receiver = "net" if self.bound.task.owner is not None else ""
         self.paths = tuple(find_outputs(outcome, self.points[0].case, names, receiver))
-        session = Session(self.bound.session.reading, replace(plan, outputs=self.paths))
+        session = replace(self.bound.session, plan=replace(plan, outputs=self.paths))
         for point in self.points:
             point.session = session
         for path, _ in self.paths:

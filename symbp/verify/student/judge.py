@@ -65,7 +65,7 @@ class Judge:
         first = "complex step" if self.points[0].analytic else "differences at another step"
         plain = Judgement(
             "right", self.work.lines, outputs=names, witnesses=(first, "differences of order 6"),
-            sizes=tuple(sizes_text(s) for s in self._named_sizes()),
+            sizes=tuple(sizes_text(s) for s in self._named_sizes()[: len(found)]),
             worst=self.gradients.worst(self.points[: len(found)]), remarks=tuple(self.bound.remarks),
         )
         worst = max((p.worst for p in self.points), default=0.0)
