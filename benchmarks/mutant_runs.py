@@ -45,6 +45,8 @@ class Reach:
     tests: dict[str, list[str]] = field(default_factory=dict)
     at_import: set[str] = field(default_factory=set)
     texts: dict[str, str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    """Tests that fail without any change, so that they show nothing."""
 
     def of(self, mutant: Mutant) -> list[str]:
         """Return the tests that reach a mutant, the quickest first.
@@ -73,16 +75,16 @@ class Reach:
         """Write it to a file, tests by number."""
         number = {test: k for k, test in enumerate(self.seconds)}
         tests = {at: [number[t] for t in found] for at, found in self.tests.items()}
-        given = {"seconds": self.seconds, "tests": tests, "at_import": sorted(self.at_import), "texts": self.texts}
-        path.write_text(json.dumps(given))
+        at_import = sorted(self.at_import)
+        path.write_text(json.dumps([self.seconds, tests, at_import, self.texts, self.left_out]))
 
     @staticmethod
     def read(path: Path) -> Reach:
         """Return what was written to a file."""
-        given = json.loads(path.read_text())
-        names = list(given["seconds"])
-        tests = {at: [names[k] for k in found] for at, found in given["tests"].items()}
-        return Reach(given["seconds"], tests, set(given["at_import"]), given["texts"])
+        seconds, numbers, at_import, texts, left_out = json.loads(path.read_text())
+        names = list(seconds)
+        tests = {at: [names[k] for k in found] for at, found in numbers.items()}
+        return Reach(seconds, tests, set(at_import), texts, left_out)
 
 
 def text_of(path: str) -> str:
@@ -163,10 +165,17 @@ class _Watch:
         self.reached.clear()
         start = sum(os.times()[:4])
         result = yield
+        if item.nodeid in self.reach.left_out:
+            return result
         self.reach.seconds[item.nodeid] = sum(os.times()[:4]) - start
         for at in self.reached:
             self.reach.tests.setdefault(at, []).append(item.nodeid)
         return result
+
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and report.nodeid not in self.reach.left_out:
+            self.reach.left_out.append(report.nodeid)
 
 
 class _Chosen:
@@ -178,7 +187,7 @@ class _Chosen:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        new = [x for x in items if x.nodeid not in self.reach.seconds]
+        new = [x for x in items if x.nodeid not in self.reach.seconds and x.nodeid not in self.reach.left_out]
         items[:] = new + sorted(
             (x for x in items if x.nodeid in self.order), key=lambda x: self.order[x.nodeid]
         )
@@ -212,8 +221,8 @@ def preload(changed: Iterable[str]) -> None:
         importlib.import_module(f"symbp.{name}")
 
 
-def watch(files: Sequence[str], paths: Sequence[str]) -> Reach | None:
-    """Run tests once and return which statements of some modules each of them reaches; None where a test fails."""
+def watch(files: Sequence[str], paths: Sequence[str]) -> Reach:
+    """Run tests once and return which statements of some modules each of them reaches."""
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "reach"
 
@@ -229,9 +238,8 @@ def watch(files: Sequence[str], paths: Sequence[str]) -> Reach | None:
             watch.reach.write(made)
             return code
 
-        pid = _fork(child)
-        _, status = os.waitpid(pid, 0)
-        return Reach.read(made) if status == 0 else None
+        os.waitpid(_fork(child), 0)
+        return Reach.read(made)
 
 
 def run(mutant: Mutant, tests: Sequence[str], reach: Reach, files: Sequence[str]) -> tuple[str, str, float]:
@@ -248,7 +256,7 @@ def run(mutant: Mutant, tests: Sequence[str], reach: Reach, files: Sequence[str]
 
         def child() -> int:
             sys.meta_path.insert(0, _Changed([mutant.path], lambda _, source: mutated(source, mutant.place)))
-            return _pytest(chosen, _Chosen(tests, reach, note))
+            return _pytest(["-x", *chosen], _Chosen(tests, reach, note))
 
         pid = _fork(child)
         limit = 60 + 30 * sum(reach.seconds[t] for t in tests)
@@ -296,11 +304,11 @@ def _silent(child: Callable[[], int]) -> NoReturn:
         os._exit(code)
 
 
-def _pytest(files: Sequence[str], plugin: object) -> int:
+def _pytest(given: Sequence[str], plugin: object) -> int:
     from hypothesis import settings
 
     settings.register_profile("mutants", deadline=None)
     settings.load_profile("mutants")
-    options = ["-x", "-q", "-n0", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
+    options = ["-q", "-n0", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
     options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # hypothesis is imported before
-    return int(pytest.main([*options, *files], plugins=[plugin]))
+    return int(pytest.main([*options, *given], plugins=[plugin]))
