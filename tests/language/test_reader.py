@@ -34,7 +34,8 @@ def test_a_text_and_a_file_give_the_same_program(tmp_path: Path) -> None:
     path.write_text(text)
     assert read(path) == read_file(path) == read(str(path))
     assert read(path).name == "small"
-    assert read(path).replace(name="network") == read(text) == read_text(text)
+    assert read(str(path.rename(tmp_path / "small.txt"))) == read(text).replace(name="small")
+    assert read(text) == read_text(text)
     assert read("loss = 1").outputs == ("loss",)
 
 
@@ -43,8 +44,9 @@ def test_a_file_that_cannot_be_read_is_a_diagnostic(tmp_path: Path) -> None:
         with pytest.raises(DeclarationError) as caught:
             read_file(what)
         assert caught.value.diagnostics[0].code == "L006"
-    with pytest.raises(DeclarationError):
+    with pytest.raises(DeclarationError) as caught:
         read(str(tmp_path / "none.net"))
+    assert caught.value.diagnostics[0].code == "L006"
     binary = tmp_path / "binary.net"
     binary.write_bytes(b"X: input[n, m]\n\xff\xfe\n")
     with pytest.raises(DeclarationError) as caught:

@@ -164,6 +164,8 @@ TRUE: dict[str, tuple[Node, Node] | tuple[Node, Node, dict[str, frozenset[str]]]
     "one-hot is idempotent": (Hadamard(Y, Y), Y, one_hot()),
     "one-hot columns exclude": (Diag((Ones(1, m) @ Y).T), DiagOf(Y.T @ Y) @ Ones(1, n) * Eye(n), one_hot()),
     "signs squared": (Hadamard(Y, Y), Ones(m, n), {"Y": frozenset({"signs"})}),
+    "signs cubed": (Hadamard(Y, Y, Y), Y, {"Y": frozenset({"signs"})}),
+    "powers of zero": (power(A - A, 3), Zero(m, n)),
     "mask squared": (Hadamard(Y, Y, A), Hadamard(A, Y), {"Y": frozenset({"mask"})}),
     "symmetric": (total(DiagOf(W @ V)), total(DiagOf(W @ V.T)), {"W": frozenset({"symmetric"})}),
     "root of a positive square": (f("sqrt", A**2), A, {"A": frozenset({"positive"})}),
