@@ -332,7 +332,7 @@ def _kron(a: Array, b: Array) -> Array:
 class FieldRun(Runner):
     """A program over dual numbers of the prime field; values and directions are given, oracles are shared."""
 
-    oracles: Oracles = field(default_factory=lambda: Oracles(random.Random(0)))
+    oracles: Oracles = field(kw_only=True)
 
     def __post_init__(self) -> None:
         self.field = Field(self.oracles)

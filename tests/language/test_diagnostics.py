@@ -50,6 +50,36 @@ def test_a_read_outside_of_the_boxes_is_said_in_symbols() -> None:
     assert re.fullmatch(r"H\[T \+ 1\] is read \(t = T\) but (H is )?defined only for t = 0\.\.T", found.message)
 
 
+@pytest.mark.parametrize(("line", "message"), [
+    ("Z = X Y", "an operator is missing between two expressions"),
+    ("Z = X ? Y", "not understood: invalid syntax"),
+    ("Z = X +* Y", "not understood: invalid syntax"),
+    ("Z = X +", "an expression is missing behind `+`"),
+    ("for t in range(1, T+1)", "a colon is missing at the end of the line"),
+])
+def test_what_python_cannot_parse_is_said_in_words_of_the_language(line: str, message: str) -> None:
+    (found,) = errors(f"X: input[n, m]\nY: input[n, m]\n{line}\n").diagnostics
+    assert (found.code, found.message, found.line) == ("P009", message, 3)
+
+
+@pytest.mark.parametrize(("product", "help"), [
+    ("A @ B", "A @ B.T has shape n x k"),
+    ("(A + A) @ B", "(A + A) @ B.T has shape n x k"),
+    ("D @ A @ B", "D @ A @ B.T has shape k x k"),
+    ("A @ C", "A.T @ C has shape m x q"),
+    ("(A + A) @ (C + C)", "(A + A).T @ (C + C) has shape m x q"),
+    ("A @ D", "D @ A has shape k x m, the shape of B"),
+    ("(A + A) @ (D + D)", "(D + D) @ (A + A) has shape k x m, the shape of B"),
+    ("A @ E", ""),
+    ("D @ A @ C", ""),
+    ("D @ A @ D", ""),
+])
+def test_a_product_that_does_not_fit_is_mended_by_a_transpose_or_the_other_order(product: str, help: str) -> None:
+    declared = "A: input[n, m]\nC: input[n, q]\nB: param[k, m]\nD: input[k, n]\nE: input[q, k]\n"
+    (found,) = errors(f"{declared}Z = {product}\n").diagnostics
+    assert (found.code, found.help) == ("S001", help)
+
+
 def test_a_diagnostic_as_a_dictionary() -> None:
     (found,) = errors("X: input[n, m]\nloss = sum(x)\n").diagnostics
     assert found.json() == {
