@@ -16,6 +16,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 
+MOST_CHARACTERS = 120
+"""So much of a statement, and of what stood in it, tells a mutant from others."""
+
 Key = tuple[str, str, str, str, int]
 
 
@@ -134,7 +137,8 @@ def mutants(room: str, starts: Sequence[str]) -> list[Mutant]:
         met: Counter[tuple[str, str, str]] = Counter()
         for k, (statement, node, (kind, make)) in enumerate(places(ast.parse(path.read_text(encoding="utf-8")))):
             text, before, after = (
-                ast.unparse(ast.fix_missing_locations(x)).split("\n")[0] for x in (statement, node, make())
+                ast.unparse(ast.fix_missing_locations(x)).split("\n")[0][:MOST_CHARACTERS]
+                for x in (statement, node, make())
             )
             nth = met[text, before, after]
             met[text, before, after] += 1

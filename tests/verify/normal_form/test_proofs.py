@@ -266,3 +266,19 @@ def test_a_definition_is_used_only_where_it_holds() -> None:
     # At the first step the member read is an input, which no equation defines.
     assert not prove_statement(program, target, before, shift(site.equation.value, {loop: loop - 1}))
     assert prove_statement(program, target, hidden, site.equation.value)
+
+
+def test_the_range_of_a_loop_is_known_in_its_statements_alone() -> None:
+    program = read_text(
+        "X: input[n, m]\nA = X + X\nfor t in range(2, T+1):\n    Z[t] = A\n"
+        "loss = sum(sum(Z[t]) for t in range(2, T+1))\n"
+    )
+    outside, inside = (next(x for x in program.sites if x.target.name == name) for name in ("A", "Z"))
+    t, x = inside.loops[0].index, Ref("X", n, m)
+
+    def proved(target: Ref, first: int) -> bool:
+        """Whether X summed from ``first`` to t is a multiple of X: a range may lack one step, not two."""
+        return bool(prove_statement(program, target, SumOver(x, index("s"), first, t), scaled(t - first + 1, x)))
+
+    assert [proved(inside.target, first) for first in (1, 2, 3, 4)] == [True, True, True, False]
+    assert not proved(outside.target, 2)
