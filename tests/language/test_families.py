@@ -6,11 +6,11 @@ import pytest
 import sympy as sp
 
 from symbp.expr.nodes import plain
-from symbp.expr import SizeMember, index, size
+from symbp.expr import Ref, SizeMember, index, scaled, size
 from symbp.language import DeclarationError, read_text
 from symbp.language.diagnostics import Mistake
 from symbp.language.families import PieceShape, pattern
-from symbp.program import Var
+from symbp.program import Equation, Loop, Var
 
 m, L, T = (size(x) for x in "mLT")
 l, t, s = (index(x) for x in "lts")
@@ -173,3 +173,15 @@ def test_pattern_refuses_what_it_cannot_read() -> None:
 def test_a_sum_beyond_the_family_has_a_size_of_its_own() -> None:
     text = "for t in range(1, T+1):\n    X[t]: input[n, m]\nloss = sum(sum(X[t]) for t in range(1, S+1))\n"
     assert codes(text) == ["B001"]
+
+
+def test_a_member_of_a_size_is_a_number_of_an_equation() -> None:
+    text = (
+        "for l in range(0, L+1):\n    A[l]: input[n[l], m]\n"
+        "for l in range(1, L+1):\n    B[l] = n[l-1] * A[l] / n[0]\nloss = sum(B[L])\n"
+    )
+    loop = read_text(text).body[0]
+    assert isinstance(loop, Loop)
+    (equation,) = loop.body
+    assert isinstance(equation, Equation)
+    assert equation.value == scaled(n(l - 1) / n(0), Ref("A", n(l), m, l))

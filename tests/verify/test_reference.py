@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from symbp.calculus import derive
+from symbp.language import read_text
 from symbp.networks import network
 from symbp.pipeline import program_of
 from symbp.render.c.selfcheck import Recipe, mixed
@@ -51,6 +52,16 @@ def test_matrices_have_their_facts_and_are_exact(kind: Any, holds: Any) -> None:
     matrix = Recipe(kind, 12345, 160, spread, 2, True).matrix(9, 9)
     assert holds(matrix)
     assert np.array_equal(matrix, matrix.astype(np.float32))
+
+
+def test_a_mask_has_both_values_where_there_is_room() -> None:
+    masks = "".join(f"M{j}: input[n, m] & mask\n" for j in range(12))
+    kept = " + ".join(f"M{j}" for j in range(12))
+    derivation = derive(read_text(f"{masks}W: param[n, m]\nloss = sum((W * ({kept}))**2)\n"))
+    pairs = reference_numbers(derivation, {"n": 1, "m": 2}).recipes
+    assert all(set(pairs[f"M{j}", ()].matrix(1, 2).ravel()) == {0, 1} for j in range(12))
+    alone = reference_numbers(derivation, {"n": 1, "m": 1}).recipes
+    assert {alone[f"M{j}", ()].matrix(1, 1).item() for j in range(12)} == {0, 1}
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])

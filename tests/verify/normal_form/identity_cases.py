@@ -173,6 +173,10 @@ TRUE: dict[str, tuple[Node, Node] | tuple[Node, Node, dict[str, frozenset[str]]]
     "sum of exponentials and its inverse": (
         Hadamard(f("recip", total(f("exp", A))), total(f("exp", A))), Ones(1, 1),
     ),
+    "a sum over itself and another": (
+        Hadamard(f("recip", total(f("exp", A)) + total(f("exp", C))), total(f("exp", A))),
+        1 - Hadamard(f("recip", total(f("exp", A)) + total(f("exp", C))), total(f("exp", C))),
+    ),
     "softmax by steps": (
         Hadamard(f("exp", A), Ones(m, 1) @ f("recip", Ones(1, m) @ f("exp", A))), P,
     ),

@@ -22,6 +22,7 @@ from symbp.verify.normal_form.algebra import Algebra
 from symbp.verify.normal_form.entries import Entries
 from symbp.verify.normal_form.functions import orientation
 from symbp.verify.normal_form.indices import of
+from symbp.verify.normal_form.reduction import divide
 from symbp.verify.normal_form.terms import Poly, Product
 
 # ---------------------------------------------------------------------------------------------------------
@@ -164,6 +165,26 @@ def test_no_term_leads_where_terms_differ_in_their_indices_only() -> None:
     assert orientation(algebra.negated(led)) == 1
     assert orientation(algebra.poly({})) == 0
     assert prove(f("tanh", W - W.T).T, f("tanh", W.T - W))
+
+
+def test_a_product_is_divided_by_a_sum_in_it_and_by_no_other() -> None:
+    algebra = Algebra({}, Budget())
+    entries = Entries(algebra)
+    scalar, squares, mixed, cubes = (
+        entries.template(x)[2]
+        for x in (Ref("a", 1, 1), total(power(A, 2)), total(Hadamard(A, C)), total(Hadamard(power(A, 2), C)))
+    )
+
+    def divided(by: Poly, *factors: Poly) -> Poly | None:
+        (product,) = algebra.times(*map(algebra.open, factors))
+        found = divide(algebra, product, next(iter(by.terms)))
+        return None if found is None else algebra.close([found])
+
+    for by in (scalar, squares, mixed):
+        others = [x for x in (scalar, squares, mixed, cubes) if x is not by]
+        assert divided(by, by, *others) is algebra.close(algebra.times(*map(algebra.open, others)))
+        assert divided(by, by, by, cubes) is algebra.close(algebra.multiply(algebra.open(by), algebra.open(cubes)))
+        assert divided(by, *others) is None
 
 
 def test_shapes_that_differ_are_said_so() -> None:
