@@ -80,6 +80,13 @@ def test_a_product_that_does_not_fit_is_mended_by_a_transpose_or_the_other_order
     assert (found.code, found.help) == ("S001", help)
 
 
+def test_an_expression_of_many_lines_is_quoted_in_one() -> None:
+    found = errors("X: input[n, m]\nfor t in range(1, T + (2*\n  3 +\n   n * m\n  /m)):\n    Z[t] = X\n").diagnostics
+    assert found[0].message == "n * m /m is no polynomial of sizes"
+    found = errors("X: input[n, m]\nA = X @ exp(X *\n  X\n  * X)\n").diagnostics
+    assert found[0].help == "X @ exp(X * X * X).T has shape n x n"
+
+
 def test_a_diagnostic_as_a_dictionary() -> None:
     (found,) = errors("X: input[n, m]\nloss = sum(x)\n").diagnostics
     assert found.json() == {

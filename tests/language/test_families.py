@@ -88,6 +88,17 @@ def test_what_can_be_read_in_two_ways_is_stated() -> None:
     assert codes(head + loop) == ["S006"]
 
 
+@pytest.mark.parametrize(("indices", "ways"), [
+    (2, "2 ways: [n[i], m] or [n[j], m]"), (3, "3 ways: [n[i], m] or [n[j], m] or [n[k], m]"),
+    (4, "4 ways: [n[i], m] or [n[j], m] or [n[k], m] or ..."),
+])
+def test_what_can_be_read_in_many_ways_says_some(indices: int, ways: str) -> None:
+    member = f"H[{', '.join('0' * indices)}]"
+    with pytest.raises(DeclarationError) as caught:
+        read_text(f"{member}: input[n[0], m]\nloss = sum({member})\n")
+    assert caught.value.diagnostics[0].message.endswith(f"can be read in {ways}")
+
+
 def test_a_stated_shape_is_a_declaration() -> None:
     text = "X: input[h, m]\nW: param[h, h]\nfor t in range(1, T+1):\n    H[t]: [h, m] = W @ H[t-1]\nloss = sum(H[T])\n"
     assert codes(text) == ["B001"]  # the shape is known, the member 0 is not

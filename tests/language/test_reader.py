@@ -123,6 +123,7 @@ def test_sizes_are_polynomials_and_integers() -> None:
     program = read_text("X: input[2*n + 1, m]\nW: param[3, n*2 + 1]\nZ = W @ X\n")
     assert program.variables["Z"].shape == (3, m)
     assert read_text("X: input[n**2, m]\nY: input[n*n, m]\nZ = X + Y\n")
+    assert read_text("X: input[3*n**0, m]\nloss = sum(X)\n").variables["X"].shape == (3, m)
 
 
 def test_a_size_may_be_defined_by_an_equation() -> None:
