@@ -34,6 +34,8 @@ LIBRARIES = ("numpy", "sympy", "mpmath", "pydantic", "typer", "rich.console", "j
 OWN = ("expr", "program", "derivation", "ops", "calculus", "language", "layers")
 """Our own rooms from the lowest up: none of them imports the verifier, and none one that comes later."""
 
+Verdict = tuple[str, str, float]
+"""What became of a mutant: killed or survived, by which test, and the seconds that it took."""
 OVER_TIME = "killed by the time limit"
 
 
@@ -242,7 +244,7 @@ def watch(files: Sequence[str], paths: Sequence[str]) -> Reach:
         return Reach.read(made)
 
 
-def run(mutant: Mutant, tests: Sequence[str], reach: Reach, files: Sequence[str]) -> tuple[str, str, float]:
+def run(mutant: Mutant, tests: Sequence[str], reach: Reach, files: Sequence[str]) -> Verdict:
     """Run tests against a mutant in a forked process; return the verdict, the test that killed, and the seconds.
 
     Of the files, those are collected that hold one of the tests or are not known to the reach.

@@ -4,8 +4,8 @@
 
 A mutant is a module with one place changed (`mutations.py`).  A sample is drawn from each room in proportion to its
 places, and each mutant meets the tests that reach its statement (`mutant_runs.py`).  With --json each outcome is kept
-at once, and a run that was broken off goes on.  Survivors that give the same result whatever is asked are listed with
-their reasons in `equivalent_mutants.toml`; they do not count as mutants, and both shares are printed.  The mutator is
+at once, and a run that was broken off goes on.  Survivors are listed with their reasons in `surviving_mutants.toml`;
+those that give the same result whatever is asked do not count as mutants, and both shares are printed.  The mutator is
 our own since tools such as mutmut run the whole suite through a configuration of the project: here a mutant costs what
 its first failing test costs.
 """
@@ -20,9 +20,10 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from mutant_runs import Reach, preload, run, watch
-from mutations import ROOT, Key, Mutant, modules, sample
+from mutant_runs import Reach, Verdict, preload, run, watch
+from mutations import MOST_CHARACTERS, ROOT, Key, Mutant, modules, sample
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "normal form": ("symbp/verify/normal_form",),
@@ -45,54 +46,60 @@ TESTS = (
     *(str(x.relative_to(ROOT)) for x in sorted((ROOT / "tests/verify").glob("test_*.py"))),
     "tests/test_readings.py", "tests/test_program.py",
 )
-EQUIVALENT = Path(__file__).with_name("equivalent_mutants.toml")
+LISTED = Path(__file__).with_name("surviving_mutants.toml")
+
+
+Listed = Sequence[tuple[dict[str, Any], str]]
+KILLED, SURVIVED, EQUIVALENT = "killed", "survived", "equivalent"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a mutant: killed by a failing test or by the time limit, or survived."""
+    """What became of a mutant: killed by a failing test or by the time limit, survived, or equivalent; and why."""
 
     mutant: Mutant
-    verdict: str
-    by: str
-    seconds: float
-    reason: str = ""
+    kind: str
+    reason: str
 
     def __str__(self) -> str:
         m = self.mutant
-        why = f"    ({self.reason or self.by})" if self.reason or self.by else ""
-        return f"{self.verdict}  {m.path}:{m.line}  {m.kind}: {m.before}  ->  {m.after}    in: {m.statement}{why}"
+        why = f"\n    {self.reason}" if self.reason else ""
+        return f"{self.kind}  {m.path}:{m.line}  {m.kind}: {m.before}  ->  {m.after}    in: {m.statement}{why}"
 
 
-def settled(mutant: Mutant, verdict: str, by: str, seconds: float, reasons: dict[Key, str]) -> Outcome:
-    """Return an outcome, where a survivor with a reason is called equivalent."""
-    reason = reasons.get(mutant.key, "")
-    if verdict == "survived" and reason:
-        verdict = "equivalent"
-    return Outcome(mutant, verdict, by, seconds, reason)
+def settled(mutant: Mutant, verdict: Verdict, listed: Listed) -> Outcome:
+    """Return what became of a mutant; one that survived may be listed, as equivalent or with another reason."""
+    kind, reason = next(((kind, entry["reason"]) for entry, kind in listed if _means(entry, mutant)), ("", ""))
+    if verdict[0] != SURVIVED:
+        return Outcome(mutant, KILLED, f"listed, but killed: {reason}" if kind == EQUIVALENT and reason else "")
+    return Outcome(mutant, kind or SURVIVED, reason or verdict[1])
 
 
-def equivalents() -> dict[Key, str]:
-    """Return the mutants that give the same result, each with the reason."""
-    listed = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8")).get("mutant", [])
-    return {(m["path"], m["statement"], m["before"], m["after"], m.get("nth", 0)): m["reason"] for m in listed}
+def _means(entry: dict[str, Any], mutant: Mutant) -> bool:
+    """Tell whether an entry of the list means a mutant; one without ``before`` means all of a statement."""
+    if entry["path"] != mutant.path or not mutant.statement.startswith(entry["statement"][:MOST_CHARACTERS]):
+        return False
+    told = ("before", "after", "nth")
+    return all(entry.get(x, getattr(mutant, x)) == getattr(mutant, x) for x in told)
 
 
-def read(path: Path | None) -> dict[Key, tuple[str, str, float]]:
-    """Return the verdict, the killer and the seconds of each mutant that a file holds."""
+def listed_survivors() -> Listed:
+    """Return the survivors that are listed, and what they are called: what tells them, and the reason."""
+    found = tomllib.loads(LISTED.read_text(encoding="utf-8"))
+    kinds = {EQUIVALENT: "equivalent", SURVIVED: "survivor"}
+    return [(entry, kind) for kind, name in kinds.items() for entry in found.get(name, [])]
+
+
+def read(path: Path | None) -> dict[Key, Verdict]:
+    """Return what a file holds of each mutant."""
     found = json.loads(path.read_text()) if path and path.exists() else []
-    return {(*o["key"][:4], int(o["key"][4])): (o["verdict"], o["by"], o["seconds"]) for o in found}
+    return {tuple(key): tuple(verdict) for key, verdict in found}  # type: ignore[misc]
 
 
-def write(path: Path | None, outcomes: Sequence[Outcome]) -> None:
-    """Write outcomes to a file, for `read`."""
+def write(path: Path | None, verdicts: dict[Key, Verdict]) -> None:
+    """Write what became of each mutant to a file, for `read`."""
     if path is not None:
-        found = [
-            {"key": o.mutant.key, "line": o.mutant.line, "room": o.mutant.room, "kind": o.mutant.kind,
-             "verdict": o.verdict, "by": o.by, "seconds": round(o.seconds, 2), "reason": o.reason}
-            for o in outcomes
-        ]
-        path.write_text(json.dumps(found, indent=1))
+        path.write_text(json.dumps(list(verdicts.items()), indent=1))
 
 
 def reach_of(path: Path | None, files: Sequence[str], paths: Sequence[str]) -> Reach:
@@ -105,18 +112,17 @@ def reach_of(path: Path | None, files: Sequence[str], paths: Sequence[str]) -> R
     return reach
 
 
-def summary(outcomes: Sequence[Outcome], seconds: float) -> list[str]:
+def summary(outcomes: Sequence[Outcome]) -> list[str]:
     """Return the lines that count what became of the mutants: of each room, and together."""
     lines = []
     for room in (*dict.fromkeys(o.mutant.room for o in outcomes), "together"):
-        mine = [o.verdict for o in outcomes if room in (o.mutant.room, "together")]
-        same, lived = mine.count("equivalent"), mine.count("survived")
-        killed = len(mine) - same - lived
+        kinds = [o.kind for o in outcomes if room in (o.mutant.room, "together")]
+        killed, same = kinds.count(KILLED), kinds.count(EQUIVALENT)
         lines.append(
-            f"{room:16s} {killed} of {len(mine) - same} killed, {killed / max(1, len(mine) - same):.1%}; "
-            f"with {same} equivalent ones {killed / len(mine):.1%}"
+            f"{room:16s} {killed} of {len(kinds) - same} killed, {killed / max(1, len(kinds) - same):.1%}; "
+            f"with {same} equivalent ones {killed / len(kinds):.1%}"
         )
-    return [*lines, f"{seconds / 60:.0f} minutes"]
+    return lines
 
 
 def main() -> int:
@@ -141,29 +147,22 @@ def main() -> int:
     print(f"{len(reach.seconds)} tests take {sum(reach.seconds.values()):.0f} s", flush=True)
     for test in reach.left_out:
         print(f"left out, since it fails without any change: {test}", flush=True)
-    kept, old, reasons = given.only_survivors or given.json, read(given.only_survivors or given.json), equivalents()
-    again = ("survived", "equivalent") if given.only_survivors else ()
-    outcomes: list[Outcome] = []
-    chosen = sample(rooms, given.count, given.seed)
-    chosen.sort(key=lambda m: m.key not in old or old[m.key][0] in again)
+    kept, chosen = given.only_survivors or given.json, sample(rooms, given.count, given.seed)
+    verdicts, listed = read(kept), listed_survivors()
     for mutant in chosen:
-        verdict = old.get(mutant.key)
-        if verdict is None or verdict[0] in again:
-            if verdict is None and given.only_survivors:
-                continue
-            tests = reach.within(reach.of(mutant), given.seconds)
-            verdict = run(mutant, tests, reach, files)
-            outcomes.append(settled(mutant, *verdict, reasons))
-            if outcomes[-1].verdict in ("survived", "equivalent"):
-                print(outcomes[-1], flush=True)
-            write(kept, outcomes)
-        else:
-            was = "survived" if verdict[0] == "equivalent" else verdict[0]
-            outcomes.append(settled(mutant, was, *verdict[1:], reasons))
-    write(kept, outcomes)
-    print("\n".join(summary(outcomes, time.perf_counter() - start)))
-    shares = [o.verdict for o in outcomes if o.verdict != "equivalent"]
-    return 0 if shares.count("survived") <= 0.05 * len(shares) else 1
+        known = verdicts.get(mutant.key)
+        wanted = known is None if given.only_survivors is None else known is not None and known[0] == SURVIVED
+        if wanted:
+            verdicts[mutant.key] = run(mutant, reach.within(reach.of(mutant), given.seconds), reach, files)
+            write(kept, verdicts)
+            if verdicts[mutant.key][0] == SURVIVED:
+                print(settled(mutant, verdicts[mutant.key], listed), flush=True)
+    outcomes = [settled(mutant, verdicts[mutant.key], listed) for mutant in chosen if mutant.key in verdicts]
+    outcomes.sort(key=lambda o: (o.kind, o.mutant.path, o.mutant.line))
+    print(*(o for o in outcomes if o.reason or o.kind == SURVIVED), *summary(outcomes), sep="\n")
+    print(f"{(time.perf_counter() - start) / 60:.0f} minutes")
+    kinds = [o.kind for o in outcomes if o.kind != EQUIVALENT]
+    return 0 if kinds.count(SURVIVED) <= 0.05 * len(kinds) else 1
 
 
 if __name__ == "__main__":

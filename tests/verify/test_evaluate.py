@@ -162,6 +162,8 @@ def test_erf_of_complex_numbers() -> None:
     z = rng.uniform(-4, 4, 150) + 1j * rng.uniform(-4, 4, 150)
     exact = np.array([complex(mpmath.erf(mpmath.mpc(x))) for x in z])
     assert np.abs(ev.erf(z) / exact - 1).max() < 4e-15
+    for far in (1e-9 + 10j, 0.3 + 8j, 2 + 15j, -1 - 12j):
+        assert abs(ev.erf(np.array([far]))[0] / complex(mpmath.erf(mpmath.mpc(far))) - 1) < 4e-15
 
 
 def test_no_overflow_far_out() -> None:

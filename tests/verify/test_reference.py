@@ -95,6 +95,9 @@ def test_differences_are_precise_at_kinks_too() -> None:
     sizes = {"m": 24}
     found = reference_numbers(derivation, sizes)
     assert Counter(d.name for d in found.differences) == dict.fromkeys(derivation.gradients, 3)
+    for name in derivation.gradients:
+        first, gradient = next(d for d in found.differences if d.name == name), np.abs(found.gradients[name])
+        assert gradient[first.row, first.col] == gradient.max()
     start = values(found, {"X": (64, 24), "Y": (10, 24), "W_A1": (64, 64), "b_A1": (64, 1), "W_Z2": (10, 64),
                            "b_Z2": (10, 1)})
     for d in found.differences[:3]:
