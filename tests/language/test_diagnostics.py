@@ -169,3 +169,11 @@ def test_a_diagnostic_without_source_has_no_caret() -> None:
     assert Diagnostic("L006", "the file cannot be read", "a.net", 1, 1).render() == (
         "error[L006]: the file cannot be read\n  --> a.net:1:1"
     )
+
+
+@pytest.mark.parametrize(("column", "length", "caret"), [
+    (1, 3, "^^^"), (3, 1, "  ^"), (3, 4, "  ^^^^"), (3, 9, "  ^^^^"), (6, 9, "     ^"), (7, 1, "      ^"),
+])
+def test_carets_end_with_their_line(column: int, length: int, caret: str) -> None:
+    rendered = Diagnostic("N001", "x is not declared", "a.net", 1, column, length, "Z = xy").render()
+    assert rendered.split("\n")[-1] == f"   | {caret}"
