@@ -99,6 +99,17 @@ def test_what_can_be_read_in_many_ways_says_some(indices: int, ways: str) -> Non
     assert caught.value.diagnostics[0].message.endswith(f"can be read in {ways}")
 
 
+@pytest.mark.parametrize(("first", "second", "message"), [
+    ("n", "n[0]", "the size n has no index elsewhere"),
+    ("n[0]", "n", "the size n has 1 index elsewhere"),
+    ("n[0, 1]", "n[0]", "the size n has 2 indices elsewhere"),
+])
+def test_a_size_has_one_number_of_indices(first: str, second: str, message: str) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        read_text(f"X: input[{first}, m]\nY: input[{second}, m]\nloss = sum(X)\n")
+    assert (caught.value.diagnostics[0].code, caught.value.diagnostics[0].message) == ("N010", message)
+
+
 def test_a_stated_shape_is_a_declaration() -> None:
     text = "X: input[h, m]\nW: param[h, h]\nfor t in range(1, T+1):\n    H[t]: [h, m] = W @ H[t-1]\nloss = sum(H[T])\n"
     assert codes(text) == ["B001"]  # the shape is known, the member 0 is not

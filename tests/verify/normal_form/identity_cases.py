@@ -211,6 +211,7 @@ TRUE: dict[str, tuple[Node, Node] | tuple[Node, Node, dict[str, frozenset[str]]]
 P_BAR = SumOver(Z(t) @ H(t - 1).T, t, 1, T_)
 FALSE: dict[str, tuple[Node, Node] | tuple[Node, Node, dict[str, frozenset[str]]]] = {
     "root of a square": (f("sqrt", A**2), A),
+    "root of a square below a fraction": (f("sqrt", f("recip", A + C) ** 2), f("recip", A + C)),
     "shifted range": (P_BAR, SumOver(Z(t + 1) @ H(t).T, t, 0, T_)),
     "range shifted the wrong way": (P_BAR, SumOver(Z(t) @ H(t - 1).T, t, 2, T_ + 1)),
     "missing boundary": (SumOver(Z(t), t, 0, T_), SumOver(Z(t), t, 1, T_)),
