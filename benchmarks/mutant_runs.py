@@ -49,6 +49,8 @@ class Reach:
     texts: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     """Tests that fail without any change, so that they show nothing."""
+    hold: set[str] = field(default_factory=set)
+    """Tests that passed alone without any change."""
 
     def of(self, mutant: Mutant) -> list[str]:
         """Return the tests that reach a mutant, the quickest first.
@@ -62,6 +64,14 @@ class Reach:
             return sorted(self.tests.get(place, ()), key=self.seconds.__getitem__)
         near = {t for at, tests in self.tests.items() if at.startswith(f"{mutant.path}:") for t in tests}
         return sorted(self.seconds, key=lambda t: (t not in near, self.seconds[t]))
+
+    def leave_out(self, test: str) -> None:
+        """Forget a test that fails without any change."""
+        self.left_out.append(test)
+        del self.seconds[test]
+        for tests in self.tests.values():
+            if test in tests:
+                tests.remove(test)
 
     def within(self, tests: Sequence[str], seconds: float) -> list[str]:
         """Return the first of some tests that together take no longer than some seconds, at least one."""
@@ -244,7 +254,20 @@ def watch(files: Sequence[str], paths: Sequence[str]) -> Reach:
         return Reach.read(made)
 
 
-def run(mutant: Mutant, tests: Sequence[str], reach: Reach, files: Sequence[str]) -> Verdict:
+def judged(mutant: Mutant, seconds: float, reach: Reach, files: Sequence[str]) -> Verdict:
+    """Run the tests that reach a mutant, for some seconds; a test that fails alone without a change kills nothing."""
+    while True:
+        verdict = run(mutant, reach.within(reach.of(mutant), seconds), reach, files)
+        test = verdict[1]
+        if verdict[0] == "survived" or test not in reach.seconds or test in reach.hold:
+            return verdict
+        if run(None, [test], reach, files)[0] == "survived":
+            reach.hold.add(test)
+        else:
+            reach.leave_out(test)
+
+
+def run(mutant: Mutant | None, tests: Sequence[str], reach: Reach, files: Sequence[str]) -> Verdict:
     """Run tests against a mutant in a forked process; return the verdict, the test that killed, and the seconds.
 
     Of the files, those are collected that hold one of the tests or are not known to the reach.
@@ -257,7 +280,9 @@ def run(mutant: Mutant, tests: Sequence[str], reach: Reach, files: Sequence[str]
     with tempfile.TemporaryFile("w+") as note:
 
         def child() -> int:
-            sys.meta_path.insert(0, _Changed([mutant.path], lambda _, source: mutated(source, mutant.place)))
+            if mutant is not None:
+                sys.meta_path.insert(0, _Changed([mutant.path], lambda _, source: mutated(source, mutant.place)))
+            importlib.import_module("symbp.render")  # how expressions are printed is part of the names of tests
             return _pytest(["-x", *chosen], _Chosen(tests, reach, note))
 
         pid = _fork(child)

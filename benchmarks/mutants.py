@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mutant_runs import Reach, Verdict, preload, run, watch
+from mutant_runs import Reach, Verdict, judged, preload, watch
 from mutations import MOST_CHARACTERS, ROOT, Key, Mutant, modules, sample
 
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -44,8 +44,10 @@ Not the rooms that judge other people's work, and not ``spoil.py``: what is wron
 TESTS = (
     "tests/verify/normal_form", "tests/ops", "tests/language", "tests/calculus", "tests/layers",
     *(str(x.relative_to(ROOT)) for x in sorted((ROOT / "tests/verify").glob("test_*.py"))),
+    "tests/render/picture/test_words.py", "tests/render/test_rulebook.py", "tests/render/test_why.py",
     "tests/test_readings.py", "tests/test_program.py",
 )
+"""The tests that cover them."""
 LISTED = Path(__file__).with_name("surviving_mutants.toml")
 
 
@@ -153,7 +155,7 @@ def main() -> int:
         known = verdicts.get(mutant.key)
         wanted = known is None if given.only_survivors is None else known is not None and known[0] == SURVIVED
         if wanted:
-            verdicts[mutant.key] = run(mutant, reach.within(reach.of(mutant), given.seconds), reach, files)
+            verdicts[mutant.key] = judged(mutant, given.seconds, reach, files)
             write(kept, verdicts)
             if verdicts[mutant.key][0] == SURVIVED:
                 print(settled(mutant, verdicts[mutant.key], listed), flush=True)
