@@ -32,13 +32,14 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "witnesses": ("symbp/verify/witnesses.py", "symbp/verify/report.py", "symbp/verify/draws.py"),
     "references": tuple(f"symbp/verify/{x}.py" for x in ("reference", "explicit", "claims")),
     "rules and steps": tuple(f"symbp/verify/{x}.py" for x in ("rules", "steps")),
-    "programs": tuple(f"symbp/verify/{x}.py" for x in ("programs", "module", "compiled", "running", "child")),
+    "programs": tuple(f"symbp/verify/{x}.py" for x in ("programs", "module", "compiled", "running")),
     "rule book": ("symbp/ops",),
     "reader": ("symbp/language",),
 }
 """Rooms and their modules: the verifier, the rule book, the reader.
 
-Not the rooms that judge other people's work, and not ``spoil.py``: what is wrong on purpose is no better otherwise.
+Not what judges other people's work (``check``, ``student``, ``child.py``), and not ``spoil.py``: what is wrong on
+purpose is as wrong otherwise.
 """
 
 TESTS = (

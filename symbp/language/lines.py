@@ -338,7 +338,7 @@ def _blocks(flat: list[Statement], report: Report) -> list[Statement]:
 
 def _opens_block(flat: list[Statement], k: int) -> bool:
     """Tell whether the statement behind the k-th one is indented deeper."""
-    behind = next((s for s in flat[k + 1 :] if s.text and s.line > flat[k].line), None)
+    behind = next((s for s in flat[k:] if s.text and s.line > flat[k].line), None)
     return behind is not None and behind.column > flat[k].column
 
 

@@ -171,6 +171,12 @@ def test_a_diagnostic_without_source_has_no_caret() -> None:
     )
 
 
+@pytest.mark.parametrize("body", ["y = x*x", "y = x*x\n    return y", "return x\n    y = x*x"])
+def test_a_function_of_more_than_one_expression_is_pointed_at(body: str) -> None:
+    (found,) = errors(f"X: input[n, m]\ndef f(x):\n    {body}\nloss = sum(f(X))\n").diagnostics
+    assert (found.code, found.line, found.column) == ("P014", 3, 5)
+
+
 @pytest.mark.parametrize(("column", "length", "caret"), [
     (1, 3, "^^^"), (3, 1, "  ^"), (3, 4, "  ^^^^"), (3, 9, "  ^^^^"), (6, 9, "     ^"), (7, 1, "      ^"),
 ])
