@@ -171,6 +171,16 @@ def test_a_diagnostic_without_source_has_no_caret() -> None:
     )
 
 
+@pytest.mark.parametrize(("character", "help"), [
+    ("×", "write @ or *"), ("²", "write **2"), ("ä", "outside comments a declaration is ASCII"),
+    ("\u200b", "outside comments a declaration is ASCII"), ("\a", "delete it"),
+    ("\t", "write spaces: a tab has no certain width"),
+])
+def test_a_character_that_does_not_belong_has_its_help(character: str, help: str) -> None:
+    (found,) = errors(f"X: input[n, m]\nZ = X{character} # ä\n").diagnostics
+    assert (found.line, found.column, found.help) == (2, 6, help)
+
+
 @pytest.mark.parametrize("body", ["y = x*x", "y = x*x\n    return y", "return x\n    y = x*x"])
 def test_a_function_of_more_than_one_expression_is_pointed_at(body: str) -> None:
     (found,) = errors(f"X: input[n, m]\ndef f(x):\n    {body}\nloss = sum(f(X))\n").diagnostics

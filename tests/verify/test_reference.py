@@ -90,6 +90,14 @@ def test_two_steps_of_each_optimizer(optimizer: Any) -> None:
         assert np.allclose(found.after[name], start[name] - move - rate * step, rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("scale", ["1000", "1/1000"])
+def test_the_rate_fits_the_slope_and_that_of_adam_the_step(scale: str) -> None:
+    derivation = derive(read_text(f"X: input[n, m]\nW: param[k, n]\nloss = {scale} * sum(tanh(W @ X)**2)\n"))
+    found = {o: reference_numbers(derivation, {"n": 2, "k": 3, "m": 4}, "float64", o) for o in ("sgd", "adam")}
+    assert 0.03 < found["sgd"].rate * np.abs(found["sgd"].gradients["W"]).max() <= 0.06
+    assert found["adam"].rate == 2**-5
+
+
 def test_differences_are_precise_at_kinks_too() -> None:
     derivation = derive(program_of(network("digits").text))
     sizes = {"m": 24}
