@@ -102,7 +102,9 @@ def read(path: Path | None) -> dict[Key, Verdict]:
 def write(path: Path | None, verdicts: dict[Key, Verdict]) -> None:
     """Write what became of each mutant to a file, for `read`."""
     if path is not None:
-        path.write_text(json.dumps(list(verdicts.items()), indent=1))
+        whole = path.with_name(f"{path.name}.part")
+        whole.write_text(json.dumps(list(verdicts.items()), indent=1))
+        whole.replace(path)
 
 
 def reach_of(path: Path | None, files: Sequence[str], paths: Sequence[str]) -> Reach:

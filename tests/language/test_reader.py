@@ -166,7 +166,8 @@ def test_coefficients_are_exact_and_stand_in_front() -> None:
     assert isinstance(found, Scale)
     assert found.coefficient == sp.Rational(1, 15) * n / m
     assert plain(found.body) == "MatMul(W, X)"
-    assert value("Z = 1e-3*X").coefficient == sp.Rational(1, 1000)
+    for text, number in (("1e-3", "1/1000"), (".5", "1/2"), ("2.", "2"), (".25e1", "5/2"), ("1_000", "1000")):
+        assert value(f"Z = {text}*X").coefficient == sp.Rational(number)
     assert value("Z = sqrt(n)*X").coefficient == sp.sqrt(n)
     assert value("Z = X / (2*Y)").coefficient == sp.Rational(1, 2)
     assert value("Z = X*2**10").coefficient == 1024

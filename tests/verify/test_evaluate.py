@@ -157,6 +157,13 @@ def test_complex_step_gives_the_derivative(name: str) -> None:
     )
 
 
+def test_a_matrix_that_is_too_large_is_refused_before_it_is_made() -> None:
+    square = Kron(Q, Q)
+    ev.affordable(square, {"r": 50}, {})
+    with pytest.raises(ev.TooLarge, match="3600 x 3600"):
+        ev.affordable(DiagOf(square), {"r": 60}, {})
+
+
 def test_erf_of_complex_numbers() -> None:
     rng = np.random.default_rng(0)
     z = rng.uniform(-4, 4, 150) + 1j * rng.uniform(-4, 4, 150)
