@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import sympy as sp
@@ -243,3 +244,9 @@ def test_errors_of_an_expression_have_their_place_in_it(
         read_expression(expression, shapes, wrt)
     (found,) = caught.value.diagnostics
     assert (found.code, found.line, found.column) == (code, 1, column)
+
+
+@pytest.mark.parametrize("ends", [([1], 3), (1, [3])])
+def test_a_loop_ends_at_sizes(ends: tuple[Any, Any]) -> None:
+    with pytest.raises(sp.SympifyError), Model().loop("t", *ends):
+        pass

@@ -42,6 +42,8 @@ def test_an_unknown_fact_is_an_error() -> None:
 def test_increments_keep_the_facts() -> None:
     d = tangent_matrix({"columns_sum_to_one"}, 5, 7, RNG)
     assert np.allclose(d.sum(axis=0), 0) and np.abs(d).max() > 0.1
+    d = tangent_matrix({"rows_sum_to_one"}, 5, 7, RNG)
+    assert np.allclose(d.sum(axis=1), 0) and np.abs(d).max() > 0.1
     d = tangent_matrix({"symmetric"}, 5, 5, RNG)
     assert np.array_equal(d, d.T)
     assert not tangent_matrix({"one_hot_rows"}, 3, 3, RNG).any()
