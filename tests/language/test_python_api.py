@@ -250,3 +250,14 @@ def test_errors_of_an_expression_have_their_place_in_it(
 def test_a_loop_ends_at_sizes(ends: tuple[Any, Any]) -> None:
     with pytest.raises(sp.SympifyError), Model().loop("t", *ends):
         pass
+
+
+@pytest.mark.parametrize("start", ["1/2", "__import__('os')", [1]])
+def test_a_start_value_is_a_number_and_no_text_is_parsed(start: Any) -> None:
+    with pytest.raises(sp.SympifyError):
+        Model().param("W", "n", "m", start=start)
+
+
+def test_a_member_is_a_size() -> None:
+    with pytest.raises(sp.SympifyError):
+        Model().input("X", "n", "m", at=([1],))
