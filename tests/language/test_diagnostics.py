@@ -80,6 +80,16 @@ def test_a_product_that_does_not_fit_is_mended_by_a_transpose_or_the_other_order
     assert (found.code, found.help) == ("S001", help)
 
 
+@pytest.mark.parametrize(("line", "help"), [
+    ("A * D", "the matrix product is written `@` and has shape n x n"), ("A / D", "D.T has shape n x m"),
+    ("A * C", "a size of 1 is broadcast, any other size is not"),
+    ("A / C", "a size of 1 is broadcast, any other size is not"),
+])
+def test_an_entrywise_operation_that_does_not_fit_has_its_help(line: str, help: str) -> None:
+    (found,) = errors(f"A: input[n, m]\nC: input[n, q]\nD: input[m, n]\nZ = {line}\n").diagnostics
+    assert (found.code, found.help) == ("S002", help)
+
+
 def test_an_expression_of_many_lines_is_quoted_in_one() -> None:
     found = errors("X: input[n, m]\nfor t in range(1, T + (2*\n  3 +\n   n * m\n  /m)):\n    Z[t] = X\n").diagnostics
     assert found[0].message == "n * m /m is no polynomial of sizes"
