@@ -157,6 +157,14 @@ def test_complex_step_gives_the_derivative(name: str) -> None:
     )
 
 
+def test_a_power_of_two_numbers_at_many_digits() -> None:
+    base, exponent = (np.array([[mpmath.mpf(x) / 7 for x in row]], dtype=object) for row in ((2, 9), (3, -5)))
+    with mpmath.workdps(50):
+        found = ev.Objects().function(Function("pow", (), (0, 0)), [base, exponent])
+        exact = [mpmath.exp(y * mpmath.log(x)) for x, y in zip(base[0], exponent[0], strict=True)]
+    assert all(abs(x / y - 1) < 1e-48 for x, y in zip(found[0], exact, strict=True))
+
+
 def test_a_matrix_that_is_too_large_is_refused_before_it_is_made() -> None:
     square = Kron(Q, Q)
     ev.affordable(square, {"r": 50}, {})

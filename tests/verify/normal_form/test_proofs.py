@@ -21,7 +21,7 @@ from symbp.verify.normal_form import Budget, facts_of, prove, prove_statement, w
 from symbp.verify.normal_form.algebra import Algebra
 from symbp.verify.normal_form.entries import Entries
 from symbp.verify.normal_form.functions import orientation
-from symbp.verify.normal_form.indices import of
+from symbp.verify.normal_form.indices import number, of, plus as plus_index
 from symbp.verify.normal_form.reduction import divide
 from symbp.verify.normal_form.terms import Poly, Product
 
@@ -153,6 +153,22 @@ def test_interchangeable_indices_have_one_canonical_order(edges: tuple[tuple[int
 def test_regular_patterns_that_differ_are_told_apart() -> None:
     algebra = Algebra({"S": frozenset({"symmetric"})}, Budget())
     assert contracted(algebra, PRISM, list(range(6))) is not contracted(algebra, BIPARTITE, list(range(6)))
+
+
+def test_a_range_that_reads_another_index_follows_it() -> None:
+    """The sum of X[a,b] for a up to b and b up to v, with v + 1 in place of v: whichever index was bound first."""
+    algebra = Algebra({}, Budget())
+    v = algebra.fresh(of(("n",)))
+    b = algebra.fresh(of(v))
+    a = algebra.fresh(of(b))
+    entry = {algebra.atom("ref", "X", (of(a), of(b))): 1}
+    after = {v: plus_index(of(v), number(1))}
+    for bound in ({a: of(b), b: of(v)}, {b: of(v), a: of(b)}):
+        (moved,) = algebra.substitute(Product(Fraction(1), bound, entry), after)
+        (outer,) = (s for s, last in moved.bound.items() if last == plus_index(of(v), number(1)))
+        (inner,) = moved.bound.keys() - {outer}
+        assert moved.bound[inner] == of(outer)
+        assert [atom.args for atom in moved.factors] == [(of(inner), of(outer))]
 
 
 def test_no_term_leads_where_terms_differ_in_their_indices_only() -> None:
