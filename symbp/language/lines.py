@@ -90,14 +90,6 @@ class Statement:
         """Tell whether the statement opens a block."""
         return _BLOCK.match(self.text) is not None and self.text.rstrip().endswith(":")
 
-    def walk(self) -> Iterator[Statement]:
-        """Yield the statement and every statement in its block."""
-        stack = [self]
-        while stack:
-            current = stack.pop()
-            yield current
-            stack.extend(reversed(current.body))
-
 
 def split_lines(text: str) -> list[str]:
     """Return the physical lines, for all conventions of line ends."""

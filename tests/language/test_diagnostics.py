@@ -97,6 +97,14 @@ def test_an_expression_of_many_lines_is_quoted_in_one() -> None:
     assert found[0].help == "X @ exp(X * X * X).T has shape n x n"
 
 
+@pytest.mark.parametrize("terms", [14, 15, 16])
+def test_a_long_expression_is_quoted_in_part(terms: int) -> None:
+    text = f"exp({' + '.join(['X'] * terms)})"  # 58, 62 and 66 characters
+    (found,) = errors(f"X: input[n, m]\nZ = X @ {text}\n").diagnostics
+    quoted = text if len(text) <= 60 else f"{text[:57]}..."
+    assert found.help == f"X @ {quoted}.T has shape n x n"
+
+
 def test_a_diagnostic_as_a_dictionary() -> None:
     (found,) = errors("X: input[n, m]\nloss = sum(x)\n").diagnostics
     assert found.json() == {
@@ -203,3 +211,11 @@ def test_a_function_of_more_than_one_expression_is_pointed_at(body: str) -> None
 def test_carets_end_with_their_line(column: int, length: int, caret: str) -> None:
     rendered = Diagnostic("N001", "x is not declared", "a.net", 1, column, length, "Z = xy").render()
     assert rendered.split("\n")[-1] == f"   | {caret}"
+
+
+@pytest.mark.parametrize(("column", "at"), [(1, 1), (100, 100), (101, 41), (5000, 41)])
+def test_the_window_of_a_long_line_begins_where_the_caret_can_be_seen(column: int, at: int) -> None:
+    line = "x" * (column - 1) + "Q" + "x" * 200
+    shown, caret = Diagnostic("N001", "Q", "a.net", 1, column, 1, line).render().split("\n")[-2:]
+    assert len(shown) == len(" 1 | ") + 120
+    assert shown[caret.index("^")] == "Q" and caret.index("^") == len(" 1 | ") + at - 1
