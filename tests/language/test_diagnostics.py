@@ -213,7 +213,7 @@ def test_carets_end_with_their_line(column: int, length: int, caret: str) -> Non
     assert rendered.split("\n")[-1] == f"   | {caret}"
 
 
-@pytest.mark.parametrize(("column", "at"), [(1, 1), (100, 100), (101, 41), (5000, 41)])
+@pytest.mark.parametrize(("column", "at"), [(1, 1), (100, 100), (101, 40), (5000, 40)])
 def test_the_window_of_a_long_line_begins_where_the_caret_can_be_seen(column: int, at: int) -> None:
     line = "x" * (column - 1) + "Q" + "x" * 200
     shown, caret = Diagnostic("N001", "Q", "a.net", 1, column, 1, line).render().split("\n")[-2:]
