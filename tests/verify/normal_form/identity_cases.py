@@ -167,6 +167,11 @@ TRUE: dict[str, tuple[Node, Node] | tuple[Node, Node, dict[str, frozenset[str]]]
     "signs cubed": (Hadamard(Y, Y, Y), Y, {"Y": frozenset({"signs"})}),
     "powers of zero": (power(A - A, 3), Zero(m, n)),
     "mask squared": (Hadamard(Y, Y, A), Hadamard(A, Y), {"Y": frozenset({"mask"})}),
+    "a choice is zero where what is chosen is": (
+        Compare(Hadamard(Y, A) + Hadamard(1 - Y, C), Zero(m, n), "=="),
+        Hadamard(Y, Compare(A, Zero(m, n), "==")) + Hadamard(1 - Y, Compare(C, Zero(m, n), "==")),
+        {"Y": frozenset({"mask"})},
+    ),
     "symmetric": (total(DiagOf(W @ V)), total(DiagOf(W @ V.T)), {"W": frozenset({"symmetric"})}),
     "root of a positive square": (f("sqrt", A**2), A, {"A": frozenset({"positive"})}),
     "P - Y": (Hadamard(P, Ones(m, m) @ Y) - Y, P - Y, one_hot()),
@@ -256,6 +261,11 @@ FALSE: dict[str, tuple[Node, Node] | tuple[Node, Node, dict[str, frozenset[str]]
     ),
     "weighted sum of a column": (Ones(1, m) @ Hadamard(Y, A), Ones(1, n), one_hot()),
     "sum of one is not idempotent": (Hadamard(Y, Y), Y, {"Y": frozenset({"columns_sum_to_one"})}),
+    "a choice that is zero where the other is": (
+        Compare(Hadamard(Y, A) + Hadamard(1 - Y, C), Zero(m, n), "=="),
+        Hadamard(1 - Y, Compare(A, Zero(m, n), "==")) + Hadamard(Y, Compare(C, Zero(m, n), "==")),
+        {"Y": frozenset({"mask"})},
+    ),
     "binary is no sign": (Hadamard(Y, Y), Ones(m, n), {"Y": frozenset({"binary"})}),
     "symmetric does not commute": (W @ V, V @ W, {"W": frozenset({"symmetric"}), "V": frozenset({"symmetric"})}),
     "triangle and its transpose": (Mask("tril", n, n), Mask("triu", n, n)),
