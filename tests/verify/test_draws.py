@@ -7,6 +7,7 @@ import pytest
 import sympy as sp
 
 from symbp.expr import Box, Function, Map, SizeMember, index, size, total
+from symbp.language import read_text
 from symbp.program import Equation, Loop, Program, Var
 from symbp.verify.draws import NoDraw, choose_sizes, draw, draw_matrix, members, tangent_matrix
 from symbp.verify.evaluate import EvaluationError, evaluate
@@ -47,6 +48,14 @@ def test_increments_keep_the_facts() -> None:
     d = tangent_matrix({"symmetric"}, 5, 5, RNG)
     assert np.array_equal(d, d.T)
     assert not tangent_matrix({"one_hot_rows"}, 3, 3, RNG).any()
+
+
+def test_many_sizes_are_distinct_primes() -> None:
+    matrices = "".join(f"X{k}: input[a{k}, b{k}]\n" for k in range(20))
+    program = read_text(f"{matrices}loss = {' + '.join(f'sum(X{k})' for k in range(20))}\n")
+    for sizes in choose_sizes(program):
+        assert len(set(sizes.values())) == len(sizes) == 40
+        assert all(sp.isprime(x) for x in sizes.values())
 
 
 def one_line(function: str, *facts: str) -> Program:
