@@ -219,3 +219,12 @@ def test_the_window_of_a_long_line_begins_where_the_caret_can_be_seen(column: in
     shown, caret = Diagnostic("N001", "Q", "a.net", 1, column, 1, line).render().split("\n")[-2:]
     assert len(shown) == len(" 1 | ") + 120
     assert shown[caret.index("^")] == "Q" and caret.index("^") == len(" 1 | ") + at - 1
+
+
+@pytest.mark.parametrize(("call", "mended"), [
+    ("sum(X, axis=0)", "sum(X, axis=0, keepdims=True)"), ("sum(X, axis=0,)", "sum(X, axis=0,keepdims=True)"),
+    ("sum(X, axis=0, )", "sum(X, axis=0, keepdims=True)"),
+])
+def test_a_reduction_that_loses_an_axis_is_mended_in_its_line(call: str, mended: str) -> None:
+    (found,) = errors(f"X: input[n, m]\nZ = X - {call}\n").diagnostics
+    assert found.help == f"write `Z = X - {mended}`"

@@ -261,3 +261,10 @@ def test_a_start_value_is_a_number_and_no_text_is_parsed(start: Any) -> None:
 def test_a_member_is_a_size() -> None:
     with pytest.raises(sp.SympifyError):
         Model().input("X", "n", "m", at=([1],))
+
+
+@pytest.mark.parametrize(("samples", "axis"), [(None, 0), ("m", 0), ("n", 1)])
+def test_the_axis_of_samples_is_stated_or_found(samples: str | None, axis: int) -> None:
+    net = Model(samples=samples)
+    X, _, _ = net.input("X", "m", "n"), net.target("Y", "m", "k"), net.param("W", "n", "k")
+    assert net.sample_axis(X) == axis

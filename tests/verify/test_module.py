@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
 
@@ -140,3 +141,18 @@ def test_a_module_of_another_program_is_an_error(tmp_path: Path) -> None:
         check_module(derivation_of("classifier"), load_module(path, "other"), np.random.default_rng(0))
     with pytest.raises((ModuleError, OSError)):
         load_module(tmp_path / "missing.py")
+
+
+def test_a_module_that_lacks_a_gradient_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(module_text("mlp"), encoding="utf-8")
+    module = load_module(path, "net")
+    right = module.loss_and_gradients
+
+    def one_less(params: object, inputs: object) -> object:
+        loss, gradients = right(params, inputs)
+        return loss, namedtuple("Fewer", gradients._fields[1:])(*gradients[1:])  # type: ignore[misc]
+
+    module.loss_and_gradients = one_less
+    with pytest.raises(ModuleError, match=r"gradients of \['W2'.*, not of \['W1'"):
+        check_module(derivation_of("mlp"), module, np.random.default_rng(0))
