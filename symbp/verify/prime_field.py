@@ -141,8 +141,6 @@ class Oracles:
 
     def circle(self, z: int) -> tuple[int, int]:
         """Return (sin z, cos z): a random point on the circle, mirrored for -z."""
-        if z == 0:
-            return 0, 1
         t = self.odd("half tangent", z)
         scale = invert(1 + t * t)
         return 2 * t * scale % P, (1 - t * t) * scale % P

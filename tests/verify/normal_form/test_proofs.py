@@ -21,8 +21,8 @@ from symbp.verify.normal_form import Budget, facts_of, prove, prove_statement, w
 from symbp.verify.normal_form.algebra import Algebra
 from symbp.verify.normal_form.entries import Entries
 from symbp.verify.normal_form.functions import orientation
-from symbp.verify.normal_form.indices import number, of, plus as plus_index
-from symbp.verify.normal_form.reduction import divide
+from symbp.verify.normal_form.indices import minus, number, of, plus as plus_index, product as multiplied
+from symbp.verify.normal_form.reduction import digits, divide
 from symbp.verify.normal_form.terms import Poly, Product
 
 # ---------------------------------------------------------------------------------------------------------
@@ -201,6 +201,19 @@ def test_a_product_is_divided_by_a_sum_in_it_and_by_no_other() -> None:
         assert divided(by, by, *others) is algebra.close(algebra.times(*map(algebra.open, others)))
         assert divided(by, by, by, cubes) is algebra.close(algebra.multiply(algebra.open(by), algebra.open(cubes)))
         assert divided(by, *others) is None
+
+
+@pytest.mark.parametrize(("missing", "found"), [(0, True), (1, False)])
+def test_a_number_has_one_pair_of_digits_if_each_digit_runs_through(missing: int, found: bool) -> None:
+    """The sum of [i = k a + b] over all a and b is 1 for i below n k, but not where b stops short of k - 1."""
+    algebra = Algebra({}, Budget())
+    k_, n_k = of(("k",)), multiplied(of(("n",)), of(("k",)))
+    low_last, high_last = minus(k_, number(1 + missing)), minus(of(("n",)), number(1))
+    i, high, low = (algebra.fresh(x) for x in (minus(n_k, number(1 + missing)), high_last, low_last))
+    delta = algebra.atom("delta", "", (minus(of(i), plus_index(multiplied(k_, of(high)), of(low))),))
+    left = digits(algebra, Product(Fraction(1), {high: high_last, low: low_last}, {delta: 1}))
+    assert (left is not None) == found
+    assert left is None or [(p.coefficient, p.bound, p.factors) for p in left] == [(1, {}, {})]
 
 
 def test_shapes_that_differ_are_said_so() -> None:
