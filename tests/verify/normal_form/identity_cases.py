@@ -166,6 +166,7 @@ TRUE: dict[str, tuple[Node, Node] | tuple[Node, Node, dict[str, frozenset[str]]]
     "signs squared": (Hadamard(Y, Y), Ones(m, n), {"Y": frozenset({"signs"})}),
     "signs cubed": (Hadamard(Y, Y, Y), Y, {"Y": frozenset({"signs"})}),
     "powers of zero": (power(A - A, 3), Zero(m, n)),
+    "root of zero": (f("sqrt", A - A), Zero(m, n)),
     "mask squared": (Hadamard(Y, Y, A), Hadamard(A, Y), {"Y": frozenset({"mask"})}),
     "a choice is zero where what is chosen is": (
         Compare(Hadamard(Y, A) + Hadamard(1 - Y, C), Zero(m, n), "=="),
