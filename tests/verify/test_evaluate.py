@@ -190,6 +190,14 @@ def test_no_overflow_far_out() -> None:
     assert compute(LogSumExp(A, 1), far)[0, 0] == 1e3
 
 
+def test_the_side_of_elu_that_is_not_selected_does_not_overflow() -> None:
+    function = Function("elu", PARAMETERS["elu"])
+    with np.errstate(all="raise"):
+        for f in (function, function.derivative()):
+            found = ev.closed_form(ev.Numbers(np.dtype(float)), f, np.array([-2.0, 1.0, 1e3]))
+            assert np.isfinite(found).all()
+
+
 def test_two_arguments_users_and_free_functions() -> None:
     x, y = np.abs(a), b
     values = {**VALUES, "A": x}
