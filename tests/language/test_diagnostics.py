@@ -228,3 +228,22 @@ def test_the_window_of_a_long_line_begins_where_the_caret_can_be_seen(column: in
 def test_a_reduction_that_loses_an_axis_is_mended_in_its_line(call: str, mended: str) -> None:
     (found,) = errors(f"X: input[n, m]\nZ = X - {call}\n").diagnostics
     assert found.help == f"write `Z = X - {mended}`"
+
+
+@pytest.mark.parametrize(("declaration", "name"), [
+    ("X: input[n]\n", "X"), ("for t in range(1, T+1):\n    X[t]: input[n]\n", "X[t]"),
+])
+def test_an_array_of_one_axis_is_mended_with_its_name(declaration: str, name: str) -> None:
+    found = errors(declaration).diagnostics[0]
+    assert (found.code, found.help) == (
+        "S020", f"write `{name}: input[n, 1]` for a column, `{name}: input[1, n]` for a row"
+    )
+
+
+@pytest.mark.parametrize(("expression", "label"), [
+    ("maximum(X, W)", "n x m and n x n"), ("X > W", "n x m and n x n"), ("trace(X)", ""),
+])
+def test_shapes_that_differ_stand_at_the_caret_and_one_alone_in_the_message(expression: str, label: str) -> None:
+    (found,) = errors(f"X: input[n, m]\nW: param[n, n]\nZ = {expression}\n").diagnostics
+    assert found.label == label
+    assert label or "not n x m" in found.message
