@@ -230,6 +230,11 @@ def test_a_reduction_that_loses_an_axis_is_mended_in_its_line(call: str, mended:
     assert found.help == f"write `Z = X - {mended}`"
 
 
+def test_the_row_in_which_a_reduction_ends_is_mended() -> None:
+    (found,) = errors("X: input[n, m]\nZ = (X -\n  sum(X,\n    axis=0) +\n  X)\n").diagnostics
+    assert found.help == "write `axis=0, keepdims=True) +`"
+
+
 @pytest.mark.parametrize(("declaration", "name"), [
     ("X: input[n]\n", "X"), ("for t in range(1, T+1):\n    X[t]: input[n]\n", "X[t]"),
 ])
