@@ -12,8 +12,8 @@ import sympy as sp
 from identity_cases import A, B, C, H, HALF, ONE, T_, W, Y, Z, f, k, m, n, t
 
 from symbp.expr import (
-    Compare, DiagOf, Gather, Hadamard, MatMul, Node, Ones, Ref, SizeMember, Softmax, SumOver, Zero, index, plus, power,
-    scaled, shift, size, static_map, sum_axis, total, where,
+    Compare, DiagOf, Function, Gather, Hadamard, MatMul, Node, Ones, Ref, SizeMember, Softmax, SumOver, Zero, apply,
+    index, plus, power, scaled, shift, size, static_map, sum_axis, total, where,
 )
 from symbp.language import read_text
 from symbp.networks import network
@@ -70,6 +70,13 @@ def test_no_proof_outlasts_its_budget() -> None:
     start = time.process_time()
     assert not prove(shares, shares + W, budget=Budget(seconds=0.2))
     assert time.process_time() - start < 2
+
+
+def test_the_number_e_of_a_law_is_the_exponential_of_one() -> None:
+    x = sp.Symbol("x", real=True)
+    times_e = apply(Function("times_e", (), (0,), sp.Lambda(x, sp.E * x)), A)
+    assert prove(times_e, Hadamard(f("exp", Ones(m, n)), A))
+    assert not prove(times_e, Hadamard(f("exp", 2 * Ones(m, n)), A))
 
 
 def test_a_relation_between_names_is_a_definition() -> None:
