@@ -2,298 +2,132 @@
 
     python benchmarks/mutants.py --count 400 --seed 1 --json mutants.json
 
-A mutant is a module with one place changed: an operator, a comparison, a condition, a constant, a returned value.  A
-sample is drawn from each room in proportion to its places, and each mutant meets the tests that cover its room, in a
-process of its own with a time limit.  Printed are the share that was killed, and the survivors.  The mutator is our own
-since tools such as mutmut run the whole suite through a configuration of the project: here a process that has imported
-the libraries is forked for each mutant, and a mutant costs what its first failing test costs.
+A mutant is a module with one place changed (`mutations.py`).  A sample is drawn from each room in proportion to its
+places, and each mutant meets the tests that reach its statement (`mutant_runs.py`).  With --json each outcome is kept
+at once, and a run that was broken off goes on.  Survivors are listed with their reasons in `surviving_mutants.toml`;
+those that give the same result whatever is asked do not count as mutants, and both shares are printed.  The mutator is
+our own since tools such as mutmut run the whole suite through a configuration of the project: here a mutant costs what
+its first failing test costs.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import json
-import os
-import random
-import resource
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-VERIFY = "tests/verify"
-NORMAL_FORM = f"{VERIFY}/normal_form"
+from mutant_runs import Reach, Verdict, judged, preload, watch
+from mutations import MOST_CHARACTERS, ROOT, Key, Mutant, modules, sample
 
-ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "normal form": (
-        ("symbp/verify/normal_form",),
-        tuple(
-            f"{NORMAL_FORM}/test_{x}.py"
-            for x in ("indices", "identities", "proofs", "text", "adjoint", "spoiled_rules", "rewrites", "premises")
-        ),
-    ),
-    "evaluator": (
-        ("symbp/verify/evaluate.py", "symbp/verify/scalars.py"),
-        tuple(f"{VERIFY}/test_{x}.py" for x in ("evaluate", "rules")),
-    ),
-    "prime field": (
-        ("symbp/verify/prime_field.py",), tuple(f"{VERIFY}/test_{x}.py" for x in ("prime_field", "witnesses", "rules")),
-    ),
-    "witnesses": (
-        ("symbp/verify/witnesses.py", "symbp/verify/report.py"),
-        tuple(f"{VERIFY}/test_{x}.py" for x in ("witnesses", "report", "rules", "random_programs")),
-    ),
-    "rules and steps": (
-        ("symbp/verify/rules.py", "symbp/verify/steps.py"),
-        tuple(f"{VERIFY}/test_{x}.py" for x in ("rules", "steps", "spoil")),
-    ),
-    "programs": (("symbp/verify/programs.py",), (f"{VERIFY}/test_programs.py", f"{VERIFY}/test_report.py")),
-    "rule book": (("symbp/ops",), ("tests/ops", f"{VERIFY}/test_rules.py", "tests/calculus")),
-    "reader": (("symbp/language",), ("tests/language",)),
+ROOMS: dict[str, tuple[str, ...]] = {
+    "normal form": ("symbp/verify/normal_form",),
+    "evaluator": ("symbp/verify/evaluate.py", "symbp/verify/scalars.py", "symbp/verify/plans.py"),
+    "prime field": ("symbp/verify/prime_field.py",),
+    "witnesses": ("symbp/verify/witnesses.py", "symbp/verify/report.py", "symbp/verify/draws.py"),
+    "references": tuple(f"symbp/verify/{x}.py" for x in ("reference", "explicit", "claims")),
+    "rules and steps": tuple(f"symbp/verify/{x}.py" for x in ("rules", "steps")),
+    "programs": tuple(f"symbp/verify/{x}.py" for x in ("programs", "module", "compiled", "running")),
+    "rule book": ("symbp/ops",),
+    "reader": ("symbp/language",),
 }
-"""Rooms: their modules, and the tests that cover them, those that kill most first."""
+"""Rooms and their modules: the verifier, the rule book, the reader.
+
+Not what judges other people's work (``check``, ``student``, ``child.py``), and not ``spoil.py``: what is wrong on
+purpose is as wrong otherwise.
+"""
+
+TESTS = (
+    "tests/verify/normal_form", "tests/ops", "tests/language", "tests/calculus", "tests/layers",
+    *(str(x.relative_to(ROOT)) for x in sorted((ROOT / "tests/verify").glob("test_*.py"))),
+    "tests/render/picture/test_words.py", "tests/render/test_rulebook.py", "tests/render/test_why.py",
+    "tests/test_readings.py", "tests/test_program.py",
+)
+"""The tests that cover them."""
+LISTED = Path(__file__).with_name("surviving_mutants.toml")
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """One change: where it is, what stood there, and what stands there now."""
-
-    room: str
-    path: str
-    line: int
-    kind: str
-    before: str
-    after: str
-    place: int
+Listed = Sequence[tuple[dict[str, Any], str]]
+KILLED, SURVIVED, EQUIVALENT = "killed", "survived", "equivalent"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a mutant: killed by a failing test or by the time limit, or survived."""
+    """What became of a mutant: killed by a failing test or by the time limit, survived, or equivalent; and why."""
 
     mutant: Mutant
-    verdict: str
-    seconds: float
+    kind: str
+    reason: str
+
+    def __str__(self) -> str:
+        m = self.mutant
+        why = f"\n    {self.reason}" if self.reason else ""
+        return f"{self.kind}  {m.path}:{m.line}  {m.kind}: {m.before}  ->  {m.after}    in: {m.statement}{why}"
 
 
-# ---------------------------------------------------------------------------------------------------------
-# Places and changes
-
-Change = tuple[str, Callable[[], ast.AST]]
-
-COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt,
-    ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
-}
-OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult,
-    ast.Mod: ast.FloorDiv, ast.Pow: ast.Mult, ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr,
-}
+def settled(mutant: Mutant, verdict: Verdict, listed: Listed) -> Outcome:
+    """Return what became of a mutant; one that survived may be listed, as equivalent or with another reason."""
+    kind, reason = next(((kind, entry["reason"]) for entry, kind in listed if _means(entry, mutant)), ("", ""))
+    if verdict[0] != SURVIVED:
+        return Outcome(mutant, KILLED, f"listed, but killed: {reason}" if kind == EQUIVALENT and reason else "")
+    return Outcome(mutant, kind or SURVIVED, reason or verdict[1])
 
 
-def changes(node: ast.AST) -> Iterator[Change]:
-    """Yield the changes of one node, each with its kind and a function that makes the new node."""
-    if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in COMPARISONS:
-        other = COMPARISONS[type(node.ops[0])]
-        yield "comparison", lambda: ast.Compare(node.left, [other()], node.comparators)
-    if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS and not _is_text(node):
-        swapped = OPERATORS[type(node.op)]
-        yield "operator", lambda: ast.BinOp(node.left, swapped(), node.right)
-    if isinstance(node, ast.BoolOp):
-        turned = ast.Or if isinstance(node.op, ast.And) else ast.And
-        yield "operator", lambda: ast.BoolOp(turned(), node.values)
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub):
-        yield "operator", lambda: node.operand
-    if isinstance(node, ast.Constant) and isinstance(node.value, bool):
-        yield "constant", lambda: ast.Constant(not node.value)
-    elif isinstance(node, ast.Constant) and isinstance(node.value, int):
-        yield "constant", lambda: ast.Constant(int(str(node.value)) + 1)
-    if isinstance(node, ast.If | ast.IfExp | ast.While):
-        def negated() -> ast.AST:
-            fields = {**dict(ast.iter_fields(node)), "test": ast.UnaryOp(ast.Not(), node.test)}
-            return type(node)(**fields)
-
-        yield "condition", negated
-    if isinstance(node, ast.Return) and node.value is not None and not _is_none(node.value):
-        yield "returned value", lambda: ast.Return(ast.Constant(None))
+def _means(entry: dict[str, Any], mutant: Mutant) -> bool:
+    """Tell whether an entry of the list means a mutant; one without ``before`` means all of a statement."""
+    if entry["path"] != mutant.path or not mutant.statement.startswith(entry["statement"][:MOST_CHARACTERS]):
+        return False
+    told = ("before", "after", "nth")
+    return all(entry.get(x, getattr(mutant, x)) == getattr(mutant, x) for x in told)
 
 
-def _is_text(node: ast.BinOp) -> bool:
-    return any(
-        isinstance(s, ast.JoinedStr) or (isinstance(s, ast.Constant) and isinstance(s.value, str))
-        for s in (node.left, node.right)
-    )
+def listed_survivors() -> Listed:
+    """Return the survivors that are listed, and what they are called: what tells them, and the reason."""
+    found = tomllib.loads(LISTED.read_text(encoding="utf-8"))
+    kinds = {EQUIVALENT: "equivalent", SURVIVED: "survivor"}
+    return [(entry, kind) for kind, name in kinds.items() for entry in found.get(name, [])]
 
 
-def _is_none(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def read(path: Path | None) -> dict[Key, Verdict]:
+    """Return what a file holds of each mutant."""
+    found = json.loads(path.read_text()) if path and path.exists() else []
+    return {tuple(key): tuple(verdict) for key, verdict in found}  # type: ignore[misc]
 
 
-def places(tree: ast.AST) -> Iterator[tuple[ast.AST, Change]]:
-    """Yield every change of a module in a fixed order; annotations, raised errors and decorators are left alone."""
-    for node in _visited(tree):
-        for change in changes(node):
-            yield node, change
+def write(path: Path | None, verdicts: dict[Key, Verdict]) -> None:
+    """Write what became of each mutant to a file, for `read`."""
+    if path is not None:
+        whole = path.with_name(f"{path.name}.part")
+        whole.write_text(json.dumps(list(verdicts.items()), indent=1))
+        whole.replace(path)
 
 
-def _visited(node: ast.AST) -> Iterator[ast.AST]:
-    yield node
-    for name, value in ast.iter_fields(node):
-        if name in ("annotation", "returns", "decorator_list") or (isinstance(node, ast.Raise) and name == "exc"):
-            continue
-        if isinstance(node, ast.If) and name == "test" and "TYPE_CHECKING" in ast.unparse(value):
-            continue
-        for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST):
-                yield from _visited(child)
+def reach_of(path: Path | None, files: Sequence[str], paths: Sequence[str]) -> Reach:
+    """Return which tests reach which statements: from a file if it is there, else by running them."""
+    if path is not None and path.exists():
+        return Reach.read(path)
+    reach = watch(files, paths)
+    if path is not None:
+        reach.write(path)
+    return reach
 
 
-class _Put(ast.NodeTransformer):
-    """Puts a new node in place of one."""
-
-    def __init__(self, old: ast.AST, new: ast.AST) -> None:
-        self.old, self.new = old, new
-
-    def visit(self, node: ast.AST) -> Any:
-        if node is self.old:
-            return ast.copy_location(self.new, node)
-        return super().generic_visit(node)
-
-
-def mutated(source: str, place: int) -> str:
-    """Return the source of a module with one place changed."""
-    tree = ast.parse(source)
-    node, (_, make) = next(found for k, found in enumerate(places(tree)) if k == place)
-    return ast.unparse(ast.fix_missing_locations(_Put(node, make()).visit(tree)))
-
-
-def mutants(room: str) -> list[Mutant]:
-    """Return every mutant of a room."""
-    found = []
-    for start in ROOMS[room][0]:
-        for path in [ROOT / start] if start.endswith(".py") else sorted((ROOT / start).rglob("*.py")):
-            source = path.read_text(encoding="utf-8")
-            for k, (node, (kind, make)) in enumerate(places(ast.parse(source))):
-                texts = [ast.unparse(ast.fix_missing_locations(x)).split("\n")[0] for x in (node, make())]
-                line = getattr(node, "lineno", 0)
-                found.append(Mutant(room, str(path.relative_to(ROOT)), line, kind, *texts, k))
-    return found
-
-
-def sample(rooms: Sequence[str], count: int, seed: int) -> list[Mutant]:
-    """Return a sample of all mutants: from each room and kind in proportion, at least one."""
-    rng = random.Random(seed)
-    strata: dict[tuple[str, str], list[Mutant]] = {}
-    for room in rooms:
-        for mutant in mutants(room):
-            strata.setdefault((room, mutant.kind), []).append(mutant)
-    total = sum(map(len, strata.values()))
-    chosen: list[Mutant] = []
-    for group in strata.values():
-        wanted = max(1, round(count * len(group) / total))
-        chosen += rng.sample(group, min(wanted, len(group)))
-    rng.shuffle(chosen)
-    return chosen
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Running
-
-
-class _Mutated(importlib.abc.MetaPathFinder):
-    """Finds the mutated module in place of the one on disk."""
-
-    def __init__(self, mutant: Mutant) -> None:
-        self.name = mutant.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        self.path = ROOT / mutant.path
-        self.text = mutated(self.path.read_text(encoding="utf-8"), mutant.place)
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> importlib.machinery.ModuleSpec | None:
-        if name != self.name:
-            return None
-        loader = _Loader(name, str(self.path), self.text)
-        package = [str(self.path.parent)] if self.path.name == "__init__.py" else None
-        return importlib.util.spec_from_file_location(
-            name, self.path, loader=loader, submodule_search_locations=package
+def summary(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return the lines that count what became of the mutants: of each room, and together."""
+    lines = []
+    for room in (*dict.fromkeys(o.mutant.room for o in outcomes), "together"):
+        kinds = [o.kind for o in outcomes if room in (o.mutant.room, "together")]
+        killed, same = kinds.count(KILLED), kinds.count(EQUIVALENT)
+        lines.append(
+            f"{room:16s} {killed} of {len(kinds) - same} killed, {killed / max(1, len(kinds) - same):.1%}; "
+            f"with {same} equivalent ones {killed / len(kinds):.1%}"
         )
-
-
-class _Loader(importlib.machinery.SourceFileLoader):
-    def __init__(self, name: str, path: str, text: str) -> None:
-        super().__init__(name, path)
-        self.text = text
-
-    def get_code(self, fullname: str) -> Any:
-        return self.source_to_code(self.text.encode(), self.path)
-
-
-def run(tests: Sequence[str], mutant: Mutant | None, seconds: float) -> tuple[str, float]:
-    """Run tests in a forked process, the first failure ends them; return the verdict and the seconds it took.
-
-    The limit counts seconds of the processor, so that a busy machine kills nothing; what sleeps has ten times as long.
-    """
-    start = time.perf_counter()
-    child = os.fork()
-    if child == 0:
-        _child(tests, mutant, seconds)
-    while True:
-        done, status = os.waitpid(child, os.WNOHANG)
-        took = time.perf_counter() - start
-        if done:
-            code = os.waitstatus_to_exitcode(status)
-            return ("survived" if code == 0 else OVER_TIME if code == -signal.SIGXCPU else "killed"), took
-        if took > 10 * seconds:
-            os.killpg(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return OVER_TIME, took
-        time.sleep(0.02)
-
-
-OVER_TIME = "killed by the time limit"
-
-
-def _child(tests: Sequence[str], mutant: Mutant | None, seconds: float) -> None:
-    os.setsid()
-    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds) + 1))
-    code = 1
-    try:
-        quiet = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(quiet, 1)
-        os.dup2(quiet, 2)
-        os.chdir(ROOT)
-        if mutant is not None:
-            found = _Mutated(mutant)
-            assert found.name not in sys.modules, f"{found.name} is imported before it is changed"
-            sys.meta_path.insert(0, found)
-        import pytest
-
-        code = int(pytest.main(["-x", "-q", "-n0", "-p", "no:cacheprovider", "--hypothesis-seed=0", *tests]))
-    finally:
-        os._exit(code)
-
-
-LIBRARIES = ("numpy", "sympy", "pytest", "mpmath", "pydantic", "typer", "rich.console", "jinja2")
-OWN = ("expr", "program", "derivation", "ops", "calculus", "language", "layers")
-"""Our own rooms from the lowest up: none of them imports the verifier, and none one that comes later."""
-
-
-def preload(rooms: Sequence[str]) -> None:
-    """Import what no mutant changes, so that a forked process has it."""
-    for name in LIBRARIES:
-        importlib.import_module(name)
-    changed = {start.split("/")[1].removesuffix(".py") for room in rooms for start in ROOMS[room][0]}
-    for name in OWN:
-        if name in changed:
-            return
-        importlib.import_module(f"symbp.{name}")
+    return lines
 
 
 def main() -> int:
@@ -302,44 +136,38 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=400, help="how many mutants in all")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rooms", default=",".join(ROOMS), help="some rooms only, by name")
-    parser.add_argument("--seconds", type=float, default=120.0, help="processor time that one mutant may take")
     parser.add_argument(
-        "--baseline", action=argparse.BooleanOptionalAction, default=True, help="first run the tests without any change"
+        "--seconds", type=float, default=1e9, help="meet the quickest tests only, which take so long without a change"
     )
     parser.add_argument("--json", type=Path, help="write all outcomes to a file, and go on from it")
+    parser.add_argument("--only-survivors", type=Path, help="run what survived in such a file again, and write it anew")
+    parser.add_argument("--reach", type=Path, help="keep in a file which test reaches what, and take it from there")
     given = parser.parse_args()
-    rooms = [r.strip() for r in given.rooms.split(",")]
-    preload(rooms)
-    known = {o["mutant"]["path"] + str(o["mutant"]["place"]): o for o in _read(given.json)}
-    outcomes: list[Outcome] = []
-    for room in rooms if given.baseline else ():
-        verdict, took = run(ROOMS[room][1], None, 10 * given.seconds)
-        print(f"{room:16s} its tests take {took:5.1f} s", flush=True)
-        if verdict != "survived":
-            print(f"{room}: the tests fail without any change")
-            return 1
-    for mutant in sample(rooms, given.count, given.seed):
-        old = known.get(mutant.path + str(mutant.place))
-        if old is not None and old["mutant"]["before"] == mutant.before and old["verdict"] != "survived":
-            outcomes.append(Outcome(mutant, old["verdict"], old["seconds"]))
-            continue
-        outcomes.append(Outcome(mutant, *run(ROOMS[mutant.room][1], mutant, given.seconds)))
-        if outcomes[-1].verdict == "survived":
-            place = f"{mutant.path}:{mutant.line}"
-            print(f"survived  {place}  {mutant.kind}: {mutant.before}  ->  {mutant.after}", flush=True)
-        if given.json:
-            given.json.write_text(json.dumps([asdict(o) for o in outcomes], indent=1))
-    for room in rooms:
-        mine = [o for o in outcomes if o.mutant.room == room]
-        killed = sum(o.verdict != "survived" for o in mine)
-        print(f"{room:16s} {killed} of {len(mine)} killed, {killed / max(1, len(mine)):.1%}")
-    killed = sum(o.verdict != "survived" for o in outcomes)
-    print(f"{'together':16s} {killed} of {len(outcomes)} killed, {killed / max(1, len(outcomes)):.1%}")
-    return 0 if killed >= 0.95 * len(outcomes) else 1
-
-
-def _read(path: Path | None) -> list[dict[str, Any]]:
-    return json.loads(path.read_text()) if path and path.exists() else []  # type: ignore[no-any-return]
+    start = time.perf_counter()
+    rooms = {room.strip(): ROOMS[room.strip()] for room in given.rooms.split(",")}
+    paths = [str(path.relative_to(ROOT)) for path in modules([x for starts in ROOMS.values() for x in starts])]
+    files = [str(path.relative_to(ROOT)) for path in modules(TESTS) if path.name.startswith("test_")]
+    preload(paths)
+    reach = reach_of(given.reach, files, paths)
+    print(f"{len(reach.seconds)} tests take {sum(reach.seconds.values()):.0f} s", flush=True)
+    for test in reach.left_out:
+        print(f"left out, since it fails without any change: {test}", flush=True)
+    kept, chosen = given.only_survivors or given.json, sample(rooms, given.count, given.seed)
+    verdicts, listed = read(kept), listed_survivors()
+    for mutant in chosen:
+        known = verdicts.get(mutant.key)
+        wanted = known is None if given.only_survivors is None else known is not None and known[0] == SURVIVED
+        if wanted:
+            verdicts[mutant.key] = judged(mutant, given.seconds, reach, files)
+            write(kept, verdicts)
+            if verdicts[mutant.key][0] == SURVIVED:
+                print(settled(mutant, verdicts[mutant.key], listed), flush=True)
+    outcomes = [settled(mutant, verdicts[mutant.key], listed) for mutant in chosen if mutant.key in verdicts]
+    outcomes.sort(key=lambda o: (o.kind, o.mutant.path, o.mutant.line))
+    print(*(o for o in outcomes if o.reason or o.kind == SURVIVED), *summary(outcomes), sep="\n")
+    print(f"{(time.perf_counter() - start) / 60:.0f} minutes")
+    kinds = [o.kind for o in outcomes if o.kind != EQUIVALENT]
+    return 0 if kinds.count(SURVIVED) <= 0.05 * len(kinds) else 1
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ wrong, so that all errors of a line are found.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import sympy as sp
@@ -236,32 +236,29 @@ class Expressions(Subscripts, Calls):
             if factors:
                 left = factors[-1]
                 if not same_size(left.cols, value.rows):
-                    first = factors[0] if len(factors) == 1 else None
                     raise self.fail(
                         chain[k - 1],
                         "S001",
                         f"inner sizes differ: {left.cols} and {value.rows}",
-                        self.suggest_product(chain[k - 1], first, left, value),
+                        self.suggest_product(chain[k - 1], factors, value),
                         f"({shape_text((factors[0].rows, left.cols))}) @ ({shape_text(value.shape)})",
                     )
             factors.append(value)
         return product(factors)
 
-    def suggest_product(self, link: ast.BinOp, first: Node | None, left: Node, right: Node) -> str:
-        """Say which transpose would make a product fit."""
+    def suggest_product(self, link: ast.BinOp, factors: Sequence[Node], right: Node) -> str:
+        """Say which transpose would make a product fit, or that the other order does."""
         a, b = source(self.statement, link.left), source(self.statement, link.right)
-        candidates = []
+        left, alone = factors[-1], len(factors) == 1
+        before, behind = _wrapped(link.left, a), _wrapped(link.right, b)
         if left.cols == right.cols:
-            candidates.append((f"{a} @ {_wrapped(link.right, b)}.T", (left.rows, right.rows)))
-        if first is not None and left.rows == right.rows:
-            candidates.append((f"{_wrapped(link.left, a)}.T @ {b}", (left.cols, right.cols)))
-        if first is not None and right.cols == left.rows:
-            candidates.append((f"{b} @ {_wrapped(link.left, a)}", (right.rows, left.cols)))
-        if first is not None and left.rows == right.cols:
-            candidates.append((f"{_wrapped(link.left, a)}.T @ {_wrapped(link.right, b)}.T", (left.cols, right.rows)))
-        if not candidates:
+            text, shape = f"{before if alone else a} @ {behind}.T", (factors[0].rows, right.rows)
+        elif alone and left.rows == right.rows:
+            text, shape = f"{before}.T @ {behind}", (left.cols, right.cols)
+        elif alone and left.rows == right.cols:
+            text, shape = f"{behind} @ {before}", (right.rows, left.cols)
+        else:
             return ""
-        text, shape = candidates[0]
         params = [v.name for v in self.scope.variables.values() if v.kind == "param" and v.shape == shape]
         return f"{text} has shape {shape_text(shape)}" + (f", the shape of {params[0]}" if params else "")
 

@@ -93,10 +93,10 @@ def pattern(
     most = max(common.values())
     best = [p for p, n in common.items() if n == most]
     if len(best) > 1:
-        ways = " or ".join(f"[{r}, {c}]" for r, c in best[:3])
+        ways = " or ".join([*(f"[{r}, {c}]" for r, c in best[:3]), *(["..."] if len(best) > 3 else [])])
         raise Mistake(
             "S028",
-            f"the shape of {name}[{index}] can be read in two ways: {ways}",
+            f"the shape of {name}[{index}] can be read in {len(best)} ways: {ways}",
             f"state it on an equation: `{name}[{index}]: [{best[0][0]}, {best[0][1]}] = ...`",
         )
     return best[0]

@@ -90,14 +90,6 @@ class Statement:
         """Tell whether the statement opens a block."""
         return _BLOCK.match(self.text) is not None and self.text.rstrip().endswith(":")
 
-    def walk(self) -> Iterator[Statement]:
-        """Yield the statement and every statement in its block."""
-        stack = [self]
-        while stack:
-            current = stack.pop()
-            yield current
-            stack.extend(reversed(current.body))
-
 
 def split_lines(text: str) -> list[str]:
     """Return the physical lines, for all conventions of line ends."""
@@ -130,24 +122,22 @@ def _clean(line: str, number: int, report: Report) -> tuple[str, bool]:
     code = line[: _comment_start(line)]
     if code.isascii() and code.isprintable():
         return code, True
-    for k, char in enumerate(code):
-        if char == "\t":
-            report.add("P002", "a tab", Span(number, k + 1), "write spaces: a tab has no certain width")
-        elif not char.isascii():
-            instead = _SUBSTITUTES.get(char)
-            name = f"the character {char!r} (U+{ord(char):04X})" if char.isprintable() else f"U+{ord(char):04X}"
-            report.add(
-                "P001",
-                f"{name} outside a comment",
-                Span(number, k + 1),
-                f"write {instead}" if instead else "outside comments a declaration is ASCII",
-            )
-        elif not char.isprintable():
-            report.add("P001", f"the control character U+{ord(char):04X}", Span(number, k + 1), "delete it")
-        else:
-            continue
-        return code, False  # one error for each line is enough
-    return code, True
+    # one error for each line is enough
+    k, char = next((k, c) for k, c in enumerate(code) if not (c.isascii() and c.isprintable()))
+    if char == "\t":
+        report.add("P002", "a tab", Span(number, k + 1), "write spaces: a tab has no certain width")
+    elif char.isascii():
+        report.add("P001", f"the control character U+{ord(char):04X}", Span(number, k + 1), "delete it")
+    else:
+        instead = _SUBSTITUTES.get(char)
+        name = f"the character {char!r} (U+{ord(char):04X})" if char.isprintable() else f"U+{ord(char):04X}"
+        report.add(
+            "P001",
+            f"{name} outside a comment",
+            Span(number, k + 1),
+            f"write {instead}" if instead else "outside comments a declaration is ASCII",
+        )
+    return code, False
 
 
 def _logical(report: Report) -> Iterator[Statement]:
@@ -340,7 +330,7 @@ def _blocks(flat: list[Statement], report: Report) -> list[Statement]:
 
 def _opens_block(flat: list[Statement], k: int) -> bool:
     """Tell whether the statement behind the k-th one is indented deeper."""
-    behind = next((s for s in flat[k + 1 :] if s.text and s.line > flat[k].line), None)
+    behind = next((s for s in flat[k:] if s.text and s.line > flat[k].line), None)
     return behind is not None and behind.column > flat[k].column
 
 

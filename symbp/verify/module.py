@@ -281,9 +281,7 @@ class _Comparison:
         found = _gathered(gradients, self.fields, self.sizes)
         worst, culprit = 0.0, ""
         if set(found) != set(self.derivation.gradients):
-            return self.measure(
-                what, math.inf, SLOPE, f"gradients of {sorted(found)}, not of {sorted(self.derivation.gradients)}"
-            )
+            raise ModuleError(f"gradients of {sorted(found)}, not of {sorted(self.derivation.gradients)}")
         for name, bar in self.derivation.gradients.items():
             true, drawn = self.truth[bar], self.values[name]
             if isinstance(true, Mapping):

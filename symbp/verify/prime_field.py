@@ -141,8 +141,6 @@ class Oracles:
 
     def circle(self, z: int) -> tuple[int, int]:
         """Return (sin z, cos z): a random point on the circle, mirrored for -z."""
-        if z == 0:
-            return 0, 1
         t = self.odd("half tangent", z)
         scale = invert(1 + t * t)
         return 2 * t * scale % P, (1 - t * t) * scale % P
@@ -332,7 +330,7 @@ def _kron(a: Array, b: Array) -> Array:
 class FieldRun(Runner):
     """A program over dual numbers of the prime field; values and directions are given, oracles are shared."""
 
-    oracles: Oracles = field(default_factory=lambda: Oracles(random.Random(0)))
+    oracles: Oracles = field(kw_only=True)
 
     def __post_init__(self) -> None:
         self.field = Field(self.oracles)

@@ -50,6 +50,61 @@ def test_a_read_outside_of_the_boxes_is_said_in_symbols() -> None:
     assert re.fullmatch(r"H\[T \+ 1\] is read \(t = T\) but (H is )?defined only for t = 0\.\.T", found.message)
 
 
+@pytest.mark.parametrize(("line", "message"), [
+    ("Z = X Y", "an operator is missing between two expressions"),
+    ("Z = X ? Y", "not understood: invalid syntax"),
+    ("Z = X +* Y", "not understood: invalid syntax"),
+    ("Z = X +", "an expression is missing behind `+`"),
+    ("for t in range(1, T+1)", "a colon is missing at the end of the line"),
+])
+def test_what_python_cannot_parse_is_said_in_words_of_the_language(line: str, message: str) -> None:
+    (found,) = errors(f"X: input[n, m]\nY: input[n, m]\n{line}\n").diagnostics
+    assert (found.code, found.message, found.line) == ("P009", message, 3)
+
+
+@pytest.mark.parametrize(("product", "help"), [
+    ("A @ B", "A @ B.T has shape n x k"),
+    ("(A + A) @ B", "(A + A) @ B.T has shape n x k"),
+    ("D @ A @ B", "D @ A @ B.T has shape k x k"),
+    ("A @ C", "A.T @ C has shape m x q"),
+    ("(A + A) @ (C + C)", "(A + A).T @ (C + C) has shape m x q"),
+    ("A @ D", "D @ A has shape k x m, the shape of B"),
+    ("(A + A) @ (D + D)", "(D + D) @ (A + A) has shape k x m, the shape of B"),
+    ("A @ E", ""),
+    ("D @ A @ C", ""),
+    ("D @ A @ D", ""),
+])
+def test_a_product_that_does_not_fit_is_mended_by_a_transpose_or_the_other_order(product: str, help: str) -> None:
+    declared = "A: input[n, m]\nC: input[n, q]\nB: param[k, m]\nD: input[k, n]\nE: input[q, k]\n"
+    (found,) = errors(f"{declared}Z = {product}\n").diagnostics
+    assert (found.code, found.help) == ("S001", help)
+
+
+@pytest.mark.parametrize(("line", "help"), [
+    ("A * D", "the matrix product is written `@` and has shape n x n"), ("A / D", "D.T has shape n x m"),
+    ("A * C", "a size of 1 is broadcast, any other size is not"),
+    ("A / C", "a size of 1 is broadcast, any other size is not"),
+])
+def test_an_entrywise_operation_that_does_not_fit_has_its_help(line: str, help: str) -> None:
+    (found,) = errors(f"A: input[n, m]\nC: input[n, q]\nD: input[m, n]\nZ = {line}\n").diagnostics
+    assert (found.code, found.help) == ("S002", help)
+
+
+def test_an_expression_of_many_lines_is_quoted_in_one() -> None:
+    found = errors("X: input[n, m]\nfor t in range(1, T + (2*\n  3 +\n   n * m\n  /m)):\n    Z[t] = X\n").diagnostics
+    assert found[0].message == "n * m /m is no polynomial of sizes"
+    found = errors("X: input[n, m]\nA = X @ exp(X *\n  X\n  * X)\n").diagnostics
+    assert found[0].help == "X @ exp(X * X * X).T has shape n x n"
+
+
+@pytest.mark.parametrize("terms", [14, 15, 16])
+def test_a_long_expression_is_quoted_in_part(terms: int) -> None:
+    text = f"exp({' + '.join(['X'] * terms)})"  # 58, 62 and 66 characters
+    (found,) = errors(f"X: input[n, m]\nZ = X @ {text}\n").diagnostics
+    quoted = text if len(text) <= 60 else f"{text[:57]}..."
+    assert found.help == f"X @ {quoted}.T has shape n x n"
+
+
 def test_a_diagnostic_as_a_dictionary() -> None:
     (found,) = errors("X: input[n, m]\nloss = sum(x)\n").diagnostics
     assert found.json() == {
@@ -132,3 +187,68 @@ def test_a_diagnostic_without_source_has_no_caret() -> None:
     assert Diagnostic("L006", "the file cannot be read", "a.net", 1, 1).render() == (
         "error[L006]: the file cannot be read\n  --> a.net:1:1"
     )
+
+
+@pytest.mark.parametrize(("character", "help"), [
+    ("×", "write @ or *"), ("²", "write **2"), ("ä", "outside comments a declaration is ASCII"),
+    ("\u200b", "outside comments a declaration is ASCII"), ("\a", "delete it"),
+    ("\t", "write spaces: a tab has no certain width"),
+])
+def test_a_character_that_does_not_belong_has_its_help(character: str, help: str) -> None:
+    (found,) = errors(f"X: input[n, m]\nZ = X{character} # ä\n").diagnostics
+    assert (found.line, found.column, found.help) == (2, 6, help)
+
+
+@pytest.mark.parametrize("body", ["y = x*x", "y = x*x\n    return y", "return x\n    y = x*x"])
+def test_a_function_of_more_than_one_expression_is_pointed_at(body: str) -> None:
+    (found,) = errors(f"X: input[n, m]\ndef f(x):\n    {body}\nloss = sum(f(X))\n").diagnostics
+    assert (found.code, found.line, found.column) == ("P014", 3, 5)
+
+
+@pytest.mark.parametrize(("column", "length", "caret"), [
+    (1, 3, "^^^"), (3, 1, "  ^"), (3, 4, "  ^^^^"), (3, 9, "  ^^^^"), (6, 9, "     ^"), (7, 1, "      ^"),
+])
+def test_carets_end_with_their_line(column: int, length: int, caret: str) -> None:
+    rendered = Diagnostic("N001", "x is not declared", "a.net", 1, column, length, "Z = xy").render()
+    assert rendered.split("\n")[-1] == f"   | {caret}"
+
+
+@pytest.mark.parametrize(("column", "at"), [(1, 1), (100, 100), (101, 40), (5000, 40)])
+def test_the_window_of_a_long_line_begins_where_the_caret_can_be_seen(column: int, at: int) -> None:
+    line = "x" * (column - 1) + "Q" + "x" * 200
+    shown, caret = Diagnostic("N001", "Q", "a.net", 1, column, 1, line).render().split("\n")[-2:]
+    assert len(shown) == len(" 1 | ") + 120
+    assert shown[caret.index("^")] == "Q" and caret.index("^") == len(" 1 | ") + at - 1
+
+
+@pytest.mark.parametrize(("call", "mended"), [
+    ("sum(X, axis=0)", "sum(X, axis=0, keepdims=True)"), ("sum(X, axis=0,)", "sum(X, axis=0,keepdims=True)"),
+    ("sum(X, axis=0, )", "sum(X, axis=0, keepdims=True)"),
+])
+def test_a_reduction_that_loses_an_axis_is_mended_in_its_line(call: str, mended: str) -> None:
+    (found,) = errors(f"X: input[n, m]\nZ = X - {call}\n").diagnostics
+    assert found.help == f"write `Z = X - {mended}`"
+
+
+def test_the_row_in_which_a_reduction_ends_is_mended() -> None:
+    (found,) = errors("X: input[n, m]\nZ = (X -\n  sum(X,\n    axis=0) +\n  X)\n").diagnostics
+    assert found.help == "write `axis=0, keepdims=True) +`"
+
+
+@pytest.mark.parametrize(("declaration", "name"), [
+    ("X: input[n]\n", "X"), ("for t in range(1, T+1):\n    X[t]: input[n]\n", "X[t]"),
+])
+def test_an_array_of_one_axis_is_mended_with_its_name(declaration: str, name: str) -> None:
+    found = errors(declaration).diagnostics[0]
+    assert (found.code, found.help) == (
+        "S020", f"write `{name}: input[n, 1]` for a column, `{name}: input[1, n]` for a row"
+    )
+
+
+@pytest.mark.parametrize(("expression", "label"), [
+    ("maximum(X, W)", "n x m and n x n"), ("X > W", "n x m and n x n"), ("trace(X)", ""),
+])
+def test_shapes_that_differ_stand_at_the_caret_and_one_alone_in_the_message(expression: str, label: str) -> None:
+    (found,) = errors(f"X: input[n, m]\nW: param[n, n]\nZ = {expression}\n").diagnostics
+    assert found.label == label
+    assert label or "not n x m" in found.message

@@ -6,11 +6,11 @@ import pytest
 import sympy as sp
 
 from symbp.expr.nodes import plain
-from symbp.expr import SizeMember, index, size
+from symbp.expr import Ref, SizeMember, index, scaled, size
 from symbp.language import DeclarationError, read_text
 from symbp.language.diagnostics import Mistake
 from symbp.language.families import PieceShape, pattern
-from symbp.program import Var
+from symbp.program import Equation, Loop, Var
 
 m, L, T = (size(x) for x in "mLT")
 l, t, s = (index(x) for x in "lts")
@@ -86,6 +86,28 @@ def test_what_can_be_read_in_two_ways_is_stated() -> None:
     loop = "for s in range(1, T+1):\n    H[s, 0]: [n[s], m] = reshape(H[s-1, 0], (n[s], m))\nloss = sum(H[T, 0])\n"
     # n[s-1]*m entries do not fill n[s] x m: the stated shape is taken, and the mistake that is left is this one.
     assert codes(head + loop) == ["S006"]
+
+
+@pytest.mark.parametrize(("indices", "ways"), [
+    (2, "2 ways: [n[i], m] or [n[j], m]"), (3, "3 ways: [n[i], m] or [n[j], m] or [n[k], m]"),
+    (4, "4 ways: [n[i], m] or [n[j], m] or [n[k], m] or ..."),
+])
+def test_what_can_be_read_in_many_ways_says_some(indices: int, ways: str) -> None:
+    member = f"H[{', '.join('0' * indices)}]"
+    with pytest.raises(DeclarationError) as caught:
+        read_text(f"{member}: input[n[0], m]\nloss = sum({member})\n")
+    assert caught.value.diagnostics[0].message.endswith(f"can be read in {ways}")
+
+
+@pytest.mark.parametrize(("first", "second", "message"), [
+    ("n", "n[0]", "the size n has no index elsewhere"),
+    ("n[0]", "n", "the size n has 1 index elsewhere"),
+    ("n[0, 1]", "n[0]", "the size n has 2 indices elsewhere"),
+])
+def test_a_size_has_one_number_of_indices(first: str, second: str, message: str) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        read_text(f"X: input[{first}, m]\nY: input[{second}, m]\nloss = sum(X)\n")
+    assert (caught.value.diagnostics[0].code, caught.value.diagnostics[0].message) == ("N010", message)
 
 
 def test_a_stated_shape_is_a_declaration() -> None:
@@ -173,3 +195,15 @@ def test_pattern_refuses_what_it_cannot_read() -> None:
 def test_a_sum_beyond_the_family_has_a_size_of_its_own() -> None:
     text = "for t in range(1, T+1):\n    X[t]: input[n, m]\nloss = sum(sum(X[t]) for t in range(1, S+1))\n"
     assert codes(text) == ["B001"]
+
+
+def test_a_member_of_a_size_is_a_number_of_an_equation() -> None:
+    text = (
+        "for l in range(0, L+1):\n    A[l]: input[n[l], m]\n"
+        "for l in range(1, L+1):\n    B[l] = n[l-1] * A[l] / n[0]\nloss = sum(B[L])\n"
+    )
+    loop = read_text(text).body[0]
+    assert isinstance(loop, Loop)
+    (equation,) = loop.body
+    assert isinstance(equation, Equation)
+    assert equation.value == scaled(n(l - 1) / n(0), Ref("A", n(l), m, l))

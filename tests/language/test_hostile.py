@@ -565,6 +565,21 @@ def test_all_errors_of_a_file_are_found() -> None:
     ]
 
 
+def test_the_body_of_a_broken_loop_is_read_and_that_of_a_broken_function_is_not() -> None:
+    with pytest.raises(DeclarationError) as caught:
+        read_text(V + "for t in range(1, T+1)\n    Z = W @ @ X\nloss = sum(Z) + sum(Q)\n")
+    assert [(d.code, d.line) for d in caught.value.diagnostics] == [("P009", 5), ("P009", 6), ("N001", 7)]
+    with pytest.raises(DeclarationError) as caught:
+        read_text(V + "def f(x y):\n    return x + y z\nloss = sum(f(X, X))\n")
+    assert [(d.code, d.line) for d in caught.value.diagnostics] == [("P009", 5)]
+
+
+def test_an_unclosed_quote_hides_no_comment() -> None:
+    with pytest.raises(DeclarationError) as caught:
+        read_text(V + "Z = X' # größe\n")
+    assert [(d.code, d.column) for d in caught.value.diagnostics] == [("P006", 6)]
+
+
 def test_both_sides_of_an_operator_are_read() -> None:
     with pytest.raises(DeclarationError) as caught:
         read_text(V + "Z = Q1 @ exp(Q2) + foo(Q3)")

@@ -146,6 +146,12 @@ def test_at_the_limit_and_one_past_it(limit: Limit) -> None:
     assert code_of(limit.text(limit.most + step)) == limit.code
 
 
+def test_the_parts_of_a_size_are_limited() -> None:
+    names = "+".join(["n"] * (shapes.MOST_SIZE_NODES // 4))  # a name and a sign are four nodes of the tree
+    assert code_of(f"X: input[-{names}, m]\nloss = sum(X)\n") == "read"
+    assert code_of(f"X: input[{names}+1, m]\nloss = sum(X)\n") == "L005"
+
+
 def test_the_parts_of_a_function_are_limited() -> None:
     assert code_of(TEXTS["parts"](laws.MOST_PARTS // 2)) == "read"
     assert code_of(TEXTS["parts"](2 * laws.MOST_PARTS)) == "L005"

@@ -320,3 +320,16 @@ def test_sinusoidal_positions() -> None:
     np.testing.assert_allclose(found["Q"], wanted.T, atol=1e-13)
     with pytest.raises(DeclarationError, match="no pairs"):
         read_text("X: input[d, T]\nloss = sum(X * sinusoidal((d, T)))\n")
+
+
+@pytest.mark.parametrize(("entry", "size"), [("0", "n"), ("1", "m"), ("-1", "m"), ("-2", "n")])
+def test_entries_of_a_shape_are_counted_from_both_ends(entry: str, size: str) -> None:
+    declared = "X: input[n, m]\nloss = "
+    assert read_text(f"{declared}sum(X) / X.shape[{entry}]\n") == read_text(f"{declared}sum(X) / {size}\n")
+
+
+@pytest.mark.parametrize("entry", ["2", "-3", "n", "0, 1"])
+def test_a_shape_has_two_entries(entry: str) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        read_text(f"X: input[n, m]\nloss = sum(X) / X.shape[{entry}]\n")
+    assert [d.code for d in caught.value.diagnostics] == ["O008"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import sympy as sp
@@ -243,3 +244,27 @@ def test_errors_of_an_expression_have_their_place_in_it(
         read_expression(expression, shapes, wrt)
     (found,) = caught.value.diagnostics
     assert (found.code, found.line, found.column) == (code, 1, column)
+
+
+@pytest.mark.parametrize("ends", [([1], 3), (1, [3])])
+def test_a_loop_ends_at_sizes(ends: tuple[Any, Any]) -> None:
+    with pytest.raises(sp.SympifyError), Model().loop("t", *ends):
+        pass
+
+
+@pytest.mark.parametrize("start", ["1/2", "__import__('os')", [1]])
+def test_a_start_value_is_a_number_and_no_text_is_parsed(start: Any) -> None:
+    with pytest.raises(sp.SympifyError):
+        Model().param("W", "n", "m", start=start)
+
+
+def test_a_member_is_a_size() -> None:
+    with pytest.raises(sp.SympifyError):
+        Model().input("X", "n", "m", at=([1],))
+
+
+@pytest.mark.parametrize(("samples", "axis"), [(None, 0), ("m", 0), ("n", 1)])
+def test_the_axis_of_samples_is_stated_or_found(samples: str | None, axis: int) -> None:
+    net = Model(samples=samples)
+    X, _, _ = net.input("X", "m", "n"), net.target("Y", "m", "k"), net.param("W", "n", "k")
+    assert net.sample_axis(X) == axis

@@ -34,7 +34,8 @@ def test_a_text_and_a_file_give_the_same_program(tmp_path: Path) -> None:
     path.write_text(text)
     assert read(path) == read_file(path) == read(str(path))
     assert read(path).name == "small"
-    assert read(path).replace(name="network") == read(text) == read_text(text)
+    assert read(str(path.rename(tmp_path / "small.txt"))) == read(text).replace(name="small")
+    assert read(text) == read_text(text)
     assert read("loss = 1").outputs == ("loss",)
 
 
@@ -43,8 +44,9 @@ def test_a_file_that_cannot_be_read_is_a_diagnostic(tmp_path: Path) -> None:
         with pytest.raises(DeclarationError) as caught:
             read_file(what)
         assert caught.value.diagnostics[0].code == "L006"
-    with pytest.raises(DeclarationError):
+    with pytest.raises(DeclarationError) as caught:
         read(str(tmp_path / "none.net"))
+    assert caught.value.diagnostics[0].code == "L006"
     binary = tmp_path / "binary.net"
     binary.write_bytes(b"X: input[n, m]\n\xff\xfe\n")
     with pytest.raises(DeclarationError) as caught:
@@ -121,6 +123,7 @@ def test_sizes_are_polynomials_and_integers() -> None:
     program = read_text("X: input[2*n + 1, m]\nW: param[3, n*2 + 1]\nZ = W @ X\n")
     assert program.variables["Z"].shape == (3, m)
     assert read_text("X: input[n**2, m]\nY: input[n*n, m]\nZ = X + Y\n")
+    assert read_text("X: input[3*n**0, m]\nloss = sum(X)\n").variables["X"].shape == (3, m)
 
 
 def test_a_size_may_be_defined_by_an_equation() -> None:
@@ -163,7 +166,8 @@ def test_coefficients_are_exact_and_stand_in_front() -> None:
     assert isinstance(found, Scale)
     assert found.coefficient == sp.Rational(1, 15) * n / m
     assert plain(found.body) == "MatMul(W, X)"
-    assert value("Z = 1e-3*X").coefficient == sp.Rational(1, 1000)
+    for text, number in (("1e-3", "1/1000"), (".5", "1/2"), ("2.", "2"), (".25e1", "5/2"), ("1_000", "1000")):
+        assert value(f"Z = {text}*X").coefficient == sp.Rational(number)
     assert value("Z = sqrt(n)*X").coefficient == sp.sqrt(n)
     assert value("Z = X / (2*Y)").coefficient == sp.Rational(1, 2)
     assert value("Z = X*2**10").coefficient == 1024

@@ -28,7 +28,7 @@ from symbp.expr import (
     size,
     total,
 )
-from symbp.ops import ELEMENTWISE, RULES, NoRule, Op, rule, slope
+from symbp.ops import ELEMENTWISE, RULES, NoRule, Op, called, rule, slope
 from symbp.ops.rule import linear
 from symbp.program import Equation, Program, Var
 from symbp.verify.evaluate import evaluate
@@ -213,3 +213,11 @@ def test_entries_are_complete() -> None:
         assert (op.pull is not None) == (op.linear != ())
         assert op.flat or op.linear or op.differential
     assert Ones(1, 1).op == "ones"
+
+
+@pytest.mark.parametrize(("name", "parameters", "said"), [
+    ("tanh", (), "tanh"), ("power", (2,), "square"), ("power", (3,), "cube"), ("power", (5,), "power 5"),
+    ("leaky_relu", (sp.Rational(1, 10),), "leaky_relu 1/10"),
+])
+def test_what_a_reader_calls_a_function(name: str, parameters: tuple[object, ...], said: str) -> None:
+    assert called(Function(name, tuple(map(sp.sympify, parameters)))) == said

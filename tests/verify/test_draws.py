@@ -7,6 +7,7 @@ import pytest
 import sympy as sp
 
 from symbp.expr import Box, Function, Map, SizeMember, index, size, total
+from symbp.language import read_text
 from symbp.program import Equation, Loop, Program, Var
 from symbp.verify.draws import NoDraw, choose_sizes, draw, draw_matrix, members, tangent_matrix
 from symbp.verify.evaluate import EvaluationError, evaluate
@@ -42,9 +43,19 @@ def test_an_unknown_fact_is_an_error() -> None:
 def test_increments_keep_the_facts() -> None:
     d = tangent_matrix({"columns_sum_to_one"}, 5, 7, RNG)
     assert np.allclose(d.sum(axis=0), 0) and np.abs(d).max() > 0.1
+    d = tangent_matrix({"rows_sum_to_one"}, 5, 7, RNG)
+    assert np.allclose(d.sum(axis=1), 0) and np.abs(d).max() > 0.1
     d = tangent_matrix({"symmetric"}, 5, 5, RNG)
     assert np.array_equal(d, d.T)
     assert not tangent_matrix({"one_hot_rows"}, 3, 3, RNG).any()
+
+
+def test_many_sizes_are_distinct_primes() -> None:
+    matrices = "".join(f"X{k}: input[a{k}, b{k}]\n" for k in range(20))
+    program = read_text(f"{matrices}loss = {' + '.join(f'sum(X{k})' for k in range(20))}\n")
+    for sizes in choose_sizes(program):
+        assert len(set(sizes.values())) == len(sizes) == 40
+        assert all(sp.isprime(x) for x in sizes.values())
 
 
 def one_line(function: str, *facts: str) -> Program:

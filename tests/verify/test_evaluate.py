@@ -157,11 +157,28 @@ def test_complex_step_gives_the_derivative(name: str) -> None:
     )
 
 
+def test_a_power_of_two_numbers_at_many_digits() -> None:
+    base, exponent = (np.array([[mpmath.mpf(x) / 7 for x in row]], dtype=object) for row in ((2, 9), (3, -5)))
+    with mpmath.workdps(50):
+        found = ev.Objects().function(Function("pow", (), (0, 0)), [base, exponent])
+        exact = [mpmath.exp(y * mpmath.log(x)) for x, y in zip(base[0], exponent[0], strict=True)]
+    assert all(abs(x / y - 1) < 1e-48 for x, y in zip(found[0], exact, strict=True))
+
+
+def test_a_matrix_that_is_too_large_is_refused_before_it_is_made() -> None:
+    square = Kron(Q, Q)
+    ev.affordable(square, {"r": 50}, {})
+    with pytest.raises(ev.TooLarge, match="3600 x 3600"):
+        ev.affordable(DiagOf(square), {"r": 60}, {})
+
+
 def test_erf_of_complex_numbers() -> None:
     rng = np.random.default_rng(0)
     z = rng.uniform(-4, 4, 150) + 1j * rng.uniform(-4, 4, 150)
     exact = np.array([complex(mpmath.erf(mpmath.mpc(x))) for x in z])
     assert np.abs(ev.erf(z) / exact - 1).max() < 4e-15
+    for far in (1e-9 + 10j, 0.3 + 8j, 2 + 15j, -1 - 12j):
+        assert abs(ev.erf(np.array([far]))[0] / complex(mpmath.erf(mpmath.mpc(far))) - 1) < 4e-15
 
 
 def test_no_overflow_far_out() -> None:
@@ -171,6 +188,14 @@ def test_no_overflow_far_out() -> None:
         for f in (function, function.derivative(), function.derivative().derivative()):
             assert np.isfinite(compute(Map(A, f), far)).all()
     assert compute(LogSumExp(A, 1), far)[0, 0] == 1e3
+
+
+def test_the_side_of_elu_that_is_not_selected_does_not_overflow() -> None:
+    function = Function("elu", PARAMETERS["elu"])
+    with np.errstate(all="raise"):
+        for f in (function, function.derivative()):
+            found = ev.closed_form(ev.Numbers(np.dtype(float)), f, np.array([-2.0, 1.0, 1e3]))
+            assert np.isfinite(found).all()
 
 
 def test_two_arguments_users_and_free_functions() -> None:

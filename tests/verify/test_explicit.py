@@ -109,5 +109,10 @@ def test_every_operation_against_the_evaluator(case: Case) -> None:
     assert np.allclose(numbers, evaluate(case.program, rounded, sizes)["Y"], rtol=1e-13, atol=1e-15)
 
 
+def test_zeros() -> None:
+    program = read_text("X: input[n, m]\nY = zeros(n, m)\n")
+    assert to_sympy(program, {"X": exact(np.ones((2, 3)))}, {"n": 2, "m": 3})["Y"] == sp.zeros(2, 3)
+
+
 def test_symbols() -> None:
     assert symbols_for("W", 1, 2).tolist() == [[sp.Symbol("W_0_0", real=True), sp.Symbol("W_0_1", real=True)]]

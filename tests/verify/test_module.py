@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,6 +82,22 @@ def test_one_wrong_function_is_caught(function: str, spoil: Callable, witness: s
     assert witness in failed if witness else not failed
 
 
+def test_a_gradient_is_measured_by_its_own_scale(tmp_path: Path) -> None:
+    derivation = derive(read_text("X: input[n, m]\nW: param[k, n]\nloss = sum(tanh(W @ X)**2) / 10**9\n"))
+    path = tmp_path / "net.py"
+    path.write_text(generate(derivation, name="net")["net.py"], encoding="utf-8")
+    module = load_module(path, "net")
+    right = module.loss_and_gradients
+
+    def slightly_wrong(params: object, inputs: object) -> object:
+        loss, gradients = right(params, inputs)
+        return loss, type(gradients)(*(a * (1 + 1e-6) for a in gradients))
+
+    module.loss_and_gradients = slightly_wrong
+    failed = {f.witness for f in check_module(derivation, module, np.random.default_rng(0)) if f.outcome == "fails"}
+    assert "module gradients" in failed
+
+
 def test_gradients_of_a_sum_that_do_not_add_up_over_shards_are_caught(tmp_path: Path) -> None:
     path = tmp_path / "net.py"
     path.write_text(module_text("mlp"), encoding="utf-8")
@@ -124,3 +141,18 @@ def test_a_module_of_another_program_is_an_error(tmp_path: Path) -> None:
         check_module(derivation_of("classifier"), load_module(path, "other"), np.random.default_rng(0))
     with pytest.raises((ModuleError, OSError)):
         load_module(tmp_path / "missing.py")
+
+
+def test_a_module_that_lacks_a_gradient_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(module_text("mlp"), encoding="utf-8")
+    module = load_module(path, "net")
+    right = module.loss_and_gradients
+
+    def one_less(params: object, inputs: object) -> object:
+        loss, gradients = right(params, inputs)
+        return loss, namedtuple("Fewer", gradients._fields[1:])(*gradients[1:])  # type: ignore[misc]
+
+    module.loss_and_gradients = one_less
+    with pytest.raises(ModuleError, match=r"gradients of \['W2'.*, not of \['W1'"):
+        check_module(derivation_of("mlp"), module, np.random.default_rng(0))

@@ -80,6 +80,23 @@ def test_known_slopes() -> None:
     assert not ((f("erf", 1) ** 2 * o.root_of_pi**2 - 4 * gauss**2) % P).any()
 
 
+@pytest.mark.parametrize("name", ["erf", "atan"])
+def test_odd_functions_are_odd_and_zero_at_zero_alone(name: str) -> None:
+    o = oracles()
+    assert o.odd(name, 0) == 0
+    for z in (1, 2, 12345, P - 7):
+        assert o.odd(name, z) != 0 and (o.odd(name, z) + o.odd(name, P - z)) % P == 0
+
+
+def test_points_lie_on_the_circle_and_only_zero_has_the_sine_zero() -> None:
+    o = oracles()
+    assert o.circle(0) == (0, 1)
+    for z in (1, 2, 12345, P - 7):
+        (sin, cos), (mirrored, same) = o.circle(z), o.circle(P - z)
+        assert sin != 0 and (sin * sin + cos * cos - 1) % P == 0
+        assert (sin + mirrored) % P == 0 and cos == same
+
+
 def test_a_root_that_does_not_exist_asks_for_another_draw() -> None:
     o = oracles()
     bad = next(x for x in range(2, 50) if pow(x, (P - 1) // 2, P) != 1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import pytest
 
 from symbp.calculus import derive
+from symbp.language import read_text
 from symbp.networks import network
 from symbp.pipeline import program_of
 from symbp.render.c.selfcheck import Recipe, mixed
@@ -52,6 +54,16 @@ def test_matrices_have_their_facts_and_are_exact(kind: Any, holds: Any) -> None:
     assert np.array_equal(matrix, matrix.astype(np.float32))
 
 
+def test_a_mask_has_both_values_where_there_is_room() -> None:
+    masks = "".join(f"M{j}: input[n, m] & mask\n" for j in range(12))
+    kept = " + ".join(f"M{j}" for j in range(12))
+    derivation = derive(read_text(f"{masks}W: param[n, m]\nloss = sum((W * ({kept}))**2)\n"))
+    pairs = reference_numbers(derivation, {"n": 1, "m": 2}).recipes
+    assert all(set(pairs[f"M{j}", ()].matrix(1, 2).ravel()) == {0, 1} for j in range(12))
+    alone = reference_numbers(derivation, {"n": 1, "m": 1}).recipes
+    assert {alone[f"M{j}", ()].matrix(1, 1).item() for j in range(12)} == {0, 1}
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
 def test_two_steps_of_each_optimizer(optimizer: Any) -> None:
     derivation = derive(program_of(network("mlp").text))
@@ -78,11 +90,22 @@ def test_two_steps_of_each_optimizer(optimizer: Any) -> None:
         assert np.allclose(found.after[name], start[name] - move - rate * step, rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("scale", ["1000", "1/1000"])
+def test_the_rate_fits_the_slope_and_that_of_adam_the_step(scale: str) -> None:
+    derivation = derive(read_text(f"X: input[n, m]\nW: param[k, n]\nloss = {scale} * sum(tanh(W @ X)**2)\n"))
+    found = {o: reference_numbers(derivation, {"n": 2, "k": 3, "m": 4}, "float64", o) for o in ("sgd", "adam")}
+    assert 0.03 < found["sgd"].rate * np.abs(found["sgd"].gradients["W"]).max() <= 0.06
+    assert found["adam"].rate == 2**-5
+
+
 def test_differences_are_precise_at_kinks_too() -> None:
     derivation = derive(program_of(network("digits").text))
     sizes = {"m": 24}
     found = reference_numbers(derivation, sizes)
-    assert {d.name for d in found.differences} == set(derivation.gradients)
+    assert Counter(d.name for d in found.differences) == dict.fromkeys(derivation.gradients, 3)
+    for name in derivation.gradients:
+        first, gradient = next(d for d in found.differences if d.name == name), np.abs(found.gradients[name])
+        assert gradient[first.row, first.col] == gradient.max()
     start = values(found, {"X": (64, 24), "Y": (10, 24), "W_A1": (64, 64), "b_A1": (64, 1), "W_Z2": (10, 64),
                            "b_Z2": (10, 1)})
     for d in found.differences[:3]:
@@ -94,6 +117,13 @@ def test_differences_are_precise_at_kinks_too() -> None:
         quotient = sum(w * (loss(k * d.step) - loss(-k * d.step)) for k, w in STENCIL) / d.step
         gradient = found.gradients[d.name]
         assert abs(quotient - gradient[d.row, d.col]) < 1e-7 * np.abs(gradient).max()
+
+
+@pytest.mark.parametrize("most", [1, 3, 4, 9])
+def test_differences_are_limited_in_all(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("symbp.verify.reference.MOST_DIFFERENCES", most)
+    found = reference_numbers(derive(program_of(network("mlp").text)), SIZES).differences
+    assert len(found) == {1: 1, 3: 3, 4: 4, 9: 8}[most]  # four gradients, of each as many
 
 
 def test_a_loss_that_is_never_finite() -> None:

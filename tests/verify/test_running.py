@@ -52,6 +52,21 @@ def test_a_spoiled_module_is_seen(old: str, new: str, seen: str, tmp_path: Path)
     assert [k for k, v in spoiled.items() if v == "fails"] == [seen]
 
 
+def test_a_family_of_states_follows_member_by_member() -> None:
+    program, rng = DERIVATION.program, np.random.default_rng(0)
+    states, statistics = (
+        [{name: rng.normal(size=(3, 1)) for name in names} for _ in range(2)]
+        for names in ([r.state for r in program.running], [r.statistic for r in program.running])
+    )
+    one_by_one = [follow(program, *pair) for pair in zip(states, statistics, strict=True)]
+    families = ({name: {(t,): given[t][name] for t in range(2)} for name in given[0]} for given in (states, statistics))
+    for name, members in follow(program, *families).items():
+        assert all(np.array_equal(members[t,], one_by_one[t][name]) for t in range(2))
+    for r in program.running:
+        moved = one_by_one[0][r.state] - states[0][r.state]
+        assert np.allclose(moved, float(r.momentum) * (statistics[0][r.statistic] - states[0][r.state]))
+
+
 @pytest.mark.parametrize("spoil", ["momentum", "statistic", "nothing moves"])
 @pytest.mark.parametrize("entry", ["train_step", "update_state"])
 def test_a_spoiled_plan_is_seen(spoil: str, entry: str) -> None:

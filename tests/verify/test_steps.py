@@ -11,10 +11,11 @@ import pytest
 import symbp
 from symbp.calculus import derive
 from symbp.derivation import Step
-from symbp.expr import SumOver, scaled, walk
+from symbp.expr import Ref, SumOver, scaled, size, walk
 from symbp.language import read_text
+from symbp.program import Program
 from symbp.verify.normal_form import Budget
-from symbp.verify.steps import check_steps, prove_steps
+from symbp.verify.steps import Bench, check_steps, prove_steps
 
 NETWORKS = sorted(p.name for p in files("symbp.networks").iterdir() if p.name.endswith(".net"))
 
@@ -70,3 +71,12 @@ def test_a_step_whose_loop_never_runs_is_not_checked() -> None:
     empty = replace(step, loops=tuple(replace(loop, hi=loop.lo - 1) for loop in step.loops))
     (finding,) = check_steps(derivation, np.random.default_rng(0), steps=[empty])
     assert finding.outcome == "not checked"
+
+
+def test_a_family_is_zero_outside_where_its_program_says_so_and_else_anything() -> None:
+    n, m = size("n"), size("m")
+    known = {name: {(1,): np.ones((2, 3))} for name in ("G", "H")}
+    bench = Bench(Program({}, ()), {}, {"n": 2, "m": 3}, known=known, zero_outside=frozenset({"G"}))
+    assert all((bench.read(Ref(name, n, m, 1), {}) == 1).all() for name in known)
+    assert not bench.read(Ref("G", n, m, 2), {}).any()
+    assert bench.read(Ref("H", n, m, 2), {}).all() and bench.read(Ref("K", n, m), {}).all()

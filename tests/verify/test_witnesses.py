@@ -83,6 +83,15 @@ def test_a_wrong_factor_is_told_in_sizes() -> None:
     assert "(7 times)" in found["complex step", "W_bar"].detail
 
 
+@pytest.mark.parametrize(("factor", "said"), [
+    (sp.Integer(-1), "-1 times"), (sp.Rational(1, 3), "1/3 times"), (sp.Rational(-7, 2), "-7/2 times"),
+    (sp.Integer(400), "400 times"), (sp.Integer(401), ""),
+])
+def test_a_wrong_factor_is_told_as_a_simple_fraction(factor: sp.Expr, said: str) -> None:
+    detail = findings(*by_hand(w_bar=scaled(factor, Z_bar() @ T(X()))))["exact", "W_bar"].detail
+    assert (f": {said} the derivative" in detail) if said else ("times the derivative" not in detail)
+
+
 def test_the_inner_product_catches_a_lost_term() -> None:
     d = derive(read_text("X: input[n, m]\nW: param[k, n]\nG: input[k, m]\nloss = sum(G * tanh(W @ X) * (W @ X))\n"))
     sizes = choose_sizes(d.source)[0]

@@ -422,8 +422,6 @@ def scalar(algebra: Algebra, law: sp.Basic, values: Mapping[sp.Symbol, Poly]) ->
         base, exponent = law.args
         if isinstance(exponent, sp.Rational):
             return power(algebra, value(base), whole(Fraction(int(exponent.p), int(exponent.q))))
-        if base is sp.S.Exp1:
-            return exponential(algebra, value(exponent))
         # a^b is exp(b log a); the logarithm carries the condition that a is positive.
         scaled = algebra.multiply(scalar(algebra, exponent, values), logarithm(algebra, value(base)))
         return exponential(algebra, close(scaled))

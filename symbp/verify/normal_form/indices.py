@@ -86,7 +86,7 @@ def variables(index: Index) -> frozenset[Symbol]:
 
 def substitute(index: Index, mapping: Mapping[Symbol, Index]) -> Index:
     """Return the index with symbols replaced simultaneously, also inside the arguments of sizes."""
-    if not index or variables(index).isdisjoint(mapping):
+    if variables(index).isdisjoint(mapping):
         return index
     terms: dict[Monomial, Any] = {}
     for monomial, coefficient in index:

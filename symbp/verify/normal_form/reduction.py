@@ -63,14 +63,10 @@ def masks(algebra: Algebra, p: Product) -> Products | None:
             factors[atom] = e
     if changed:
         return [Product(p.coefficient, p.bound, factors)]
-    positive = {a.inner[0]: a for a in factors if a.head == "gt"}
-    if positive:
-        for poly in positive:
-            if algebra.negated(poly) in positive:
-                return []
-        if any(a.head == "eq" and (a.inner[0] in positive or algebra.negated(a.inner[0]) in positive) for a in factors):
-            return []
-    return None
+    above, at_zero = ({a.inner[0] for a in factors if a.head == head} for head in ("gt", "eq"))
+    below = {algebra.negated(poly) for poly in above}
+    # Of p > 0, -p > 0 and p = 0 at most one holds.
+    return [] if above & below or at_zero & (above | below) else None
 
 
 def deltas(algebra: Algebra, p: Product) -> Products | None:

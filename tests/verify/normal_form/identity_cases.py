@@ -164,12 +164,24 @@ TRUE: dict[str, tuple[Node, Node] | tuple[Node, Node, dict[str, frozenset[str]]]
     "one-hot is idempotent": (Hadamard(Y, Y), Y, one_hot()),
     "one-hot columns exclude": (Diag((Ones(1, m) @ Y).T), DiagOf(Y.T @ Y) @ Ones(1, n) * Eye(n), one_hot()),
     "signs squared": (Hadamard(Y, Y), Ones(m, n), {"Y": frozenset({"signs"})}),
+    "signs cubed": (Hadamard(Y, Y, Y), Y, {"Y": frozenset({"signs"})}),
+    "powers of zero": (power(A - A, 3), Zero(m, n)),
+    "root of zero": (f("sqrt", A - A), Zero(m, n)),
     "mask squared": (Hadamard(Y, Y, A), Hadamard(A, Y), {"Y": frozenset({"mask"})}),
+    "a choice is zero where what is chosen is": (
+        Compare(Hadamard(Y, A) + Hadamard(1 - Y, C), Zero(m, n), "=="),
+        Hadamard(Y, Compare(A, Zero(m, n), "==")) + Hadamard(1 - Y, Compare(C, Zero(m, n), "==")),
+        {"Y": frozenset({"mask"})},
+    ),
     "symmetric": (total(DiagOf(W @ V)), total(DiagOf(W @ V.T)), {"W": frozenset({"symmetric"})}),
     "root of a positive square": (f("sqrt", A**2), A, {"A": frozenset({"positive"})}),
     "P - Y": (Hadamard(P, Ones(m, m) @ Y) - Y, P - Y, one_hot()),
     "sum of exponentials and its inverse": (
         Hadamard(f("recip", total(f("exp", A))), total(f("exp", A))), Ones(1, 1),
+    ),
+    "a sum over itself and another": (
+        Hadamard(f("recip", total(f("exp", A)) + total(f("exp", C))), total(f("exp", A))),
+        1 - Hadamard(f("recip", total(f("exp", A)) + total(f("exp", C))), total(f("exp", C))),
     ),
     "softmax by steps": (
         Hadamard(f("exp", A), Ones(m, 1) @ f("recip", Ones(1, m) @ f("exp", A))), P,
@@ -184,6 +196,10 @@ TRUE: dict[str, tuple[Node, Node] | tuple[Node, Node, dict[str, frozenset[str]]]
         total(Hadamard(Y, LSE - A)), total(LogSumExp(A, 0)) - total(Hadamard(Y, A)), one_hot(),
     ),
     "less or equal": (A <= C, (A < C) + Compare(A, C, "==")),
+    "a step and that of the negative": (Hadamard(f("step", A), f("step", -A)), Zero(m, n)),
+    "a step and that of the negative, of a skew matrix": (Hadamard(f("step", W - W.T), f("step", W.T - W)), Zero(n, n)),
+    "a step where its argument is zero": (Hadamard(f("step", A - C), Compare(A, C, "==")), Zero(m, n)),
+    "a step where the negative is zero": (Hadamard(f("step", A - C), Compare(C, A, "==")), Zero(m, n)),
     "unequal": (Compare(A, C, "!="), 1 - Compare(A, C, "==")),
     "where both are equal": (Hadamard(Compare(A, C, "=="), A), Hadamard(Compare(A, C, "=="), C)),
     "equal multiples": (Compare(2 * A, 2 * C, "=="), Compare(C, A, "==")),
@@ -205,6 +221,7 @@ TRUE: dict[str, tuple[Node, Node] | tuple[Node, Node, dict[str, frozenset[str]]]
 P_BAR = SumOver(Z(t) @ H(t - 1).T, t, 1, T_)
 FALSE: dict[str, tuple[Node, Node] | tuple[Node, Node, dict[str, frozenset[str]]]] = {
     "root of a square": (f("sqrt", A**2), A),
+    "root of a square below a fraction": (f("sqrt", f("recip", A + C) ** 2), f("recip", A + C)),
     "shifted range": (P_BAR, SumOver(Z(t + 1) @ H(t).T, t, 0, T_)),
     "range shifted the wrong way": (P_BAR, SumOver(Z(t) @ H(t - 1).T, t, 2, T_ + 1)),
     "missing boundary": (SumOver(Z(t), t, 0, T_), SumOver(Z(t), t, 1, T_)),
@@ -249,6 +266,11 @@ FALSE: dict[str, tuple[Node, Node] | tuple[Node, Node, dict[str, frozenset[str]]
     ),
     "weighted sum of a column": (Ones(1, m) @ Hadamard(Y, A), Ones(1, n), one_hot()),
     "sum of one is not idempotent": (Hadamard(Y, Y), Y, {"Y": frozenset({"columns_sum_to_one"})}),
+    "a choice that is zero where the other is": (
+        Compare(Hadamard(Y, A) + Hadamard(1 - Y, C), Zero(m, n), "=="),
+        Hadamard(1 - Y, Compare(A, Zero(m, n), "==")) + Hadamard(Y, Compare(C, Zero(m, n), "==")),
+        {"Y": frozenset({"mask"})},
+    ),
     "binary is no sign": (Hadamard(Y, Y), Ones(m, n), {"Y": frozenset({"binary"})}),
     "symmetric does not commute": (W @ V, V @ W, {"W": frozenset({"symmetric"}), "V": frozenset({"symmetric"})}),
     "triangle and its transpose": (Mask("tril", n, n), Mask("triu", n, n)),

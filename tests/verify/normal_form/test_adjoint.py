@@ -7,13 +7,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from identity_cases import A, f
 
 from symbp.calculus import derive
 from symbp.expr import Add, Hadamard, Node, Ref, Scale, SumOver, scaled, shift, transform, walk
 from symbp.language import read_text
 from symbp.networks import names, network
 from symbp.program import Equation, map_equations
-from symbp.verify.normal_form import prove_adjoint
+from symbp.verify.normal_form import Budget, prove_adjoint
+from symbp.verify.normal_form.algebra import Algebra
+from symbp.verify.normal_form.differentials import Differential
+from symbp.verify.normal_form.entries import Entries
+from symbp.verify.normal_form.indices import of
+from symbp.verify.normal_form.terms import Poly
 
 # ---------------------------------------------------------------------------------------------------------
 # Adjoints from their definition
@@ -172,3 +178,16 @@ def test_an_adjoint_that_lacks_a_member_is_found() -> None:
     body = map_equations(derivation.program.body, lambda e: [] if e is last.equation else [e])
     proofs = prove_adjoint(derivation.forward, derivation.program.replace(body=body), derivation.output)
     assert any(p.proof.residual.startswith("no equation for Z_bar[") for p in proofs)
+
+
+def test_the_differential_of_a_product_of_functions_holds_their_values() -> None:
+    """``d(exp(A) exp(A))`` is ``d exp(2 A)``: what a function is called while it moves is put back."""
+    algebra = Algebra({}, Budget())
+    i, j = (algebra.fresh(of((size,))) for size in "mn")
+
+    def moved(node: Node) -> Poly:
+        row, col, poly = Differential(Entries(algebra), "A").template(node)
+        return algebra.close(algebra.open(poly, {row: of(i), col: of(j)}))
+
+    assert moved(Hadamard(f("exp", A), f("exp", A))) is moved(f("exp", 2 * A)) is not moved(f("exp", A))
+    assert moved(Hadamard(f("tanh", A), A)) is moved(Hadamard(A, f("tanh", A))) is not moved(f("tanh", A))

@@ -12,8 +12,8 @@ import sympy as sp
 from identity_cases import A, B, C, H, HALF, ONE, T_, W, Y, Z, f, k, m, n, t
 
 from symbp.expr import (
-    Compare, DiagOf, Gather, Hadamard, MatMul, Node, Ones, Ref, SizeMember, Softmax, SumOver, Zero, index, plus, power,
-    scaled, shift, size, static_map, sum_axis, total, where,
+    Compare, DiagOf, Function, Gather, Hadamard, MatMul, Node, Ones, Ref, SizeMember, Softmax, SumOver, Zero, apply,
+    index, plus, power, scaled, shift, size, static_map, sum_axis, total, where,
 )
 from symbp.language import read_text
 from symbp.networks import network
@@ -21,7 +21,8 @@ from symbp.verify.normal_form import Budget, facts_of, prove, prove_statement, w
 from symbp.verify.normal_form.algebra import Algebra
 from symbp.verify.normal_form.entries import Entries
 from symbp.verify.normal_form.functions import orientation
-from symbp.verify.normal_form.indices import of
+from symbp.verify.normal_form.indices import minus, number, of, plus as plus_index, product as multiplied
+from symbp.verify.normal_form.reduction import digits, divide
 from symbp.verify.normal_form.terms import Poly, Product
 
 # ---------------------------------------------------------------------------------------------------------
@@ -69,6 +70,13 @@ def test_no_proof_outlasts_its_budget() -> None:
     start = time.process_time()
     assert not prove(shares, shares + W, budget=Budget(seconds=0.2))
     assert time.process_time() - start < 2
+
+
+def test_the_number_e_of_a_law_is_the_exponential_of_one() -> None:
+    x = sp.Symbol("x", real=True)
+    times_e = apply(Function("times_e", (), (0,), sp.Lambda(x, sp.E * x)), A)
+    assert prove(times_e, Hadamard(f("exp", Ones(m, n)), A))
+    assert not prove(times_e, Hadamard(f("exp", 2 * Ones(m, n)), A))
 
 
 def test_a_relation_between_names_is_a_definition() -> None:
@@ -154,6 +162,22 @@ def test_regular_patterns_that_differ_are_told_apart() -> None:
     assert contracted(algebra, PRISM, list(range(6))) is not contracted(algebra, BIPARTITE, list(range(6)))
 
 
+def test_a_range_that_reads_another_index_follows_it() -> None:
+    """The sum of X[a,b] for a up to b and b up to v, with v + 1 in place of v: whichever index was bound first."""
+    algebra = Algebra({}, Budget())
+    v = algebra.fresh(of(("n",)))
+    b = algebra.fresh(of(v))
+    a = algebra.fresh(of(b))
+    entry = {algebra.atom("ref", "X", (of(a), of(b))): 1}
+    after = {v: plus_index(of(v), number(1))}
+    for bound in ({a: of(b), b: of(v)}, {b: of(v), a: of(b)}):
+        (moved,) = algebra.substitute(Product(Fraction(1), bound, entry), after)
+        (outer,) = (s for s, last in moved.bound.items() if last == plus_index(of(v), number(1)))
+        (inner,) = moved.bound.keys() - {outer}
+        assert moved.bound[inner] == of(outer)
+        assert [atom.args for atom in moved.factors] == [(of(inner), of(outer))]
+
+
 def test_no_term_leads_where_terms_differ_in_their_indices_only() -> None:
     """An orientation that depended on the names of indices would make one function two atoms."""
     algebra = Algebra({}, Budget())
@@ -164,6 +188,39 @@ def test_no_term_leads_where_terms_differ_in_their_indices_only() -> None:
     assert orientation(algebra.negated(led)) == 1
     assert orientation(algebra.poly({})) == 0
     assert prove(f("tanh", W - W.T).T, f("tanh", W.T - W))
+
+
+def test_a_product_is_divided_by_a_sum_in_it_and_by_no_other() -> None:
+    algebra = Algebra({}, Budget())
+    entries = Entries(algebra)
+    scalar, squares, mixed, cubes = (
+        entries.template(x)[2]
+        for x in (Ref("a", 1, 1), total(power(A, 2)), total(Hadamard(A, C)), total(Hadamard(power(A, 2), C)))
+    )
+
+    def divided(by: Poly, *factors: Poly) -> Poly | None:
+        (product,) = algebra.times(*map(algebra.open, factors))
+        found = divide(algebra, product, next(iter(by.terms)))
+        return None if found is None else algebra.close([found])
+
+    for by in (scalar, squares, mixed):
+        others = [x for x in (scalar, squares, mixed, cubes) if x is not by]
+        assert divided(by, by, *others) is algebra.close(algebra.times(*map(algebra.open, others)))
+        assert divided(by, by, by, cubes) is algebra.close(algebra.multiply(algebra.open(by), algebra.open(cubes)))
+        assert divided(by, *others) is None
+
+
+@pytest.mark.parametrize(("missing", "found"), [(0, True), (1, False)])
+def test_a_number_has_one_pair_of_digits_if_each_digit_runs_through(missing: int, found: bool) -> None:
+    """The sum of [i = k a + b] over all a and b is 1 for i below n k, but not where b stops short of k - 1."""
+    algebra = Algebra({}, Budget())
+    k_, n_k = of(("k",)), multiplied(of(("n",)), of(("k",)))
+    low_last, high_last = minus(k_, number(1 + missing)), minus(of(("n",)), number(1))
+    i, high, low = (algebra.fresh(x) for x in (minus(n_k, number(1 + missing)), high_last, low_last))
+    delta = algebra.atom("delta", "", (minus(of(i), plus_index(multiplied(k_, of(high)), of(low))),))
+    left = digits(algebra, Product(Fraction(1), {high: high_last, low: low_last}, {delta: 1}))
+    assert (left is not None) == found
+    assert left is None or [(p.coefficient, p.bound, p.factors) for p in left] == [(1, {}, {})]
 
 
 def test_shapes_that_differ_are_said_so() -> None:
@@ -266,3 +323,19 @@ def test_a_definition_is_used_only_where_it_holds() -> None:
     # At the first step the member read is an input, which no equation defines.
     assert not prove_statement(program, target, before, shift(site.equation.value, {loop: loop - 1}))
     assert prove_statement(program, target, hidden, site.equation.value)
+
+
+def test_the_range_of_a_loop_is_known_in_its_statements_alone() -> None:
+    program = read_text(
+        "X: input[n, m]\nA = X + X\nfor t in range(2, T+1):\n    Z[t] = A\n"
+        "loss = sum(sum(Z[t]) for t in range(2, T+1))\n"
+    )
+    outside, inside = (next(x for x in program.sites if x.target.name == name) for name in ("A", "Z"))
+    t, x = inside.loops[0].index, Ref("X", n, m)
+
+    def proved(target: Ref, first: int) -> bool:
+        """Whether X summed from ``first`` to t is a multiple of X: a range may lack one step, not two."""
+        return bool(prove_statement(program, target, SumOver(x, index("s"), first, t), scaled(t - first + 1, x)))
+
+    assert [proved(inside.target, first) for first in (1, 2, 3, 4)] == [True, True, True, False]
+    assert not proved(outside.target, 2)
