@@ -380,40 +380,10 @@ def _sample_gradients(params: Params, inputs: Inputs, cache: Cache, c: float) ->
     return Gradients(W_H_bar, b_H_bar, W_V_bar, b_V_bar, W_D_bar, b_D_bar, W_S_bar, b_S_bar, W_Z_bar, b_Z_bar)
 
 
-def _penalty_gradients(params: Params, inputs: Inputs, cache: Cache) -> Gradients:
-    """Return the gradients of R, the part of loss that is free of samples."""
-    W_H, b_H, W_V, b_V, W_D, b_D, W_S, b_S, W_Z, b_Z = params
-    return Gradients(
-        W_H=np.zeros_like(W_H),
-        b_H=np.zeros_like(b_H),
-        W_V=np.zeros_like(W_V),
-        b_V=np.zeros_like(b_V),
-        W_D=np.zeros_like(W_D),
-        b_D=np.zeros_like(b_D),
-        W_S=np.zeros_like(W_S),
-        b_S=np.zeros_like(b_S),
-        W_Z=np.zeros_like(W_Z),
-        b_Z=np.zeros_like(b_Z),
-    )
-
-
 def backward(params: Params, inputs: Inputs, cache: Cache) -> Gradients:
     """Return the gradients of loss; ``cache`` is what ``forward`` returned."""
     m = inputs.X.shape[1]
-    sample = _sample_gradients(params, inputs, cache, 1 / m)
-    penalty = _penalty_gradients(params, inputs, cache)
-    return Gradients(
-        W_H=sample.W_H,
-        b_H=sample.b_H,
-        W_V=sample.W_V,
-        b_V=sample.b_V,
-        W_D=sample.W_D,
-        b_D=sample.b_D,
-        W_S=sample.W_S,
-        b_S=sample.b_S,
-        W_Z=sample.W_Z,
-        b_Z=sample.b_Z,
-    )
+    return _sample_gradients(params, inputs, cache, 1 / m)
 
 
 def backward_parts(params: Params, inputs: Inputs, cache: Cache) -> tuple[Gradients, Gradients, float]:
@@ -427,7 +397,19 @@ def backward_parts(params: Params, inputs: Inputs, cache: Cache) -> tuple[Gradie
     """
     m = inputs.X.shape[1]
     sample = _sample_gradients(params, inputs, cache, 1.0)
-    return sample, _penalty_gradients(params, inputs, cache), 1 / m
+    zeros = Gradients(
+        W_H=np.zeros_like(params.W_H),
+        b_H=np.zeros_like(params.b_H),
+        W_V=np.zeros_like(params.W_V),
+        b_V=np.zeros_like(params.b_V),
+        W_D=np.zeros_like(params.W_D),
+        b_D=np.zeros_like(params.b_D),
+        W_S=np.zeros_like(params.W_S),
+        b_S=np.zeros_like(params.b_S),
+        W_Z=np.zeros_like(params.W_Z),
+        b_Z=np.zeros_like(params.b_Z),
+    )
+    return sample, zeros, 1 / m
 
 
 def jvp(params: Params, inputs: Inputs, tangents: Gradients) -> tuple[float, float]:

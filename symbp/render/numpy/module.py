@@ -203,7 +203,7 @@ class Module:
             )
         ]
         sample = f"_sample_gradients(params, inputs, cache, {c})"
-        if parts.penalty is None:
+        if parts.penalty is None or not _nonzero(parts.penalty.backward):  # a number that stands beside the sum
             functions.append(FunctionText(text, summary, [*indented(top), f"    return {sample}"]))
             zeros, penalty = self._zeros(), "zeros"
         else:

@@ -511,8 +511,12 @@ class Straight:
             self.late.add(put.target.buffer)
             self.bound.append(f"{mask}: NDArray[Any] = np.empty({inside}.shape, DTYPE if {small} else np.bool_)")
         sign, greater, zero = self.function("sign"), self.function("greater"), self.number(sp.S.Zero)
-        text = f"partial({sign}, {inside}, {mask}) if {small} else partial({greater}, {inside}, {zero}, {mask})"
-        return self.bind((mask, "step"), f"step_{inside}", text)
+        few, many = f"partial({sign}, {inside}, {mask})", f"partial({greater}, {inside}, {zero}, {mask})"
+        name = f"step_{inside}"
+        text = f"{few} if {small} else {many}"
+        if len(name) + len(text) > MARGIN - 2 * INDENT:
+            text = f"(\n        {few} if {small}\n        else {many}\n    )"
+        return self.bind((mask, "step"), name, text)
 
     def call(self, out: str, e: Apply) -> str:
         """Return the call of NumPy's function for an operation."""

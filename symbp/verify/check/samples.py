@@ -149,9 +149,10 @@ def columns_or_rows(model: Model, data: Mapping[str, Array]) -> Values:
     wanted: Sequence[tuple[str, Array]] = (("input", data["X"]), ("target", data["Y"]))
     for kind, array in wanted:
         mine = [v for v in model.program.variables.values() if v.kind == kind and not v.scalar]
-        alone = len(mine) == 1 and (not mine[0].indices or _is_one(mine[0]))
-        if not alone:
-            raise NoTraining(f"the network has not one {kind}, as the bundled data: give an .npz file by names")
+        if len(mine) != 1:
+            raise NoTraining(f"the network has {len(mine)} {kind}s, the bundled data one: give an .npz file by names")
+        if mine[0].indices and not _is_one(mine[0]):
+            raise NoTraining(f"{mine[0].name} is a family, the bundled {kind} one matrix: give an .npz file by names")
         rows = mine[0].rows
         across = rows == model.program.samples or (rows.is_Integer and int(rows) not in (1, array.shape[0]))
         laid = array.T if across else array
