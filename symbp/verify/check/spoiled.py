@@ -19,10 +19,11 @@ from symbp.verify.check.anchors import Names
 from symbp.verify.check.edits import plant
 from symbp.verify.check.edits.table import distance
 from symbp.verify.check.examine import Examination
-from symbp.verify.check.mine import Mine, read_mine
+from symbp.verify.check.mine import read_mine
 from symbp.verify.check.scope import known_of
 from symbp.verify.check.truth import Model, Truth
 from symbp.verify.check.verdict import GOOD, Judgement
+from symbp.verify.check.work import Array, Where
 
 SAME = 1e-9
 """Gradients that differ by less, relative to their largest entry, are the same."""
@@ -93,6 +94,8 @@ def spoiled(
 def changes_a_gradient(text: str, model: Model, truth: Truth, outputs: Mapping[str, str]) -> bool | None:
     """Tell whether a work gives another gradient than the truth at some draw; None if it cannot be evaluated.
 
+    Where every gradient is transposed, the work is right in the other layout.
+
     outputs: for the name of a line the variable whose gradient it gives.
     """
     try:
@@ -101,18 +104,21 @@ def changes_a_gradient(text: str, model: Model, truth: Truth, outputs: Mapping[s
         return None
     if mine.wrong:
         return None
-    for d, draw in enumerate(truth.draws):
-        run = mine.run(d)
-        if run.failure is not None:
-            return None
-        if not _same(mine, run.values, draw.gradients, outputs):
-            return True
-    return False
+    runs = [mine.run(d) for d in range(len(truth.draws))]
+    if any(run.failure is not None for run in runs):
+        return None
+    return not any(
+        all(_same(run.values, d.gradients, outputs, turned) for run, d in zip(runs, truth.draws, strict=True))
+        for turned in (False, True)
+    )
 
 
-def _same(mine: Mine, values: Mapping[tuple[int, tuple[int, ...], str], np.ndarray], gradients: Mapping[str, object],
-          outputs: Mapping[str, str]) -> bool:
+def _same(
+    values: Mapping[Where, Array], gradients: Mapping[str, object], outputs: Mapping[str, str], turned: bool
+) -> bool:
+    """Tell whether every gradient that a work gives is the true one, or its transpose."""
     for (_, _, text), value in values.items():
+        value = value.T if turned else value
         name, _, inside = text.partition("[")
         wanted = gradients.get(outputs.get(name, ""))
         if wanted is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -131,7 +131,7 @@ def plant(statement: ast.stmt, known: Known, source: str = "") -> Iterator[Edit]
     line = EditedLine(statement, known, source)
     for change in _texts(line, mend=False):
         edited = _parsed(change.text)
-        if edited is not None:
+        if edited is not None and _is_closed(edited, known.loops):
             yield _edit(change, edited, line)
 
 
@@ -172,6 +172,14 @@ def _parsed(text: str) -> ast.stmt | None:
     except (SyntaxError, ValueError):
         return None
     return body[0] if len(body) == 1 else None
+
+
+def _is_closed(statement: ast.stmt, loops: Sequence[str]) -> bool:
+    """Tell whether the letters of sums, ``k`` of ``sum(A[k] for k in ...)``, stand inside of them only."""
+    inside = {n for g in ast.walk(statement) if isinstance(g, ast.GeneratorExp) for n in ast.walk(g)}
+    letters = {n.id for n in inside if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    outside = (n for n in ast.walk(statement) if isinstance(n, ast.Name) and n not in inside)
+    return not any(n.id in letters and n.id not in loops for n in outside)
 
 
 def _edit(change: _Change, edited: ast.stmt, line: EditedLine) -> Edit:
