@@ -82,7 +82,9 @@ class Unbound(Exception):
 
 
 ODD = 2.5
-"""What a way to call counts less at which a target has no axis of samples."""
+"""What a way to call counts less at which a target has no axis of samples, or a parameter no gradient."""
+VANISHES = 1e-9
+"""A slope is zero that is so small beside the loss: differences of order 6 tell no more."""
 
 UNKNOWN_RATE = "1.0"
 """The rate of a training step that names none."""
@@ -247,7 +249,18 @@ class Binder:
         fit = sum(
             path in ran.outputs and is_laid(ran.outputs[path].shape, np.shape(case.sources[of])) for path, of in outputs
         )
-        return fit / len(outputs) - (0.5 if ran.failure is not None else 0.0)
+        empty = sum(self._says_nothing(bound.session, case, ran, of) for _, of in outputs)
+        return (fit - empty) / len(outputs) - (0.5 if ran.failure is not None else 0.0) - (ODD if empty else 0.0)
+
+    def _says_nothing(self, session: Session, case: Case, ran: Outcome, of: str) -> bool:
+        """Tell whether one number for a parameter has no gradient at all: what adds it to all scores of a softmax.
+
+        Then any zero would be right; it is not the shape that was meant.
+        """
+        if np.size(case.sources[of]) != 1 or ran.failure is not None:
+            return False
+        slope = session.slope(case, of, np.ones(np.shape(case.sources[of])), complex_step=False)
+        return abs(slope) <= VANISHES * max(1.0, float(np.max(np.abs(np.asarray(ran.loss)), initial=0.0)))
 
     def _is_odd(self, draws: Draws) -> bool:
         """Tell whether a target has no axis of samples though the data have one: it is broadcast over them; or a bias
