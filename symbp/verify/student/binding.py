@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -75,7 +76,7 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
             if right == 1 and score >= 1 and all(share_right(bound, t) == 1 for t in range(1, DRAWS)):
                 return bound
             score += right
-        score -= 0.5 * _is_square(bound) + 0.25 * _is_across(bound)
+        score -= 0.5 * _is_square(bound) + 0.25 * _is_across(bound) + 1.5 * _is_flat(bound)
         if best is None or score > best[0]:
             best = score, bound
     if best is None:
@@ -95,6 +96,15 @@ def _is_square(bound: Bound) -> bool:
     return any(
         len({draws.root(a) for a in d.axes}) < len(d.axes)
         for d in draws.arrays.values() if d.role in ("data", "target")
+    )
+
+
+def _is_flat(bound: Bound) -> bool:
+    """Tell whether a parameter has one axis though the code transposes it: that would change nothing."""
+    text = "\n".join(bound.session.reading.lines)
+    return any(
+        len(d.axes) == 1 and d.role == "parameter" and re.search(rf"\b{re.escape(nm.tail(path))}\.T\b", text)
+        for path, d in bound.draws.arrays.items()
     )
 
 

@@ -94,7 +94,12 @@ class Judge:
         return [{texts.get(n, n): v for n, v in p.case.sizes.items()} for p in self.points]
 
     def _remarks(self) -> Iterator[str]:
-        """Say which intermediate lines carry a constant though the gradients are right."""
+        """Say which biases were read as one number, and which lines carry a constant though the gradients are right."""
+        drawn = self.bound.draws.arrays
+        for _, of in self.gradients.paths:
+            if of in drawn and drawn[of].role == "bias" and np.shape(self.points[0].case.sources[of]) in ((), (1,)):
+                yield (f"{nm.tail(of)} is read as one number, as its gradient is; has it an entry for each unit, "
+                       "then this sum must run along one axis only")
         told = set()
         for line in range(len(self.work.lines)):
             if not any(self.anchors.named(e) for e in self.now.entries(line)):

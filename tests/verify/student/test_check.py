@@ -225,3 +225,45 @@ def test_the_seed_is_that_of_parameters_that_a_class_makes_too() -> None:
     (task,) = tasks(reading.module)
     first, other = (bind(reading, task, Wishes(seed=seed)).case(0).sources for seed in (0, 1))
     assert all((first[path] != other[path]).any() for path in first)
+
+
+def test_a_bias_that_is_one_number_is_said_to_be_read_so() -> None:
+    code = """import numpy as np
+
+def forward(X, W, b):
+    return X @ W + b
+
+def loss(Z, Y):
+    return np.sum((Z - Y)**2) / 2
+
+def backward(X, Z, Y):
+    G = Z - Y
+    dW = X.T @ G
+    db = %s
+    return dW, db
+"""
+    for total, said in (("np.sum(G)", True), ("np.sum(G, axis=0)", False)):
+        (found,) = check_text(code % total, "hw.py")
+        assert found.judgement.verdict == "right"
+        assert any("b is read as one number" in r for r in found.judgement.remarks) == said
+
+
+def test_one_number_added_to_all_scores_of_a_softmax_is_no_reading() -> None:
+    code = """import numpy as np
+
+def forward(X, W, b):
+    e = np.exp(X @ W + b)
+    return e / e.sum(axis=1, keepdims=True)
+
+def cross_entropy(P, Y):
+    return -np.mean(np.sum(Y * np.log(P), axis=1))
+
+def backward(X, Y, P):
+    G = (P - Y) / len(X)
+    dW = X.T @ G
+    db = G.sum()
+    return dW, db
+"""
+    (found,) = check_text(code, "hw.py")
+    assert (found.judgement.verdict, found.judgement.affected) == ("wrong", ("b",))
+    assert found.judgement.faults[0].nature == "summed over everything"
