@@ -657,3 +657,17 @@ def test_check_needs_a_work(run: Run) -> None:
     assert run("check", "mlp.net").code == 2
     assert run("check", "mlp.net", "--mine", "nowhere.txt").code == 2
     assert run("check", "mlp.net", "dW1 = dZ1 @ X.T", "--mine", "hw.txt").code == 2
+
+
+def test_names_of_files_that_are_none_and_outputs_that_are_families(run: Run) -> None:
+    Path("mlp.net").write_text(networks.network("mlp").text)
+    for words in (("--mine", ""), ("--mine", "a" * 5000), ("--code", "a" * 5000), ("--mine", "a\0b")):
+        ran = run("check", "mlp.net", *words)
+        assert ran.code == 2, words
+        assert (ran.out + ran.err).startswith("error")
+    loops = "H[0]: input[h, m]\nW: param[h, h]\nfor t in range(1, T+1):\n    "
+    for body, said in (("H[t] = tanh(W @ H[t-1])\n", "nothing to differentiate"),
+                       ("H[t] = tanh(W @ H[t-1])\n    O[t] = W @ H[t]\n", "the output O is a family")):
+        Path("loops.net").write_text(loops + body)
+        ran = run("derive", "loops.net")
+        assert ran.code == 2 and said in ran.err

@@ -86,6 +86,10 @@ def prepare(program: Program) -> tuple[Program, list[Step]]:
     return check(recognised), [*steps, *uses]
 
 
+class NoOutput(ValueError):
+    """A program without an output that can be differentiated."""
+
+
 def derive(program: Program, wrt: Iterable[str] | None = None, output: str | None = None) -> Derivation:
     """Derive the backward pass of a program.
 
@@ -94,13 +98,20 @@ def derive(program: Program, wrt: Iterable[str] | None = None, output: str | Non
     output:  the output that is differentiated; by default ``loss``, or the only output.
 
     Returns a Derivation whose ``results`` are the numbered equations, for all sizes.
-    Raises ``KeyError`` for a name that the program does not declare.
+    Raises ``KeyError`` for a name that the program does not declare, ``NoOutput`` where nothing can be differentiated.
     """
+    if output is None and not program.outputs:
+        raise NoOutput("there is nothing to differentiate: every variable is read again; write `loss = ...`")
     chosen = output or ("loss" if "loss" in program.outputs else program.outputs[0])
     wanted = [v.name for v in program.parameters] if wrt is None else list(wrt)
     for name in (*wanted, chosen):
         if name not in program.variables:
             raise KeyError(name)
+    if program.variables[chosen].indices:
+        raise NoOutput(
+            f"the output {chosen} is a family, with a member for each step or layer; one matrix is differentiated: "
+            f"write a loss, the sum of what its members cost"
+        )
     named, steps = prepare(program)
     raw = adjoint(named, chosen, wanted)
     steps += raw.steps

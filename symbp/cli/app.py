@@ -11,7 +11,7 @@ import typer
 
 from symbp import __version__, networks
 from symbp.cli import options as opt
-from symbp.cli.outcome import BadInput, Exit, leave, note, say, say_json, settled, shown
+from symbp.cli.outcome import BadInput, Exit, is_folder, leave, note, say, say_json, settled, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -259,10 +259,13 @@ def check(
         if net is None:
             raise BadInput("which network? symbp check NET --mine FILE, or symbp check --code FILE.py")
         _, _, program = _declared(net)
-        if mine is not None and mine.is_dir():
+        if mine == "":
+            raise BadInput("--mine: the name of the file is empty")
+        work = None if mine is None else Path(mine)
+        if work is not None and is_folder(work):
             from symbp.cli import submissions
 
-            table = submissions.checked(program, mine, seed)
+            table = submissions.checked(program, work, seed)
             if as_json:
                 say_json(table.json())
             elif not quiet:
@@ -270,7 +273,7 @@ def check(
             if not table.good:
                 leave(Exit.CHECK_FAILED)
             return
-        found = checking.judged(program, checking.given(mine, line), seed, loss)
+        found = checking.judged(program, checking.given(work, line), seed, loss)
         if stuck:
             found = checking.with_training(found, program, checking.Training(data, start, rate, steps), seed)
         if as_json:

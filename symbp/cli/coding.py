@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from symbp.cli.outcome import BadInput, shown
+from symbp.cli.outcome import BadInput, is_folder, shown
 from symbp.program import Program
 from symbp.verify.check.text import table
 from symbp.verify.student.binding import Wishes
@@ -40,7 +40,7 @@ def told(
     file, _, functions = code.partition(":")
     named = tuple(n.strip() for n in functions.split(",") if n.strip())
     path = Path(file)
-    if path.is_dir():
+    if is_folder(path):
         return _folder(path, named, wishes, network)
     answer = check_file(path, named, wishes, network=network, hint=hint)
     return Told(answer.text, answer.data, answer.code)

@@ -71,7 +71,7 @@ Bind = Annotated[list[str] | None, Option("--bind", metavar="NAME=VALUE", help="
 Draw = Annotated[list[str] | None, Option("--draw", metavar="NAME=KIND", help="How an argument is drawn: y=labels.")]
 OwnLoss = Annotated[str, Option("--loss", metavar="EXPR", help="The loss of the code, in its names; beside NET: sum.")]
 Run = Annotated[bool, Option("--run", help="With --code: let CPython run it, with limits; this is no sandbox.")]
-Mine = Annotated[Path | None, Option("--mine", metavar="FILE", help="The equations: a file, a folder, or - to read.")]
+Mine = Annotated[str | None, Option("--mine", metavar="FILE", help="The equations: a file, a folder, or - to read.")]
 One = Annotated[str | None, Argument(metavar="LINE", help="One equation in place of a file; - reads standard input.")]
 Stuck = Annotated[bool, Option("--stuck", help="Train too, and say what was seen: saturation, symmetry, plateau.")]
 Data = Annotated[str, Option("--data", metavar="xor|FILE.npz", help="With --stuck: the samples.")]

@@ -61,6 +61,14 @@ def shown(path: Path) -> str:
     return str(full.relative_to(here) if full.is_relative_to(here) else path)
 
 
+def is_folder(path: Path) -> bool:
+    """Tell whether a path is that of a folder; one that the system does not take is none."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 @contextmanager
 def settled(as_json: bool = False) -> Iterator[None]:
     """Turn the errors that a user's input can cause into a message and its exit code; let all others pass."""
@@ -88,6 +96,7 @@ def _bad_input(error: Exception) -> tuple[str, list[Any]] | None:
     from pydantic import ValidationError
 
     from symbp.calculus.batch import ConversionError
+    from symbp.calculus.derive import NoOutput
     from symbp.calculus.passes import UnspecifiedFunction
     from symbp.language import DeclarationError
     from symbp.pipeline import OptionError
@@ -106,8 +115,8 @@ def _bad_input(error: Exception) -> tuple[str, list[Any]] | None:
         messages = [_told(item["loc"], item["msg"]) for item in error.errors()]
         return "\n".join(f"error: {m}" for m in messages), [{"message": m} for m in messages]
     refused = (
-        BadInput, ConversionError, c.GenerateError, numpy.GenerateError, NoDraw, OptionError, OutputError, PlanError,
-        SizeError, TemplateError, TooLarge, UnknownName, UnspecifiedFunction,
+        BadInput, ConversionError, c.GenerateError, numpy.GenerateError, NoDraw, NoOutput, OptionError, OutputError,
+        PlanError, SizeError, TemplateError, TooLarge, UnknownName, UnspecifiedFunction,
     )
     if isinstance(error, refused):
         message = str(error.args[0]) if error.args else str(error)

@@ -20,7 +20,7 @@ from symbp.verify.check.text import text_of
 from symbp.verify.student import broadcasts
 from symbp.verify.student.binder import UNKNOWN_RATE
 from symbp.verify.student.binding import Bound, Unbound, Wishes, bind
-from symbp.verify.student.errors import is_limit, Located
+from symbp.verify.student.errors import Located, is_limit, is_unread
 from symbp.verify.student.functions import Task, tasks
 from symbp.verify.student.hints import gradients_from
 from symbp.verify.student.gradient_judge import GradientJudge
@@ -134,7 +134,7 @@ def _checked(reading: Reading, task: Task, wishes: Wishes | None, network: Progr
     except Unbound as unbound:
         return Checked(task.name, _unchecked(reading, unbound.mistake, unbound.node))
     except Located as located:
-        if _is_backward(task, located) and not is_limit(located):
+        if _is_backward(task, located) and not is_limit(located) and not is_unread(located):
             return Checked(task.name, _broken(reading, origin(reading.module, located)))
         return Checked(task.name, _unchecked(reading, located.mistake, located.node))
     plan = bound.session.plan

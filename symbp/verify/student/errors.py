@@ -32,6 +32,15 @@ def is_limit(error: Exception | None) -> bool:
     return isinstance(error, Located) and "C120" <= error.mistake.code <= "C124"
 
 
+UNREAD = ("C102", "C103", "C105", "C111", "C112", "C113", "C115")
+"""What Python may well do and is not read here."""
+
+
+def is_unread(error: Exception | None) -> bool:
+    """Tell whether a run ended at what is not read: nothing is known of the lines behind it, nor of the gradients."""
+    return isinstance(error, Located) and error.mistake.code in UNREAD
+
+
 def from_python(error: Exception) -> Mistake:
     """Return the diagnostic for an error that NumPy or Python raised."""
     text = str(error).splitlines()[0][:160] if str(error) else ""

@@ -15,7 +15,7 @@ from symbp.verify.student import names as nm
 from symbp.verify.student.anchors import Anchors
 from symbp.verify.student.binding import Bound
 from symbp.verify.student.draws import DRAWS
-from symbp.verify.student.errors import is_limit
+from symbp.verify.student.errors import is_limit, is_unread
 from symbp.verify.student.gradients import Gradients
 from symbp.verify.student.repair import Repairs
 from symbp.verify.student.scope import Scopes
@@ -38,7 +38,7 @@ def judge(bound: Bound, kind: type[Judge] | None = None) -> Judgement:
     points = [Point(bound, turn) for turn in range(DRAWS)]
     for point in points:
         failure = point.ran.failure
-        if failure is not None and (point.ran.phase in FORWARD or is_limit(failure)):
+        if failure is not None and (point.ran.phase in FORWARD or is_limit(failure) or is_unread(failure)):
             raise failure
     return (kind or Judge)(bound, points).judgement()
 
