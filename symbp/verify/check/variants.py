@@ -126,7 +126,9 @@ def _slopes_rewritten(node: ast.AST, line: EditedLine) -> Iterator[str]:
         if isinstance(power, ast.BinOp) and isinstance(power.op, ast.Pow) and ast.unparse(power.right) == "2":
             base = line.of(power.left)
             yield f"(1 - {base}) * (1 + {base})"
-    if isinstance(node, ast.Compare):
+    parent = line.parents.get(node)
+    is_condition = isinstance(parent, ast.Call) and called(parent)[0] == "where" and node is parent.args[0]
+    if isinstance(node, ast.Compare) and not is_condition:
         yield f"where({line.of(node)}, 1, 0)"
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and isinstance(node.right, ast.Compare):
         yield f"where({line.of(node.right)}, {line.of(node.left)}, 0)"
