@@ -20,7 +20,10 @@ XOR = {"X": np.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), "Y": np.arra
 UNKNOWN, ROUNDS = 4, 3
 """A size that no array tells, and how often a loop runs whose length none tells."""
 
-_MEMBER = re.compile(r"(?P<family>\w*?)(?:_?(?P<plain>\d+)|\[(?P<inside>-?\d+)\])\Z")
+MOST_MEMBERS = 1_000
+"""A member with a higher number is refused: loops run as far as the last one that is given."""
+
+_MEMBER = re.compile(r"(?P<family>\w*?)(?:_?(?P<plain>\d{1,9})|\[(?P<inside>-?\d{1,9})\])\Z")
 
 Values = dict[str, Any]
 """An array for each variable; for a family a mapping from index tuple to array."""
@@ -61,7 +64,10 @@ def _declared(program: Program, key: str) -> tuple[Var, int | None]:
     if var is not None and var.declared:
         return var, None
     if parts is not None and family is not None and family.declared and len(family.indices) == 1:
-        return family, int(parts["plain"] or parts["inside"])
+        at = int(parts["plain"] or parts["inside"])
+        if abs(at) > MOST_MEMBERS:
+            raise NoTraining(f"{key} is a member beyond {MOST_MEMBERS}")
+        return family, at
     raise NoTraining(f"{key} is not declared by the network")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from symbp import networks, pipeline
 from symbp.verify.check import training
-from symbp.verify.check.samples import XOR, NoTraining, columns_or_rows, sizes_of, values_of
+from symbp.verify.check.samples import MOST_MEMBERS, XOR, NoTraining, columns_or_rows, sizes_of, values_of
 from symbp.verify.check.training import measured
 from symbp.verify.check.truth import Model
 
@@ -83,6 +83,13 @@ def test_sequences_tell_how_long_they_are() -> None:
         assert (sizes["T"], sizes["m"]) == (5, 4)
     with pytest.raises(NoTraining, match=r"no values for Y\[5\]"):
         sizes_of(rnn, values_of(rnn, {**stacked, "Y": stacked["Y"][:4]}))
+
+
+def test_members_are_taken_up_to_a_limit() -> None:
+    deep = model("deep")
+    assert values_of(deep, {f"W{MOST_MEMBERS}": np.zeros((1, 1))})
+    with pytest.raises(NoTraining, match="beyond"):
+        values_of(deep, {f"W{MOST_MEMBERS + 1}": np.zeros((1, 1))})
 
 
 def test_a_recurrent_network_is_trained() -> None:
