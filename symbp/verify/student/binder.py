@@ -22,6 +22,7 @@ from symbp.verify.student.errors import Located, is_limit
 from symbp.verify.student.execution import Execution
 from symbp.verify.student.fitting import fitted
 from symbp.verify.student.functions import Task
+from symbp.verify.student.halves import forward_half
 from symbp.verify.student.hints import gradients_from, is_loss_name, is_number, multiples
 from symbp.verify.student.outputs import find_outputs, is_laid, leaves, with_parameters
 from symbp.verify.student.reading import Reading, reached
@@ -187,7 +188,8 @@ class Binder:
         task = self.task
         self.prepare()
         draws = self.arguments.draws
-        plan = Plan(tuple(self.setup), tuple(self.forward), "", ())
+        half = forward_half(task.forward) if task.backward is None and not self.wishes.runs else None
+        plan = Plan(tuple(self.setup), tuple(self.forward), "", (), half=half)
         session = (Execution if self.wishes.runs else Session)(self.reading, plan)
         first = self._fit(session, draws)
         loss = "" if self._free(first) and not self.wishes.loss else self._loss(first)
@@ -215,7 +217,12 @@ class Binder:
         if not outputs and ran.failure is None:
             outputs, rate = self._updates(session, case, ran), self._rate(ran)
         bound.session = replace(session, plan=replace(plan, outputs=outputs, rate=rate))
-        if self._join_loose(bound, outputs, ran):
+        seen, given = ran, outputs
+        if ran.failure is not None:
+            # What breaks off has gradients in its scope by then.
+            seen = replace(ran, scope=dict(ran.failure.scope))
+            given = tuple(find_outputs(seen, case, list(seen.scope), ""))
+        if self._join_loose(bound, given, seen):
             bound = Bound(task, bound.session, draws, self.remarks)
             case = bound.case(0)
         return self._score(bound, case) - (ODD if self._is_odd(draws) else 0.0), bound

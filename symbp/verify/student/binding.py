@@ -76,7 +76,7 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
             if right == 1 and score >= 1 and all(share_right(bound, t) == 1 for t in range(1, DRAWS)):
                 return bound
             score += right
-        score -= 0.5 * _is_square(bound) + 0.25 * _is_across(bound) + 1.5 * _is_flat(bound)
+        score -= 0.5 * _is_square(bound) + 0.25 * _is_across(bound) + 1.5 * _is_flat(bound) + _is_mixed(bound)
         if best is None or score > best[0]:
             best = score, bound
     if best is None:
@@ -106,6 +106,12 @@ def _is_flat(bound: Bound) -> bool:
         len(d.axes) == 1 and d.role == "parameter" and re.search(rf"\b{re.escape(nm.tail(path))}\.T\b", text)
         for path, d in bound.draws.arrays.items()
     )
+
+
+def _is_mixed(bound: Bound) -> bool:
+    """Tell whether weights have one axis and a bias has two: then what is a vector becomes a matrix with one row."""
+    axes = {(d.role, len(d.axes)) for d in bound.draws.arrays.values()}
+    return ("parameter", 1) in axes and ("bias", 2) in axes
 
 
 def _is_across(bound: Bound) -> bool:

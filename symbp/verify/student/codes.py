@@ -80,6 +80,12 @@ CODES: dict[str, Code] = {
         "shapes that do not fit",
         "NumPy refuses the operation, because the shapes of its operands do not fit.",
     ),
+    "C118": Code(
+        "an attribute that the object does not have",
+        "Nothing that ran gave the object this attribute, and no other function of the file would: Python stops here.",
+        "class Layer:\n    def forward(self, x):\n        return x * self.w\n",
+        "class Layer:\n    def __init__(self, w):\n        self.w = w\n    def forward(self, x):\n        return x * self.w\n",
+    ),
     "C120": Code(
         "the code runs too long",
         "A run has a budget of 200,000 steps, all runs of a file together one of 1,200,000; a loop that does not end "

@@ -16,12 +16,17 @@ PYTHON_ERRORS = (
 
 
 class Located(Exception):
-    """A mistake with the node at which it happened, and what the statement saw."""
+    """A mistake with the node at which it happened.
+
+    scope:   what the statement saw.
+    through: the statements that it came through, the innermost first.
+    """
 
     def __init__(self, mistake: Mistake, node: ast.AST) -> None:
         super().__init__(str(mistake))
         self.mistake, self.node = mistake, node
         self.scope: Mapping[str, Any] = {}
+        self.through: list[ast.stmt] = []
 
     def __reduce__(self) -> tuple[type[Exception], tuple[str]]:
         return RuntimeError, (str(self),)  # the node stays in its process

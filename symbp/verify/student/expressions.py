@@ -49,6 +49,10 @@ class Expressions(Operations):
         """Call a function of the student's."""
         raise NotImplementedError
 
+    def is_given_elsewhere(self, attribute: str) -> bool:
+        """Tell whether a function of the file that did not run gives objects an attribute."""
+        raise NotImplementedError
+
     # -- calls
 
     def call(self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
@@ -116,8 +120,9 @@ class Expressions(Operations):
     def _member(self, instance: Instance, owner: Class | None, name: str) -> Any:
         found = owner.find(name) if owner is not None else None
         if found is None:
+            is_open = self.is_given_elsewhere(name) or instance.of.find("__getattr__") is not None
             raise Mistake(
-                "C113", f"the object of class `{instance.of.name}` has no attribute `{name}`",
+                "C113" if is_open else "C118", f"the object of class `{instance.of.name}` has no attribute `{name}`",
                 did_you_mean(name, [*instance.attributes, *(owner.members if owner else ())]),
             )
         if isinstance(found, Function) and not found.is_static:

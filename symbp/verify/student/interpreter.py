@@ -55,6 +55,7 @@ class Interpreter(Expressions):
         self.edits = edits or {}
         self.globals = self.scope
         self.owner: Class | None = None
+        self.module, self._called = module, set[ast.AST]()
         self._pending = dict(module_names(module))
         self._opening: set[str] = set()
 
@@ -104,6 +105,7 @@ class Interpreter(Expressions):
         """Call a function of the student's."""
         names = _bound(function, arguments, keywords)
         self.budget.enter()
+        self._called.add(function.node)
         scope, owner = self.scope, self.owner
         self.scope, self.owner = Scope(names, function.scope), function.owner
         try:
@@ -114,6 +116,10 @@ class Interpreter(Expressions):
         finally:
             self.scope, self.owner = scope, owner
             self.budget.leave()
+
+    def is_given_elsewhere(self, attribute: str) -> bool:
+        """Tell whether a function of the file that did not run gives objects an attribute."""
+        return any(f not in self._called for f in _givers(self.module, attribute))
 
     def _super(self, node: ast.Call) -> Super:
         if self.owner is None or node.args or not self.scope.names:
@@ -143,21 +149,23 @@ class Interpreter(Expressions):
             return STATEMENTS[type(written)](self, written, statement)
         except Located as located:
             located.scope = located.scope or self.scope.names
+            located.through.append(statement)
             raise
         except Mistake as mistake:
-            raise self._located(mistake, written) from None
+            raise self._located(mistake, written, statement) from None
         except KeyError as error:
             if type(written) not in STATEMENTS:
                 unread = Mistake("C102", f"`{type(written).__name__}` is not read")
-                raise self._located(unread, written) from None
-            raise self._located(from_python(error), written) from None
+                raise self._located(unread, written, statement) from None
+            raise self._located(from_python(error), written, statement) from None
         except PYTHON_ERRORS as error:
             if self.is_complex and isinstance(error, TypeError):
                 raise ar.NotAnalytic from None
-            raise self._located(from_python(error), written) from None
+            raise self._located(from_python(error), written, statement) from None
 
-    def _located(self, mistake: Mistake, node: ast.AST) -> Located:
+    def _located(self, mistake: Mistake, node: ast.AST, statement: ast.stmt) -> Located:
         located = Located(mistake, node)
+        located.through.append(statement)
         located.scope = self.scope.names
         return located
 
@@ -377,6 +385,17 @@ STATEMENTS: dict[type[ast.AST], Callable[[Interpreter, Any, ast.stmt], Returned 
     ast.Break: lambda self, written, original: BREAK, ast.Continue: lambda self, written, original: CONTINUE,
 }
 """What runs each kind of statement."""
+
+
+@lru_cache(maxsize=512)
+def _givers(module: ast.Module, attribute: str) -> tuple[ast.AST, ...]:
+    """Return the functions that give objects an attribute, or any: what calls ``setattr``."""
+    def gives(node: ast.AST) -> bool:
+        if isinstance(node, ast.Attribute):
+            return node.attr == attribute and isinstance(node.ctx, ast.Store)
+        return isinstance(node, ast.Name) and node.id in ("setattr", "vars")
+
+    return tuple(f for f in ast.walk(module) if isinstance(f, ast.FunctionDef) and any(map(gives, ast.walk(f))))
 
 
 @lru_cache(maxsize=4096)

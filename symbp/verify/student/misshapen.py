@@ -33,8 +33,8 @@ def origin(module: ast.Module, located: Located) -> Located:
         wanted = None if of is None else _called(of, located.scope)
         if not isinstance(value, np.ndarray) or wanted is None or is_laid(value.shape, wanted.shape):
             continue
-        made = [s for s in _assignments(module, failing, name) if s.lineno < failing]
-        if made:
+        made = list(_assignments(module, failing, name))
+        if made and all(s.lineno < failing for s in made):  # in a loop the value may come from behind
             said = f"`{name}` is {_shown(value)}, and `{of}` is {_shown(wanted)}"
             found.append((made[0].lineno, made[0], said))
     if not found:

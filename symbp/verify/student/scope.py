@@ -20,7 +20,7 @@ from symbp.verify.student.outputs import is_laid
 from symbp.verify.student.trace import Entry
 from symbp.verify.student.truth import At
 from symbp.verify.student.values import Array, Instance, Scope
-from symbp.verify.student.work import CodeWork
+from symbp.verify.student.work import CodeWork, targets_of
 
 
 def _softmax(axis: int) -> Callable[[Array], Array]:
@@ -101,6 +101,9 @@ class Scopes:
                     if seen.at is None
                     else is_laid(value.shape, self.anchors.point.value(seen.at).shape)
                 )
+        if not given and self.anchors.point.ran.failure is not None:
+            # A line that broke off gave nothing: what its target holds is of the round before.
+            given = {text: False for text in targets_of(statement) if text in values}
         numbers = self._numbers(scope, values)
         texts = {v: n for n, v in reversed(list(numbers.items()))}
         names = {text: self._meaning(text, value, texts, given.get(text)) for text, value in values.items()}

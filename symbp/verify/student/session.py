@@ -20,6 +20,7 @@ from symbp.language.diagnostics import Mistake
 from symbp.verify.student import arithmetic as ar
 from symbp.verify.student.budgets import MOST_NODES, MOST_TOGETHER, RUN, Budget
 from symbp.verify.student.errors import Located
+from symbp.verify.student.halves import Half
 from symbp.verify.student.interpreter import Interpreter
 from symbp.verify.student.reading import Reading
 from symbp.verify.student.trace import Entry, Square, Trace
@@ -45,6 +46,7 @@ class Plan:
     backward: the backward pass: ``grads = backward(params, cache, X, Y)``.
     outputs:  what the backward pass gives, and of what it is the gradient: ``grads['dW1']``, ``params['W1']``.
     rate:     of a training step that gives no gradients the rate: what it takes away over the rate is the gradient.
+    half:     of a forward pass that gives the gradients as well, where it ends if only the loss is wanted.
     """
 
     setup: tuple[str, ...]
@@ -53,6 +55,7 @@ class Plan:
     backward: tuple[str, ...]
     outputs: tuple[tuple[str, str], ...] = ()
     rate: str = ""
+    half: Half | None = None
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,9 @@ class Session:
         moves = nudge.moves if nudge is not None else {}
         moved = next(((at, by) for at, by in moves.items() if isinstance(at, Entry)), None)
         trace = Trace(dict(mends or {}), keeps, moved, looks=looks)
+        half = self.plan.half
+        if upto == "loss" and half is not None:
+            edits = {**(edits or {}), half.first: half.end}
         run = self.runner(trace, is_complex=is_complex, edits=edits)
         outcome = Outcome(trace=trace, scope=run.scope.names, squares=run.squares)
         run.scope.names.update({k: fresh(v, is_complex) for k, v in case.names.items()})
@@ -192,6 +198,8 @@ class Session:
                 self._phases(run, case, nudge, outcome, upto)
         except Located as located:
             outcome.failure = located
+            if half is not None and not half.rest.isdisjoint(located.through):
+                outcome.phase = "backward"
             if run.squares and located.mistake.code in ("C116", "C117"):
                 at, square = next(iter(run.squares.items()))
                 located.mistake.help = located.mistake.help or f"in {self.reading.at(at)} {square}; is that meant?"
@@ -280,7 +288,7 @@ class Session:
         return float(np.imag(self._loss(case, moves)) / STEP)
 
     def _loss(self, case: Case, moves: Mapping[str | Entry, Array]) -> Any:
-        upto = "loss" if self.plan.backward else "outputs"
+        upto = "loss" if self.plan.backward or self.plan.half is not None else "outputs"
         outcome = self.run(case, nudge=Nudge(moves), keeps=False, upto=upto)
         if outcome.loss is None:
             said = Mistake(

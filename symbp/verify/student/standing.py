@@ -114,7 +114,7 @@ class Standings:
 
     @cached_property
     def cleared(self) -> set[int]:
-        """The lines of which something right is made, or that something right is made out of what they assigned."""
+        """The lines of which something right is made; where a line carries a constant, that may be right by chance."""
         order = self.order()
         used: dict[int, set[str]] = {}
         for at, line in enumerate(order):
@@ -122,8 +122,8 @@ class Standings:
                 for k, names in self._feeding(line, order[:at], through=True).items():
                     used[k] = used.get(k, set()) | names
         # Of a line that gives several names their values each must be used.
-        return {k for k, names in used.items() if len(self.work.lines[k].targets) < 2 or (
-            names >= assigns(self.work.statements[k]))}
+        return {k for k, names in used.items() if self.state(k) != "multiple" and (
+            len(self.work.lines[k].targets) < 2 or names >= assigns(self.work.statements[k]))}
 
     def suspects(self, line: int) -> list[int]:
         """Return the lines before a wrong one that may have made it wrong: of which it is made, and nothing right."""

@@ -33,7 +33,10 @@ def without_division_by_samples(node: ast.AST, line: EditedLine) -> Iterator[str
 
 
 def other_factor(node: ast.AST, line: EditedLine) -> Iterator[str]:
-    """The whole, or a term, times or divided by a size or a 2; a number or a size of it left out or exchanged."""
+    """The whole, or a term, times or divided by a size or a 2; a number or a size of it left out or exchanged.
+
+    What a mask assigns may be 0 as well.
+    """
     if not isinstance(node, ast.expr):
         return
     sizes = line.known.sizes
@@ -45,6 +48,8 @@ def other_factor(node: ast.AST, line: EditedLine) -> Iterator[str]:
             return
         factor = isinstance(parent, ast.BinOp) and isinstance(parent.op, (ast.Mult, ast.Div))
         yield from (str(k) for k in (1, 2, 3) if k != node.value and not (k == 1 and factor))
+        if node is line.value and node.value != 0:
+            yield "0"
     if ast.unparse(node) in sizes and not _inside_call(node, line):
         yield from (size for size in sizes if size != ast.unparse(node))
     if _is_term(node, line):
