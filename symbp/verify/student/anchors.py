@@ -9,11 +9,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from symbp.verify.check.constants import TOLERANCE, Standing
+from symbp.verify.check.constants import TOLERANCE, Standing, equal
 from symbp.verify.student import names as nm
 from symbp.verify.student.outputs import is_laid, leaves
 from symbp.verify.student.errors import Located
@@ -26,6 +27,8 @@ MOST_COMPARED = 60
 """More quantities of the forward pass are not compared with a value."""
 MOST_FOR_VALUES = 120_000
 """Nodes that it may cost to tell what values are that have no name."""
+MOST_CARRIED = 2
+"""More constants that assignments carry are not looked for in others."""
 MOST_ROUNDS = 8
 """Of a line that runs more often only the last rounds are looked at."""
 
@@ -139,7 +142,7 @@ class Anchors:
                 return False
             if other.target == entry.target and other.statement in self.work.index and self._beside_key(other) == key:
                 value = np.asarray(self.point.ran.trace.values[other], dtype=float)
-                if any((s := self._stand(value, at)) is not None and s.same for at in named):
+                if any((s := self._stand(value, at)) is not None and not s.transposed for at in named):
                     return True
         return False
 
@@ -180,13 +183,29 @@ class Anchors:
         for at in [] if named and is_argument else self.known[:MOST_COMPARED]:
             if at not in named and np.size(self.point.value(at)) == value.size and self._may_be(value, at):
                 standing = self._stand(value, at)
-                if standing is not None and standing.same and not standing.transposed and np.any(value):
+                if standing is not None and self._is_carried(standing) and np.any(value):
                     return Seen(entry, value, at, standing, False)
         if best is not None:
             return Seen(entry, value, best[0], best[1], True)
         # Zeros are what a sum starts with.
         is_certain = (len(named) == 1 or (bool(named) and is_argument)) and bool(np.any(value))
         return Seen(entry, value, named[0] if is_certain else None, None, bool(named))
+
+    @cached_property
+    def carried(self) -> tuple[float, ...]:
+        """The constants that assignments carry whose names say what they are."""
+        found: dict[float, None] = {}
+        for entry in self.point.ran.trace.order if self.point.ran.failure is None else ():
+            value = self.point.ran.trace.values[entry]
+            for at in self.named(entry) if entry.statement in self.work.index and is_array(value) else ():
+                standing = self._stand(np.asarray(value, dtype=float), at) if self._is_known(at) else None
+                if standing is not None and not standing.same and not standing.transposed:
+                    found[float(f"{standing.constant:.9g}")] = None
+        return tuple(found)[:MOST_CARRIED]
+
+    def _is_carried(self, standing: Standing) -> bool:
+        """Tell whether a value that has no name may be taken for a gradient: as it is, or with a constant of others."""
+        return not standing.transposed and any(equal(standing.constant, c) for c in (1.0, *self.carried))
 
     def _is_known(self, at: At) -> bool:
         """Tell whether the gradient of something can be found: at a limit nothing is said of it."""
@@ -214,7 +233,8 @@ class Anchors:
                 return False
         direction, slope = self._slopes[at]
         terms = direction.ravel() * value.ravel()
-        return bool(abs(terms.sum() - slope) <= 10 * TOLERANCE * max(np.abs(terms).sum(), abs(slope)))
+        size = max(np.abs(terms).sum(), abs(slope))
+        return any(abs(terms.sum() - c * slope) <= 10 * TOLERANCE * abs(c) * size for c in (1.0, *self.carried))
 
     def _stand(self, value: Array, at: At) -> Standing | None:
         try:

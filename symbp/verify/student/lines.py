@@ -30,6 +30,20 @@ def changes_nothing(statement: ast.stmt) -> bool:
         ast.unparse(statement.targets[0]) == ast.unparse(statement.value))
 
 
+def is_empty_start(statement: ast.stmt) -> bool:
+    """Tell whether a statement only makes what is filled later: ``dW = np.zeros_like(W)``, ``hs, ps = {}, {}``."""
+    if not isinstance(statement, ast.Assign):
+        return False
+    values = statement.value.elts if isinstance(statement.value, ast.Tuple) else [statement.value]
+
+    def is_empty(value: ast.expr) -> bool:
+        if isinstance(value, ast.Call):
+            return ast.unparse(value.func) in ("np.zeros", "np.zeros_like", "np.empty", "np.empty_like", "dict", "list")
+        return (isinstance(value, ast.Dict) and not value.keys) or (isinstance(value, ast.List) and not value.elts)
+
+    return all(map(is_empty, values))
+
+
 def reads(statement: ast.stmt) -> set[str]:
     """Return the names that a statement reads."""
     found = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from symbp.verify.check.edits import Edit, edits
+from symbp.verify.check.edits.table import words
 from symbp.verify.student.anchors import Seen
 from symbp.verify.student.budgets import RUN
 from symbp.verify.student.errors import Located
@@ -74,13 +75,14 @@ class Repairs:
         """Return the change of one line that makes every gradient right, or None."""
         near, far = self._candidates(now)
         # A line may be right by chance: what makes up for a constant too many stands behind it.
-        right = [k for k in now.order() if now.state(k) == "right"]
+        right = [k for k in now.order() if now.state(k) == "right" and k not in near]
         late: list[_Trial] = []
         first = now.first_wrong
         before = [k for k in far if first is None or not now.runs_behind(k, first)]
         behind = [k for k in far if k not in before]
-        rounds = [(near, 0, SMALL), (before, 0, SMALL), (right, 0, SMALL), (near, SMALL, ANY), (before, SMALL, ANY)]
-        rounds.append((behind, 0, ANY))
+        sums = [k for k in near if now.rounds(k)]  # what changes of them give is soon told
+        rounds = [(near, 0, SMALL), (sums, SMALL, ANY), (before, 0, SMALL), (right, 0, SMALL), (near, SMALL, ANY)]
+        rounds += [(before, SMALL, ANY), (behind, 0, ANY)]
         if first is not None and self.is_cause(first):
             rounds = [(near, 0, ANY)]
         for lines, above, most in rounds:
@@ -104,7 +106,7 @@ class Repairs:
 
     def _candidates(self, now: Standings) -> tuple[list[int], list[int]]:
         """Return the lines that may hold the mistake, the likeliest first: up to the first wrong one, and behind it."""
-        lines = [k for k in now.order() if now.state(k) != "right"]
+        lines = [k for k in now.order() if now.state(k) != "right" or now.changes_constant(k)]
         lines.sort(key=lambda k: self._farther(k) > 0)
         failure = now.ran.failure
         if failure is not None:
@@ -166,13 +168,13 @@ class Repairs:
         if not found:
             return None
 
-        def likelihood(trial: _Trial) -> tuple[int, int, int]:
-            # Of changes of one size the one that takes something away is the likelier: it was put there.
-            more = len(trial.edit.text) - len(ast.unparse(self.work.statements[trial.line]))
-            return trial.size, (more > 0) - (more < 0), trial.place
+        def likelihood(trial: _Trial) -> tuple[int, bool, int, int]:
+            # A line that gives what it should from what it is given is the last to be blamed; and of changes of one
+            # size the one that takes something away is the likelier: it was put there.
+            more = len(words(trial.edit.text)) - len(words(ast.unparse(self.work.statements[trial.line])))
+            return trial.size, now.keeps_constant(trial.line), (more > 0) - (more < 0), trial.place
 
-        first = {t.line: t for t in reversed(found)}
-        best = min(first.values(), key=likelihood)
+        best = min(found, key=likelihood)
         return Repair(best.line, best.edit, tuple(t.edit for t in found if t.line == best.line and t is not best))
 
     def _may_be_right(self, now: Standings, trial: _Trial) -> bool:
@@ -183,6 +185,12 @@ class Repairs:
             survives, nodes = now.replay.survives(first, trial.edit.statement, broken)
             self.left -= nodes + REPLAY
             return survives
+        if (rounds := now.rounds(trial.line)) and isinstance(first, ast.AugAssign):
+            value, nodes = now.replay.added_up(rounds, trial.edit.statement, first.target)
+            self.left -= nodes + REPLAY
+            entry = now.entries(trial.line)[-1]
+            if value is None or now.anchors.see(entry, value).state not in ("right", "multiple"):
+                return False
         start = None if last is None else now.replay.start(first, last.entry)
         if last is None or start is None:
             return True

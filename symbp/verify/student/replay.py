@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,7 @@ class Replay:
 
     def _start(self, first: ast.stmt, last: Entry) -> ast.stmt | None:
         is_near = last.count == 0 and last.statement in self._blocks.get(first, [])
-        start = first if is_near else self._outermost(first)
+        start = first if is_near else self.outermost(first)
         holds = any(last.statement is n for s in self._from(start) for n in ast.walk(s))
         return start if holds and self.visits.get(start) else None
 
@@ -64,15 +64,37 @@ class Replay:
         run = self._run(start, edits, trace := _Until(last, right))
         return (np.asarray(trace.value, dtype=float) if is_array(trace.value) else None), run
 
+    def added_up(
+        self, rounds: Sequence[Mapping[str, Any]], changed: ast.stmt, target: ast.expr
+    ) -> tuple[Array | None, int]:
+        """Return what a sum over rounds of a loop comes to when the statement that adds to it is changed, and the nodes.
+
+        rounds: what the statement saw in each round.
+        target: the sum; its name begins with what holds it.
+        """
+        run = Interpreter(self.module)
+        root = name_of(target)
+        held = kept(rounds[0].get(root))
+        try:
+            with np.errstate(all="ignore"):
+                for seen in rounds:
+                    run.scope = Scope({n: kept(v) for n, v in seen.items()} | {root: held}, run.globals)
+                    run.statement(changed)
+                    held = run.scope.names[root]
+                value = run.expression(loaded(target))
+        except (Located, Mistake):
+            return None, run.budget.nodes
+        return (np.asarray(value, dtype=float) if is_array(value) else None), run.budget.nodes
+
     def survives(self, first: ast.stmt, changed: ast.stmt, broken: ast.stmt) -> tuple[bool, int]:
         """Tell whether a statement that broke off does not when a line before it is changed, and the nodes it cost."""
-        start = self._outermost(first)
+        start = self.outermost(first)
         if not self.visits.get(start):
             return True, 0
         run = self._run(start, {first: changed}, trace := _Past(broken))
         return not trace.failed, run
 
-    def _outermost(self, statement: ast.stmt) -> ast.stmt:
+    def outermost(self, statement: ast.stmt) -> ast.stmt:
         """Return the statement of the function's own block that holds a statement."""
         while True:
             parent = self._parents.get(statement)
@@ -97,6 +119,19 @@ class Replay:
         except (Located, Mistake):
             trace.failed = True
         return run.budget.nodes
+
+
+def name_of(target: ast.expr) -> str:
+    """Return the name with which a target begins: ``dw`` of ``dw[f]``."""
+    return ast.unparse(target).partition("[")[0].partition(".")[0]
+
+
+def loaded(target: ast.expr) -> ast.expr:
+    """Return the whole of which a target is a part, as it is read: of ``dw[f]`` it is ``dw``."""
+    at = target
+    while isinstance(at, ast.Subscript) and not isinstance(at.slice, ast.Constant):
+        at = at.value
+    return ast.parse(ast.unparse(at), mode="eval").body
 
 
 class _Reached(Exception):

@@ -161,7 +161,7 @@ class Session:
     def run(
         self, case: Case, *, mends: Mapping[Entry, Any] | None = None, edits: Mapping[ast.stmt, ast.stmt] | None = None,
         nudge: Nudge | None = None, keeps: bool = True, upto: str = "outputs", looks: bool = False,
-        most: int = MOST_NODES,
+        most: int = MOST_NODES, watched: ast.stmt | None = None,
     ) -> Outcome:
         """Run the plan once.
 
@@ -170,6 +170,7 @@ class Session:
         nudge: a move of one value; if it is complex the run is in complex numbers.
         keeps: whether assignments are recorded.
         looks: whether the names that each statement sees are kept.
+        watched: a statement of which they are kept each time.
         upto:  ``loss`` stops before the backward pass.
         most:  nodes that the run may cost; none begins when all runs of the file have cost too many.
 
@@ -178,7 +179,7 @@ class Session:
         is_complex = nudge is not None and nudge.is_complex
         moves = nudge.moves if nudge is not None else {}
         moved = next(((at, by) for at, by in moves.items() if isinstance(at, Entry)), None)
-        trace = Trace(dict(mends or {}), keeps, moved, looks=looks)
+        trace = Trace(dict(mends or {}), keeps, moved, looks=looks, watched=watched)
         half = self.plan.half
         if upto == "loss" and half is not None:
             edits = {**(edits or {}), half.first: half.end}

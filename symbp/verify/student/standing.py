@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 from symbp.verify.student.anchors import Anchors, Seen, is_accumulation, states
 from symbp.verify.student.gradients import Gradients
-from symbp.verify.student.lines import assigns, is_plain_read, reads
-from symbp.verify.student.replay import Replay
+from symbp.verify.student.lines import assigns, is_empty_start, is_plain_read, reads
+from symbp.verify.student.replay import Replay, name_of
 from symbp.verify.student.session import Outcome
-from symbp.verify.student.trace import Entry
+from symbp.verify.student.trace import MOST_WATCHED, Entry
 from symbp.verify.student.values import Array
 from symbp.verify.student.work import CodeWork
 
@@ -34,6 +35,8 @@ class Standings:
         self.work, self.anchors, self.ran, self.made = work, anchors, ran, made or {}
         self.replay = Replay(work.reading.module, ran.trace.visits)
         self.only_constants = gradients.are_multiples(ran)
+        self.gradients = gradients
+        self._rounds: dict[int, list[dict[str, Any]]] = {}
         self._states: dict[int, str] = {}
         self._order: list[int] | None = None
         self._entries: dict[ast.stmt, list[Entry]] = {}
@@ -93,9 +96,12 @@ class Standings:
             return None
         lines = [
             k for k, s in enumerate(self.work.statements)
-            if self.state(k) == "wrong" and not is_accumulation(s) and k not in self.cleared
+            if self.state(k) == "wrong" and k not in self.cleared
+            and (not is_accumulation(s) or len(self.entries(k)) == 1)
         ]
-        entries = sorted((e for k in lines for e in self.entries(k)[:MOST_ENTRIES]), key=self._places.__getitem__)
+        every = sorted((e for k in lines for e in self.entries(k)[:MOST_ENTRIES]), key=self._places.__getitem__)
+        # What is made anew as the gradient of the same, round after round, is that in its last round.
+        entries = {(e.statement, e.target, self.anchors.named(e) or e): e for e in every}.values()
         seen = self.anchors.seen(self.ran.trace.values, entries)
         return next((s for s in seen if s.named and s.state == "wrong"), None)
 
@@ -109,6 +115,53 @@ class Standings:
         """The assignments that are right, with their values."""
         seen = (s for line in range(len(self.work.lines)) for s in self.seen(line))
         return {s.entry: s.value for s in seen if s.state == "right"}
+
+    # -- sums over rounds of a loop
+
+    def rounds(self, line: int) -> list[dict[str, Any]]:
+        """Return what a line saw in each round in which it added to a sum that is wrong; nothing if there are many."""
+        if line not in self._rounds:
+            self._rounds[line] = self._watched(line) if self._is_sum(line) else []
+        return self._rounds[line]
+
+    def _is_sum(self, line: int) -> bool:
+        """Tell whether a line adds to what no other line of the loop reads or changes, and its sum is wrong."""
+        statement = self.work.statements[line]
+        if not isinstance(statement, ast.AugAssign) or self.state(line) != "wrong" or self.ran.failure is not None:
+            return False
+        root = name_of(statement.target)
+        around = self.replay.outermost(statement)
+        others = (s for s in self.work.statements if s is not statement and around.lineno <= s.lineno <= (around.end_lineno or 0))
+        return not any(root in reads(s) | assigns(s) for s in others)
+
+    def _watched(self, line: int) -> list[dict[str, Any]]:
+        point = self.gradients.points[0]
+        ran = point.session.run(point.case, edits=self.made, watched=self.work.statements[line])
+        return ran.trace.rounds if len(ran.trace.rounds) <= MOST_WATCHED else []
+
+    # -- constants
+
+    def changes_constant(self, line: int) -> bool:
+        """Tell whether a line has another constant than all that it is made of: there it came in, or was taken out."""
+        return any(mine not in given for mine, given in self._constants(line))
+
+    def keeps_constant(self, line: int) -> bool:
+        """Tell whether a line has the constant of something that it is made of."""
+        found = self._constants(line)
+        return bool(found) and all(mine in given for mine, given in found)
+
+    def _constants(self, line: int) -> list[tuple[float, list[float]]]:
+        """Return for assignments of a line their constant beside those of what they are made of, where both are known."""
+        wanted = reads(self.work.statements[line])
+        found = []
+        for seen in () if is_accumulation(self.work.statements[line]) else self.seen(line):
+            mine = _constant(seen)
+            before = {e.target.partition("[")[0]: e for e in self.ran.trace.order[: self._places[seen.entry]]}
+            sources = [before[n] for n in wanted if n in before and before[n].statement in self.work.index]
+            given = [c for e in sources if (c := _constant(self.anchors.see(e, self.ran.trace.values[e]))) is not None]
+            if mine is not None and given:
+                found.append((mine, given))
+        return found
 
     # -- which lines feed others
 
@@ -131,7 +184,7 @@ class Standings:
         feeding = self._feeding(line, before)
         return [
             k for k in before if k in feeding and self.state(k) == "unknown" and k not in self.cleared
-            and not is_plain_read(self.work.statements[k])
+            and not is_plain_read(self.work.statements[k]) and not is_empty_start(self.work.statements[k])
             and self.work.statements[k] not in self.ran.trace.integers
         ]
 
@@ -154,3 +207,8 @@ class Standings:
                 if through or self.state(k) != "right":
                     wanted = wanted | reads(statement)
         return found
+
+
+def _constant(seen: Seen) -> float | None:
+    """Return the constant that an assignment carries, rounded so that equal ones are equal; None if it has none."""
+    return None if seen.standing is None or seen.standing.transposed else float(f"{seen.standing.constant:.7g}")

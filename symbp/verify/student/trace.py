@@ -12,6 +12,9 @@ import numpy as np
 from symbp.verify.student.names import gradient_of, tail
 from symbp.verify.student.values import Array, Instance, Scope
 
+MOST_WATCHED = 24
+"""Of a statement that runs more often not every round is kept."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -39,6 +42,8 @@ class Trace:
     nudge:  an entry and what is added to it.
     keeps:  whether values are recorded; without, only mends are put in.
     looks:  whether the names in scope are kept as they are when a statement is run first.
+    watched: a statement of which they are kept each time that it is run.
+    rounds: what it saw then.
     """
 
     mends: Mapping[Entry, Any] = field(default_factory=dict)
@@ -51,6 +56,8 @@ class Trace:
     integers: set[ast.stmt] = field(default_factory=set)
     visits: dict[ast.stmt, dict[str, Any]] = field(default_factory=dict)
     looks: bool = False
+    watched: ast.stmt | None = None
+    rounds: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._moved = {entry.statement for entry in self.mends}
@@ -65,6 +72,8 @@ class Trace:
         """Note that a statement is run."""
         if statement not in self.visits:
             self.visits[statement] = {n: kept(v) for n, v in scope.names.items()} if self.looks else {}
+        if statement is self.watched and len(self.rounds) <= MOST_WATCHED:
+            self.rounds.append({n: kept(v) for n, v in scope.names.items()})
 
     def assigned(self, statement: ast.stmt, target: str, value: Any, scope: Scope) -> Any:
         """Note one assignment, and return the value that holds from here on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from symbp.verify.check.edits.known import expression
 from symbp.verify.check.edits.line import EditedLine, Level, level
@@ -41,7 +41,7 @@ def other_factor(node: ast.AST, line: EditedLine) -> Iterator[str]:
         return
     sizes = line.known.sizes
     for divisor in (True, False):
-        yield from _without_factor(node, line, lambda f: _is_number(f) or ast.unparse(f) in sizes, divisor)
+        yield from _without_factor(node, line, lambda f: _is_number(f) or _is_size(f, sizes), divisor)
     if isinstance(node, ast.Constant) and _is_number(node) and not _is_exponent(node, line):
         parent = line.parents.get(node)
         if isinstance(parent, ast.Compare):
@@ -161,6 +161,12 @@ def _is_unit_fraction(node: ast.expr, wanted: Callable[[ast.expr], bool]) -> boo
 
 def _is_number(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool)
+
+
+def _is_size(node: ast.AST, sizes: Sequence[str]) -> bool:
+    """Tell whether a part is a size: by its name, or as an axis of a shape."""
+    is_axis = isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr == "shape"
+    return is_axis or ast.unparse(node) in sizes
 
 
 def _is_exponent(node: ast.AST, line: EditedLine) -> bool:

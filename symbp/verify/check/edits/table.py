@@ -163,7 +163,7 @@ def _texts(line: EditedLine, mend: bool) -> Iterator[_Change]:
 
 
 def _is_simple(old: str, change: _Change) -> bool:
-    return change.nature == "sign" or len(_words(old)) == len(_words(change.text)) + change.distance
+    return change.nature == "sign" or len(words(old)) == len(words(change.text)) + change.distance
 
 
 def _parsed(text: str) -> ast.stmt | None:
@@ -196,7 +196,7 @@ def distance(old: str, new: str) -> int:
 
     Brackets count nothing.
     """
-    a, b = _words(old), _words(new)
+    a, b = words(old), words(new)
     first = 0
     while first < min(len(a), len(b)) and a[first] == b[first]:
         first += 1
@@ -207,7 +207,8 @@ def distance(old: str, new: str) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
+    """Return the words and signs of a text; brackets are none."""
     return re.findall(r"\w+|\*\*|[^\s()]", text)
 
 
