@@ -106,7 +106,8 @@ class Anchors:
         target = entry.target
         if target.startswith("return") or not self._is_last(entry):
             return
-        given = next((of for path, of in self.point.session.plan.outputs if path == target), None)
+        plan = self.point.session.plan  # a step gives parameters, no gradients
+        given = next((of for path, of in plan.outputs if path == target and not plan.rate), None)
         if given is not None:
             yield given
             return

@@ -165,7 +165,7 @@ class Binder:
         taken = {p for p, _ in parameters(function)} | {"net"}
         found: list[str] = []
         for k, value in enumerate(returns(function)):
-            name = getattr(value, "id", "") or getattr(value, "attr", "") or f"out{k}"
+            name = getattr(value, "id", "") or _gradient_in(value, taken | set(found)) or f"out{k}"
             while name in taken or name in found:
                 name += "_out"
             found.append(name)
@@ -461,6 +461,14 @@ class Binder:
         defaults = [ast.unparse(d) for p, d in parameters(last) if d is not None and nm.RATE.fullmatch(p)]
         held = [p for p, _ in leaves(self.receiver, ran.scope.get(self.receiver)) if nm.RATE.fullmatch(nm.tail(p))]
         return next((n for n in [*self.arguments.draws.names, *defaults, *held] if _is_rate(n)), UNKNOWN_RATE)
+
+
+def _gradient_in(value: ast.expr, taken: set[str]) -> str:
+    """Return what a returned expression may be called: an attribute, or the one gradient in it: ``dW.T``, ``dW / m``."""
+    if isinstance(value, ast.Attribute) and value.attr != "T":
+        return value.attr
+    names = {n.id for n in ast.walk(value) if isinstance(n, ast.Name) and nm.gradient_of(n.id)} - taken
+    return names.pop() if len(names) == 1 else ""
 
 
 def _length(value: Any) -> int:

@@ -83,8 +83,19 @@ CODES: dict[str, Code] = {
     "C118": Code(
         "an attribute that the object does not have",
         "Nothing that ran gave the object this attribute, and no other function of the file would: Python stops here.",
-        "class Layer:\n    def forward(self, x):\n        return x * self.w\n",
-        "class Layer:\n    def __init__(self, w):\n        self.w = w\n    def forward(self, x):\n        return x * self.w\n",
+        "class Layer:\n    def forward(self, X):\n        self.X = X\n        return 2 * X\n"
+        "    def backward(self, dY):\n        self.dX = self.scale * dY\n        return self.dX\n",
+        "class Layer:\n    def forward(self, X):\n        self.X = X\n        return 2 * X\n"
+        "    def backward(self, dY):\n        self.dX = 2 * dY\n        return self.dX\n",
+    ),
+    "C119": Code(
+        "a gradient that is computed and dropped",
+        "The gradient of a parameter is made under its name, and nothing reads it: something else stands in its place "
+        "where gradients are returned, or it was left out.",
+        "def forward(X, W, b):\n    return W @ X + b, X\n"
+        "def backward(dY, X):\n    dW = dY @ X.T\n    db = dY.sum(axis=1, keepdims=True)\n    return dW\n",
+        "def forward(X, W, b):\n    return W @ X + b, X\n"
+        "def backward(dY, X):\n    dW = dY @ X.T\n    db = dY.sum(axis=1, keepdims=True)\n    return dW, db\n",
     ),
     "C120": Code(
         "the code runs too long",

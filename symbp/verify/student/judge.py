@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from symbp.verify.check.constants import Standing, equal, text_of
-from symbp.verify.check.verdict import Judgement
+from symbp.verify.check.verdict import Fault, Judgement
 from symbp.verify.draws import sizes_text
 from symbp.verify.student import names as nm
 from symbp.verify.student.anchors import Anchors
 from symbp.verify.student.binding import Bound
 from symbp.verify.student.draws import DRAWS
+from symbp.verify.student.dropped import dropped
 from symbp.verify.student.errors import is_limit, is_unread
 from symbp.verify.student.gradients import Gradients
 from symbp.verify.student.repair import Repairs
@@ -78,6 +79,9 @@ class Judge:
             return replace(plain, verdict="not checked", reason=(
                 "no gradient of an argument is returned or stored: name it as one (dW1, grads['W1'])"))
         if all(s is not None and s.same for one in found for s in one):
+            lost = dropped(self.bound)
+            if lost is not None:
+                return self._told(replace(plain, verdict="wrong"), self._telling(()).failed(lost))
             return replace(plain, remarks=(*plain.remarks, *self._remarks()))
         if all(s is not None and s.transposed and equal(s.constant, 1.0) for one in found for s in one):
             return replace(plain, verdict="right (other layout)")
@@ -146,9 +150,15 @@ class Judge:
             faults = tuple(telling.repaired([repair]))
             return replace(plain, verdict="wrong", outputs=names, affected=names, faults=faults)
         fault = telling.failed(failure)
-        # The line that fails may be none of those that give a value: an assertion, a class.
-        lines = plain.lines or (line_of(statement_at(self.work.reading.module, fault.row), self.work.reading),)
-        return replace(plain, verdict="wrong", lines=lines, affected=plain.outputs, faults=(fault,))
+        return self._told(replace(plain, verdict="wrong", affected=plain.outputs), fault)
+
+    def _told(self, plain: Judgement, fault: Fault) -> Judgement:
+        """Return a judgement with one mistake, whose line may be none of those that give a value: a return, a class."""
+        if any(s.lineno <= fault.row <= (s.end_lineno or s.lineno) for s in self.work.statements):
+            return replace(plain, faults=(fault,))
+        line = line_of(statement_at(self.work.reading.module, fault.row), self.work.reading)
+        k = len(plain.lines)
+        return replace(plain, lines=(*plain.lines, line), faults=(replace(fault, line=k, slice=(k,)),))
 
 
 def _is_common(standings: Sequence[Standing | None]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from symbp.verify.check.edits import Edit
 from symbp.verify.student.names import gradient_of
@@ -28,6 +28,20 @@ def changes_nothing(statement: ast.stmt) -> bool:
     """Tell whether a statement assigns a name to itself: ``dW = dW``."""
     return isinstance(statement, ast.Assign) and len(statement.targets) == 1 and (
         ast.unparse(statement.targets[0]) == ast.unparse(statement.value))
+
+
+def reads_another(statement: ast.stmt, keys: Collection[str]) -> bool:
+    """Tell whether a name is given to another entry of a dict though there is one that is called so.
+
+    ``W2 = cache['A1']`` where there is a ``'W2'``.
+    """
+    if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Subscript):
+        return False
+    target, key = statement.targets[0], statement.value.slice
+    return (
+        isinstance(target, ast.Name) and isinstance(key, ast.Constant) and key.value != target.id
+        and target.id in keys
+    )
 
 
 def is_empty_start(statement: ast.stmt) -> bool:

@@ -15,7 +15,7 @@ from symbp.verify.student.anchors import Seen
 from symbp.verify.student.budgets import RUN
 from symbp.verify.student.errors import Located
 from symbp.verify.student.gradients import Gradients
-from symbp.verify.student.lines import changes_nothing, is_plain_read, other_axes
+from symbp.verify.student.lines import changes_nothing, is_plain_read, other_axes, reads_another
 from symbp.verify.student.scope import Scopes
 from symbp.verify.student.session import Outcome
 from symbp.verify.student.standing import Standings
@@ -120,6 +120,7 @@ class Repairs:
         # In a loop a mistake may show only where its value comes round again.
         first = now.first_wrong
         around = self._same_loop(wrong[0]) if first is None or first.entry.count else []
+        around += [k for k in lines if now.calls(k, wrong[0])]
         near = [*lines[: last + 1], *(k for k in lines[last + 1:] if k in around)]
         near = [k for k in near if k not in now.cleared]
         return near, [k for k in lines if k not in near]
@@ -151,7 +152,9 @@ class Repairs:
     def _farther(self, line: int) -> int:
         """Return how many words farther a change of a line counts; a line that does nothing was there for something."""
         statement = self.work.statements[line]
-        return -1 if changes_nothing(statement) else PLAIN if is_plain_read(statement) else 0
+        if changes_nothing(statement) or reads_another(statement, self.scopes.held(line)):
+            return -1
+        return PLAIN if is_plain_read(statement) else 0
 
     def _best(self, now: Standings, trials: Iterator[_Trial], skipped: list[_Trial] | None) -> Repair | None:
         """Return the best of some changes that make all gradients right; of those left out a list is made."""
@@ -168,11 +171,14 @@ class Repairs:
         if not found:
             return None
 
-        def likelihood(trial: _Trial) -> tuple[int, bool, int, int]:
-            # A line that gives what it should from what it is given is the last to be blamed; and of changes of one
-            # size the one that takes something away is the likelier: it was put there.
-            more = len(words(trial.edit.text)) - len(words(ast.unparse(self.work.statements[trial.line])))
-            return trial.size, now.keeps_constant(trial.line), (more > 0) - (more < 0), trial.place
+        def likelihood(trial: _Trial) -> tuple[int, int, int, int]:
+            # A line at which a constant comes in is the first to be blamed, one that gives what it should from what it
+            # is given the last; and of changes of one size the one that takes something away is the likelier: it was
+            # put there.
+            line, most = trial.line, len(words(ast.unparse(self.work.statements[trial.line])))
+            comes_in = now.state(line) == "multiple" and now.changes_constant(line)
+            more = len(words(trial.edit.text)) - most
+            return trial.size, now.keeps_constant(line) - comes_in, (more > 0) - (more < 0), trial.place
 
         best = min(found, key=likelihood)
         return Repair(best.line, best.edit, tuple(t.edit for t in found if t.line == best.line and t is not best))

@@ -38,6 +38,8 @@ FUNCTIONS: tuple[tuple[str, int | None, Callable[[Array], Array]], ...] = (
     ("softplus", None, lambda x: np.log1p(np.exp(x))),
 )
 """Functions that are recognised by their values."""
+MOST_KEYS = 12
+"""Of a dict with more keys not every item may stand in the place of a name."""
 
 
 @dataclass
@@ -83,6 +85,11 @@ class Scopes:
         if line not in self._known:
             self._known[line] = self._look(line)
         return self._known[line]
+
+    def held(self, line: int) -> set[str]:
+        """Return the keys of the dicts that a line sees."""
+        scope = self.anchors.point.ran.trace.visits.get(self.work.statements[line], {})
+        return {key for value in scope.values() if isinstance(value, dict) for key in value if isinstance(key, str)}
 
     def _look(self, line: int) -> Known:
         statement = self.work.statements[line]
@@ -131,6 +138,8 @@ class Scopes:
             if isinstance(value, Instance):
                 for attribute in value.attributes:
                     texts.setdefault(f"{name}.{attribute}", ast.parse(f"{name}.{attribute}", mode="eval").body)
+            for key in list(value)[:MOST_KEYS] if isinstance(value, dict) else ():
+                texts.setdefault(f"{name}[{key!r}]", ast.parse(f"{name}[{key!r}]", mode="eval").body)
         for text, node in texts.items():
             if isinstance(node, ast.Name) and node.id not in scope:
                 continue

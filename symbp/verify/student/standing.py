@@ -110,6 +110,19 @@ class Standings:
         entries = self.entries(line)
         return bool(entries) and self._places[entries[0]] > self._places[seen.entry]
 
+    def calls(self, line: int, other: int) -> bool:
+        """Tell whether a line began before another one first ran, and ended after it: what it calls ran it."""
+        times = self._begun
+        first, second = (self.work.statements[k] for k in (line, other))
+        if not self.entries(line) or not self.entries(other) or not (first in times and second in times):
+            return False
+        ended = self._places[self.entries(line)[0]] > self._places[self.entries(other)[0]]
+        return times[first] < times[second] and ended
+
+    @cached_property
+    def _begun(self) -> dict[ast.stmt, int]:
+        return {s: time for time, s in enumerate(self.ran.trace.visits)}
+
     @cached_property
     def right(self) -> dict[Entry, Array]:
         """The assignments that are right, with their values."""
@@ -167,16 +180,20 @@ class Standings:
 
     @cached_property
     def cleared(self) -> set[int]:
-        """The lines of which something right is made; where a line carries a constant, that may be right by chance."""
+        """The lines of which something right is made.
+
+        Of one that carries a constant that must have made up for it: else it is right by chance, through a zero.
+        """
         order = self.order()
         used: dict[int, set[str]] = {}
         for at, line in enumerate(order):
             if self.state(line) == "right":
                 for k, names in self._feeding(line, order[:at], through=True).items():
-                    used[k] = used.get(k, set()) | names
+                    if self.state(k) != "multiple" or self.changes_constant(line):
+                        used[k] = used.get(k, set()) | names
         # Of a line that gives several names their values each must be used.
-        return {k for k, names in used.items() if self.state(k) != "multiple" and (
-            len(self.work.lines[k].targets) < 2 or names >= assigns(self.work.statements[k]))}
+        return {k for k, names in used.items() if len(self.work.lines[k].targets) < 2 or (
+            names >= assigns(self.work.statements[k]))}
 
     def suspects(self, line: int) -> list[int]:
         """Return the lines before a wrong one that may have made it wrong: of which it is made, and nothing right."""

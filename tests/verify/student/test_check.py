@@ -190,7 +190,8 @@ def test_every_example_of_a_code_has_it(code: str) -> None:
 
     def codes(text: str) -> str:
         try:
-            return " ".join(c.judgement.reason for c in check_text(text + ("" if "def backward" in text else backward)))
+            found = [c.judgement for c in check_text(text + ("" if "def backward" in text else backward))]
+            return " ".join([*(j.reason for j in found), *(f.code for j in found for f in j.faults)])
         except DeclarationError as error:
             return " ".join(d.code for d in error.diagnostics)
 
