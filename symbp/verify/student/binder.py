@@ -217,12 +217,12 @@ class Binder:
         if not outputs and ran.failure is None:
             outputs, rate = self._updates(session, case, ran), self._rate(ran)
         bound.session = replace(session, plan=replace(plan, outputs=outputs, rate=rate))
-        seen, given = ran, outputs
+        seen, there = ran, outputs
         if ran.failure is not None:
             # What breaks off has gradients in its scope by then.
             seen = replace(ran, scope=dict(ran.failure.scope))
-            given = tuple(find_outputs(seen, case, list(seen.scope), ""))
-        if self._join_loose(bound, given, seen):
+            there = tuple(find_outputs(seen, case, list(seen.scope), ""))
+        if self._join_loose(bound, there, seen):
             bound = Bound(task, bound.session, draws, self.remarks)
             case = bound.case(0)
         return self._score(bound, case) - (ODD if self._is_odd(draws) else 0.0), bound
@@ -464,7 +464,7 @@ class Binder:
 
 
 def _gradient_in(value: ast.expr, taken: set[str]) -> str:
-    """Return what a returned expression may be called: an attribute, or the one gradient in it: ``dW.T``, ``dW / m``."""
+    """Return what a returned expression may be called: an attribute, or the one gradient in it, as in ``dW / m``."""
     if isinstance(value, ast.Attribute) and value.attr != "T":
         return value.attr
     names = {n.id for n in ast.walk(value) if isinstance(n, ast.Name) and nm.gradient_of(n.id)} - taken

@@ -100,10 +100,10 @@ def _is_square(bound: Bound) -> bool:
 
 
 def _is_flat(bound: Bound) -> bool:
-    """Tell whether a parameter has one axis though the code transposes it: that would change nothing."""
+    """Tell whether a parameter or data have one axis though the code transposes them: that would change nothing."""
     text = "\n".join(bound.session.reading.lines)
     return any(
-        len(d.axes) == 1 and d.role == "parameter" and re.search(rf"\b{re.escape(nm.tail(path))}\.T\b", text)
+        len(d.axes) == 1 and d.role in ("parameter", "data") and re.search(rf"\b{re.escape(nm.tail(path))}\.T\b", text)
         for path, d in bound.draws.arrays.items()
     )
 

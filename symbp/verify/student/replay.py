@@ -67,7 +67,7 @@ class Replay:
     def added_up(
         self, rounds: Sequence[Mapping[str, Any]], changed: ast.stmt, target: ast.expr
     ) -> tuple[Array | None, int]:
-        """Return what a sum over rounds of a loop comes to when the statement that adds to it is changed, and the nodes.
+        """Return what a sum over rounds comes to when the statement that adds to it is changed, and the nodes it cost.
 
         rounds: what the statement saw in each round.
         target: the sum; its name begins with what holds it.

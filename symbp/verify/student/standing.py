@@ -144,8 +144,8 @@ class Standings:
             return False
         root = name_of(statement.target)
         around = self.replay.outermost(statement)
-        others = (s for s in self.work.statements if s is not statement and around.lineno <= s.lineno <= (around.end_lineno or 0))
-        return not any(root in reads(s) | assigns(s) for s in others)
+        inside = [s for s in self.work.statements if around.lineno <= s.lineno <= (around.end_lineno or 0)]
+        return not any(root in reads(s) | assigns(s) for s in inside if s is not statement)
 
     def _watched(self, line: int) -> list[dict[str, Any]]:
         point = self.gradients.points[0]
@@ -164,7 +164,7 @@ class Standings:
         return bool(found) and all(mine in given for mine, given in found)
 
     def _constants(self, line: int) -> list[tuple[float, list[float]]]:
-        """Return for assignments of a line their constant beside those of what they are made of, where both are known."""
+        """Return the constants of assignments of a line beside those of what they are made of, where both are known."""
         wanted = reads(self.work.statements[line])
         found = []
         for seen in () if is_accumulation(self.work.statements[line]) else self.seen(line):
