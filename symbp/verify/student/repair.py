@@ -27,8 +27,8 @@ LINE, CHANGE, REPLAY = 8_000, 60, 200
 """Nodes that it costs to find the changes of a line, to make one, and to prepare a few lines to be run again."""
 MOST_FOR_A_GRADIENT = 150_000
 """Nodes that it may cost to find a gradient entry by entry."""
-TIMES, AT_LEAST, BROKEN = 3, 5_000, 60_000
-"""A run with a change may cost so many times the nodes of a run without, and so many more; of one that broke off."""
+TIMES, AT_LEAST = 3, 5_000
+"""A run with a change may cost so many times the nodes of a run without, and so many more."""
 SMALL, ANY = 3, 1_000
 """Changes of so many words are tried in all lines before larger ones are; and any."""
 PLAIN = 3
@@ -217,7 +217,7 @@ class Repairs:
     def _run(self, now: Standings, draw: int, line: int, edit: Edit, *, keeps: bool = False) -> Outcome:
         point = self.gradients.points[draw]
         made = {**now.made, self.work.statements[line]: edit.statement}
-        most = TIMES * point.ran.nodes + (AT_LEAST if point.ran.failure is None else BROKEN)
+        most = TIMES * point.ran.nodes + AT_LEAST
         outcome = point.session.run(point.case, edits=made, keeps=keeps, most=most)
         self.left -= outcome.nodes + RUN
         return outcome

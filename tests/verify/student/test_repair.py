@@ -32,6 +32,7 @@ TOLD = [
     ("batch_norm", "first", "dmu = -np.sum(dxhat / std, axis=0) + dvar", "dmu = dvar", ""),
     # a constant that comes in, though a later line could take it out
     ("deep_loop", "second", "dZ = dA * (Z > 0)", "dZ = (dA * (Z > 0)) / m", "1/m extra"),
+    ("deep_loop", "second", "dZ = dA * (Z > 0)", "dZ = dA", "slope missing"),
     ("batch_norm", "second", "dvar = np.sum(dxhat * (x - mu), axis=0) * -0.5 * std ** -3",
      "dvar = -(np.sum(dxhat * (x - mu), axis=0) * -0.5 * std ** -3)", "sign"),
     ("train_step", "first", "b1 -= lr * db1", "b1 -= -(lr * db1)", "sign"),
