@@ -25,15 +25,15 @@ import numpy as np
 
 from symbp.verify.check.edits import plant
 from symbp.verify.check.verdict import GOOD
-from symbp.verify.student.binding import bind
-from symbp.verify.student.functions import Task, tasks
-from symbp.verify.student.hints import gradients_from
+from symbp.verify.student.binding.functions import Task, tasks
+from symbp.verify.student.binding.hints import gradients_from
+from symbp.verify.student.binding.outputs import is_laid
+from symbp.verify.student.binding.search import bind
 from symbp.verify.student.check import check_text
-from symbp.verify.student.errors import Located
-from symbp.verify.student.judge import Judge
-from symbp.verify.student.outputs import is_laid
-from symbp.verify.student.reading import read_text
-from symbp.verify.student.truth import Point
+from symbp.verify.student.judging.judge import Judge
+from symbp.verify.student.judging.truth import Point
+from symbp.verify.student.language.errors import Located
+from symbp.verify.student.language.reading import read_text
 
 HOMEWORK = Path(__file__).resolve().parents[1] / "tests" / "verify" / "student" / "homework"
 CONVENTIONS = ("first", "second")

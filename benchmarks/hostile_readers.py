@@ -29,10 +29,10 @@ from symbp.language.diagnostics import Mistake
 from symbp.networks import names, network
 from symbp.verify.check.text import text_of
 from symbp.verify.student.check import check_reading
-from symbp.verify.student.errors import Located
-from symbp.verify.student.interpreter import Interpreter, module_names
-from symbp.verify.student.reading import Reading
-from symbp.verify.student.reading import read_text as read_code
+from symbp.verify.student.language.errors import Located
+from symbp.verify.student.language.interpreter import Interpreter, module_names
+from symbp.verify.student.language.reading import Reading
+from symbp.verify.student.language.reading import read_text as read_code
 
 MLP = network("mlp").text
 

@@ -153,7 +153,7 @@ SCALAR_MODULES = (
 TEXT_TO_SYMPY = {"sympify", "S"}
 
 
-RUNS_CODE = {"symbp.verify.student.execution": {"compile", "eval"}}
+RUNS_CODE = {"symbp.verify.student.binding.execution": {"compile", "eval"}}
 """The one module that lets CPython run what comes from outside: that is what ``--run`` asks for,
 and it does so in a confined process only (``test_execution.py``)."""
 

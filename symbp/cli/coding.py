@@ -12,9 +12,9 @@ from typing import Any, get_args
 from symbp.cli.outcome import BadInput, is_folder, shown
 from symbp.program import Program
 from symbp.verify.check.text import table
-from symbp.verify.student.binding import Wishes
+from symbp.verify.student.binding.draws import Fill
+from symbp.verify.student.binding.search import Wishes
 from symbp.verify.student.check import SECONDS_OF_MANY, check_file
-from symbp.verify.student.draws import Fill
 
 KINDS = (".py", ".ipynb")
 

@@ -15,23 +15,23 @@ from symbp.language.diagnostics import DeclarationError, Diagnostic, Mistake
 from symbp.language.files import file_bytes
 from symbp.program import Program
 from symbp.verify import child
-from symbp.verify.check.verdict import GOOD, Fault, Judgement
 from symbp.verify.check.text import text_of
-from symbp.verify.student import broadcasts
-from symbp.verify.student.binder import UNKNOWN_RATE
-from symbp.verify.student.binding import Bound, Unbound, Wishes, bind
-from symbp.verify.student.errors import Located, is_limit, is_unread
-from symbp.verify.student.functions import Task, tasks
-from symbp.verify.student.hints import gradients_from
-from symbp.verify.student.gradient_judge import GradientJudge
-from symbp.verify.student.judge import Judge, judge
-from symbp.verify.student.misshapen import origin
-from symbp.verify.student.network import compared
-from symbp.verify.student.reading import Reading, read, read_text, span, unread
-from symbp.verify.student.scripts import script_of
-from symbp.verify.student.truth import Point
-from symbp.verify.student.usage import parameters
-from symbp.verify.student.work import line_of, statement_at
+from symbp.verify.check.verdict import GOOD, Fault, Judgement
+from symbp.verify.student.binding.binder import UNKNOWN_RATE
+from symbp.verify.student.binding.functions import Task, tasks
+from symbp.verify.student.binding.hints import gradients_from
+from symbp.verify.student.binding.scripts import script_of
+from symbp.verify.student.binding.search import Bound, Unbound, Wishes, bind
+from symbp.verify.student.binding.usage import parameters
+from symbp.verify.student.judging import broadcasts
+from symbp.verify.student.judging.gradient_judge import GradientJudge
+from symbp.verify.student.judging.judge import Judge, judge
+from symbp.verify.student.judging.misshapen import origin
+from symbp.verify.student.judging.network import compared
+from symbp.verify.student.judging.truth import Point
+from symbp.verify.student.judging.work import line_of, statement_at
+from symbp.verify.student.language.errors import Located, is_limit, is_unread
+from symbp.verify.student.language.reading import Reading, read, read_text, span, unread
 
 MOST_BYTES = 20_000_000
 """Bytes of a file that are read; more is told as too large."""

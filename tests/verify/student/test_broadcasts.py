@@ -6,7 +6,7 @@ import pytest
 
 from symbp.language import read_text
 from symbp.verify.student.check import check_reading, check_text
-from symbp.verify.student.reading import read_text as read_code
+from symbp.verify.student.language.reading import read_text as read_code
 
 IN_THE_BACKWARD_PASS = '''\
 import numpy as np

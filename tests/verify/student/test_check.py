@@ -14,11 +14,11 @@ from homework_files import FOLDER, text_of
 
 from symbp.cli.app import app
 from symbp.language.diagnostics import DeclarationError
-from symbp.verify.student.binding import Wishes, bind
+from symbp.verify.student.binding.functions import tasks
+from symbp.verify.student.binding.search import Wishes, bind
 from symbp.verify.student.check import check_file, check_text
 from symbp.verify.student.codes import CODES
-from symbp.verify.student.functions import tasks
-from symbp.verify.student.reading import read_text
+from symbp.verify.student.language.reading import read_text
 
 FAULTS = [
     ("tuple_cache", "dA1 * (1 - A1 ** 2)", "dA1 * (1 - A1)", "slope of another function"),

@@ -16,9 +16,9 @@ from homework_files import FILES, HEAVY, slowly, text_of
 
 from symbp.cli.app import app
 from symbp.verify import child
-from symbp.verify.student.binding import Wishes
+from symbp.verify.student.binding.execution import Unconfined
+from symbp.verify.student.binding.search import Wishes
 from symbp.verify.student.check import Answer, check_file, check_text
-from symbp.verify.student.execution import Unconfined
 
 RUN = Wishes(runs=True)
 

@@ -12,11 +12,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from homework_files import FOLDER, text_of
 
-from symbp.verify.student.binding import bind
+from symbp.verify.student.binding.functions import tasks
+from symbp.verify.student.binding.halves import forward_half
+from symbp.verify.student.binding.search import bind
 from symbp.verify.student.check import check_text
-from symbp.verify.student.functions import tasks
-from symbp.verify.student.halves import forward_half
-from symbp.verify.student.reading import read_text
+from symbp.verify.student.language.reading import read_text
 
 BOTH = ["char_rnn", "fused", "svm"]
 

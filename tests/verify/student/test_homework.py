@@ -14,10 +14,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from homework_files import FILES, every_pair, text_of
 
 from symbp.verify.check.verdict import GOOD
-from symbp.verify.student.binding import bind
-from symbp.verify.student.functions import tasks
-from symbp.verify.student.judge import judge
-from symbp.verify.student.reading import read_text
+from symbp.verify.student.binding.functions import tasks
+from symbp.verify.student.binding.search import bind
+from symbp.verify.student.judging.judge import judge
+from symbp.verify.student.language.reading import read_text
 
 
 def test_there_are_at_least_twenty_shapes() -> None:

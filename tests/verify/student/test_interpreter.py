@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from symbp.verify.student.errors import Located
-from symbp.verify.student.interpreter import Interpreter
-from symbp.verify.student.trace import Entry, Trace
+from symbp.verify.student.language.errors import Located
+from symbp.verify.student.language.interpreter import Interpreter
+from symbp.verify.student.language.trace import Entry, Trace
 
 
 def run(body: str, *arguments: Any, is_complex: bool = False, trace: Trace | None = None) -> Any:

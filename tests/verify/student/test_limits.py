@@ -17,12 +17,13 @@ import pytest
 
 from symbp.language.diagnostics import DeclarationError
 from symbp.verify import child
-from symbp.verify.student import budgets, check, notebook, reading, sizes
+from symbp.verify.student import check
+from symbp.verify.student.binding.session import Case, Plan, Session
 from symbp.verify.student.check import check_file
-from symbp.verify.student.expressions import Located
-from symbp.verify.student.interpreter import Interpreter
-from symbp.verify.student.notebook import cells
-from symbp.verify.student.session import Case, Plan, Session
+from symbp.verify.student.language import budgets, notebook, reading, sizes
+from symbp.verify.student.language.expressions import Located
+from symbp.verify.student.language.interpreter import Interpreter
+from symbp.verify.student.language.notebook import cells
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "limits.md"
 

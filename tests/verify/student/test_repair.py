@@ -12,15 +12,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 from homework_files import FOLDER, text_of
 
 from symbp.verify.check.edits import Known, Meaning, edits
-from symbp.verify.student import budgets
-from symbp.verify.student.binding import bind
+from symbp.verify.student.binding.functions import tasks
+from symbp.verify.student.binding.search import bind
 from symbp.verify.student.check import check_text
-from symbp.verify.student.functions import tasks
-from symbp.verify.student.judge import Judge
-from symbp.verify.student.reading import read_text
-from symbp.verify.student.replay import Replay
-from symbp.verify.student.trace import Entry
-from symbp.verify.student.truth import Point
+from symbp.verify.student.judging.judge import Judge
+from symbp.verify.student.judging.replay import Replay
+from symbp.verify.student.judging.truth import Point
+from symbp.verify.student.language import budgets
+from symbp.verify.student.language.reading import read_text
+from symbp.verify.student.language.trace import Entry
 
 TOLD = [
     ("layer_norm", "second", "    dx *= rstd", '    dx *= rstd + cache["rstd"]', "path extra"),

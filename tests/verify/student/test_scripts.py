@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from homework_files import slowly
 
 from symbp.language.diagnostics import DeclarationError
-from symbp.verify.student.binding import Wishes
+from symbp.verify.student.binding.search import Wishes
 from symbp.verify.student.check import check_file, check_text
 
 FILES = sorted((Path(__file__).parent / "scripts").glob("*.py"))

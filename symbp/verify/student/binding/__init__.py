@@ -1,0 +1,1 @@
+"""How the functions of a file are called, with which arrays, and runs of them."""
