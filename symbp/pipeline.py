@@ -257,13 +257,31 @@ def model(program: Program, layout: str = "") -> Model:
     return Model(program, named, found.program, found.names, output, layout, why, terms, lines)
 
 
-def verify(source: Source, *, draws: int = 3, seed: int = 0) -> list[Verdict]:
-    """Check a network's derivation and its generated module by independent witnesses, and return the verdicts."""
-    from symbp.verify import verify_program
+def verify(source: Source, *, draws: int = 3, seed: int = 0, modules: bool = True) -> list[Verdict]:
+    """Check a network's derivation and its generated modules by independent witnesses, and return the verdicts.
+
+    source: a program, a declaration's text, or its path.
+    draws:  how many draws each witness makes at least.
+    seed:   of the draws; the same seed gives the same verdicts.
+    modules: whether the NumPy module and the C module are generated and compared too.
+
+    Raises ``DeclarationError`` for a faulty declaration, ``NotANumber`` where the output is a matrix.
+    """
+    from symbp.verify.programs import check_derivation, check_generated, check_inference, specified
 
     program = program_of(source)
     _need_number(program, "loss" if "loss" in program.outputs else program.outputs[0])
-    return verify_program(program, draws=draws, seed=seed)
+    derivation = derive_program(program)
+    wanted, output = list(derivation.gradients), derivation.output
+    verdicts = check_derivation(derivation, draws=draws, seed=seed)
+    if program.running:
+        answers = derive_program(inference(program), wanted, output)
+        verdicts += check_inference(derivation, answers, draws=draws, seed=seed)
+    if not modules:
+        return verdicts
+    definite = specified(program)
+    whole = derivation if definite is program else derive_program(definite, wanted, output)
+    return verdicts + check_generated(whole, generate, seed=seed)
 
 
 class NotANumber(ValueError):

@@ -11,7 +11,7 @@ from typing import Any
 
 from symbp.verify.draws import NoDraw, choose_sizes, draw
 from symbp.verify.module import check_module, load_module
-from symbp.verify.programs import check_derivation, gradient_check, verify_program
+from symbp.verify.programs import check_derivation, gradient_check
 from symbp.verify.report import Verdict, all_ok, as_json, as_junit, rows, summary, text_table
 from symbp.verify.scalars import EvaluationError, UnknownOperation
 from symbp.verify.steps import check_steps
@@ -20,7 +20,7 @@ from symbp.verify.witnesses import Finding
 __all__ = [
     "EvaluationError", "Finding", "NoDraw", "UnknownOperation", "Verdict", "all_ok", "as_json", "as_junit",
     "check_derivation", "check_module", "check_steps", "choose_sizes", "draw", "gradient_check",
-    "load_module", "rows", "summary", "text_table", "verify_program",
+    "load_module", "rows", "summary", "text_table",
 ]
 
 

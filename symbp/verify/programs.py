@@ -198,16 +198,15 @@ def check_derivation(derivation: Derivation, *, draws: int = 3, seed: int = 0) -
     return [*verdicts, all_steps]
 
 
-def check_inference(derivation: Derivation, *, draws: int = 3, seed: int = 0) -> list[Verdict]:
-    """Return verdicts on the network that answers after training: its values, and its adjoint equations."""
-    calculus = import_module("symbp.calculus")
+def check_inference(derivation: Derivation, answers: Derivation, *, draws: int = 3, seed: int = 0) -> list[Verdict]:
+    """Return verdicts on the network that answers after training: its values, and its adjoint equations.
+
+    answers: the derivation of that network.
+    """
     source = derivation.source
-    answers = calculus.inference(source)
     rng, sizes = np.random.default_rng(seed), choose_sizes(source)
-    values = judge("inference", "values in inference", same_values(source, answers, rng, sizes))
-    found = check_derivation(
-        calculus.derive(answers, list(derivation.gradients), derivation.output), draws=draws, seed=seed
-    )
+    values = judge("inference", "values in inference", same_values(source, answers.source, rng, sizes))
+    found = check_derivation(answers, draws=draws, seed=seed)
     return [values, *(replace(v, subject=f"{v.subject}, inference") for v in found)]
 
 
@@ -241,16 +240,25 @@ def specified(program: Program) -> Program:
     return program.replace(body=map_equations(program.body, settled), functions=rest)
 
 
-def check_generated(derivation: Derivation, *, seed: int = 0, name: str = "network") -> list[Verdict]:
-    """Generate the NumPy module and the C module in both precisions, and compare them with the reference evaluator."""
-    source = specified(derivation.source)
-    if source is not derivation.source:
-        derivation = import_module("symbp.calculus").derive(source, list(derivation.gradients), derivation.output)
+Generate = Callable[..., Mapping[str, str]]
+"""Writes the files of a module: ``generate(derivation, target, name=..., dtype=...)``."""
+
+
+def check_generated(
+    derivation: Derivation, generate: Generate, *, seed: int = 0, name: str = "network"
+) -> list[Verdict]:
+    """Generate the NumPy module and the C module in both precisions, and compare them with the reference evaluator.
+
+    derivation: of a network whose functions are all specified.
+    generate:   what is judged.
+    """
     modules: dict[str, ModuleType] = {}
     # A module that clips gradients holds one that does not: single precision shows both.
     ways = [(dtype, dtype == "float32") for dtype in DTYPES]
-    verdicts = [_numpy_module(derivation, dtype, seed, name, modules, clip=clip) for dtype, clip in ways]
-    verdicts += [_numpy_module(derivation, dtype, seed, name, {}, workspace=True, clip=clip) for dtype, clip in ways]
+    verdicts = [_numpy_module(derivation, generate, dtype, seed, name, modules, clip=clip) for dtype, clip in ways]
+    verdicts += [
+        _numpy_module(derivation, generate, dtype, seed, name, {}, workspace=True, clip=clip) for dtype, clip in ways
+    ]
     return [*verdicts, *_c_modules(derivation, seed, name, modules)]
 
 
@@ -259,11 +267,10 @@ DTYPES = ("float64", "float32")
 
 
 def _numpy_module(
-    derivation: Derivation, dtype: str, seed: int, name: str, modules: dict[str, ModuleType], workspace: bool = False,
-    clip: bool = False,
+    derivation: Derivation, generate: Generate, dtype: str, seed: int, name: str, modules: dict[str, ModuleType],
+    workspace: bool = False, clip: bool = False,
 ) -> Verdict:
     """Check the NumPy module of one precision, and keep it in ``modules``."""
-    generate = import_module("symbp.pipeline").generate
     refused = import_module("symbp.render.numpy").GenerateError
     checked = f"NumPy {'workspace' if workspace else 'module'}, {dtype}"
     try:
@@ -296,21 +303,3 @@ def _c_modules(derivation: Derivation, seed: int, name: str, modules: Mapping[st
         broken = [Finding("module", name, "fails", error=math.inf, tolerance=c.DOUBLE, detail=str(error))]
         return [judge(f"{name}.c", "C module", broken)]
     return [judge(f"{name}.c", names[dtype], findings) for dtype, findings in found.items()]
-
-
-def verify_program(program: Program, *, draws: int = 3, seed: int = 0, modules: bool = True) -> list[Verdict]:
-    """Derive a network's backward pass and check it: equations, steps, and the generated module.
-
-    Arguments
-    ---------
-    draws:   how many draws each witness makes at least.
-    seed:    of the draws; the same seed gives the same verdicts.
-    modules: whether the NumPy module and the C module are generated and compared too.
-    """
-    derivation = import_module("symbp.calculus").derive(program)
-    verdicts = check_derivation(derivation, draws=draws, seed=seed)
-    if program.running:
-        verdicts += check_inference(derivation, draws=draws, seed=seed)
-    if modules:
-        verdicts += check_generated(derivation, seed=seed)
-    return verdicts

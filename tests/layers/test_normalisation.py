@@ -12,8 +12,9 @@ from symbp.calculus import convert, derive
 from symbp.expr import Zero, size, total
 from symbp.expr.nodes import plain
 from symbp.language import DeclarationError, Model, read_text
+from symbp.pipeline import verify
 from symbp.program import Running
-from symbp.verify import all_ok, gradient_check, verify_program
+from symbp.verify import all_ok, gradient_check
 from symbp.verify.evaluate import evaluate
 
 n, m = size("n"), size("m")
@@ -176,7 +177,7 @@ def test_networks_are_verified_with_their_modules(layer: str, samples: str) -> N
         f"X: input[p, m]\nY: target[q, m]\nassert n == {count}*k\nZ = dense(X, n, bias='none')\n"
         f"loss = mean_squared_error(dense(tanh({layer}), q), Y)\n"
     )
-    verdicts = verify_program(convert(read_text(text), samples))  # type: ignore[arg-type]
+    verdicts = verify(convert(read_text(text), samples))  # type: ignore[arg-type]
     assert all_ok(verdicts), [v for v in verdicts if not v.ok]
     assert all(v.proved for v in verdicts if v.checked == "adjoint equation")
 
@@ -191,5 +192,5 @@ def test_batch_normalisation_in_loops_is_verified_with_its_modules() -> None:
         "    X[t]: input[n, m]\n    Y[t]: target[h, m]\n    H[t] = tanh(batch_norm(U @ X[t]) + V @ H[t-1])\n"
         "loss = sum(sum((H[t] - Y[t])**2) for t in range(1, T+1)) / m\n",
     ):
-        verdicts = verify_program(read_text(text))
+        verdicts = verify(read_text(text))
         assert all_ok(verdicts), [v for v in verdicts if not v.ok]

@@ -280,14 +280,14 @@ def test_a_module_that_does_not_compile_fails(mlp: Derivation, monkeypatch: pyte
         compared(case, mlp)
     right = c.files
     monkeypatch.setattr(c, "files", lambda module: {**right(module), f"{module.p}.c": "int wrong"})
-    verdicts = {v.checked: v for v in check_generated(mlp)}
+    verdicts = {v.checked: v for v in check_generated(mlp, generate)}
     assert verdicts["C module"].verdict == "fails"
     assert not all_ok(verdicts.values())
 
 
 def test_without_a_compiler_nothing_fails_and_it_is_said(mlp: Derivation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(c, "compiler", lambda: None)
-    verdicts = check_generated(mlp)
+    verdicts = check_generated(mlp, generate)
     last = verdicts[-1]
     assert (last.checked, last.verdict, last.ok, last.bad) == ("C module", "skipped", False, False)
     assert "compiler" in last.detail

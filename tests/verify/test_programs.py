@@ -13,9 +13,10 @@ import symbp
 from symbp.calculus import derive
 from symbp.language import read_text
 from symbp.networks import network
+from symbp.pipeline import verify
 from symbp.expr import Function, Map, scaled, size, total
 from symbp.program import Equation, Program, Var
-from symbp.verify import all_ok, check_derivation, verify_program
+from symbp.verify import all_ok, check_derivation
 from symbp.verify.compiled import compiler
 from symbp.verify.rules import check_closure
 
@@ -26,7 +27,7 @@ LONG = ("branches.net", "cells.net", "cross_attention.net", "decoder.net", "grou
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in NETWORKS])
 def test_every_bundled_network_is_verified(name: str) -> None:
-    verdicts = verify_program(symbp.read(files("symbp.networks").joinpath(name).read_text()))
+    verdicts = verify(symbp.read(files("symbp.networks").joinpath(name).read_text()))
     assert all_ok(verdicts), [v for v in verdicts if not v.ok]
     equations = [v for v in verdicts if v.checked == "adjoint equation"]
     assert equations
@@ -40,7 +41,7 @@ def test_every_bundled_network_is_verified(name: str) -> None:
 
 def test_columns_by_number_are_verified() -> None:
     """An embedding, tied, for several samples, with numbers as targets: what the decoder has beside its blocks."""
-    verdicts = verify_program(read_text(
+    verdicts = verify(read_text(
         "samples: m\nE: param[d, v]\nfor s in range(1, m+1):\n    ids[s]: input[1, T] & index[v]\n"
         "    Y[s]: target[1, T] & index[v]\n    X[s] = tanh(E[:, ids[s]])\n    Z[s] = E.T @ X[s]\n"
         "loss = sum(sum(logsumexp(Z[s], axis=0, keepdims=True)) - sum(eye(v)[:, Y[s]]*Z[s]) "
@@ -79,14 +80,14 @@ def test_a_verdict_says_which_facts_its_proof_used() -> None:
 
 def test_unspecified_functions_are_stood_in_for_and_what_cannot_be_generated_is_not_checked() -> None:
     text = "f: elementwise\nX: input[n, m]\nW: param[k, n]\nG: input[k, m]\nloss = sum(G * f(W @ X))\n"
-    assert all_ok(verify_program(read_text(text)))
+    assert all_ok(verify(read_text(text)))
     free = Function("g", (), (0, 0), sp.core.symbol.Str("free"))
     n, m = size("n"), size("m")
     A, B, loss = Var("A", n, m, kind="param"), Var("B", n, m, kind="param"), Var("loss", sp.S.One, sp.S.One)
     both = Program(
         {"A": A, "B": B, "loss": loss}, (Equation(loss(), total(Map(A(), B(), free))),), functions={"g": free}
     )
-    verdicts = {v.checked: v for v in verify_program(both)}
+    verdicts = {v.checked: v for v in verify(both)}
     module = verdicts["NumPy module, float64"]
     assert module.verdict == "not checked"
     assert "generated" in module.detail
@@ -113,7 +114,7 @@ Z = W @ X + b
 C = Z - mean(Z, axis=1, keepdims=True)
 loss = sum(G * (C / sqrt(mean(C**2, axis=1, keepdims=True) + 1)))
 """
-    verdicts = {v.subject: v for v in verify_program(read_text(text), modules=False)}
+    verdicts = {v.subject: v for v in verify(read_text(text), modules=False)}
     assert verdicts["b_bar"].ok
     assert "zero at every draw" in verdicts["b_bar"].detail or verdicts["b_bar"].proved
     assert verdicts["W_bar"].ok
@@ -122,7 +123,7 @@ loss = sum(G * (C / sqrt(mean(C**2, axis=1, keepdims=True) + 1)))
 
 def test_the_same_seed_gives_the_same_verdicts() -> None:
     program = read_text("X: input[n, m]\nW: param[k, n]\nG: input[k, m]\nloss = sum(G * tanh(W @ X))\n")
-    assert verify_program(program, seed=5, modules=False) == verify_program(program, seed=5, modules=False)
+    assert verify(program, seed=5, modules=False) == verify(program, seed=5, modules=False)
 
 
 def test_facts_of_what_is_differentiated_are_respected() -> None:
