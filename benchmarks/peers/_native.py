@@ -103,12 +103,3 @@ def aligned(count: int) -> Any:
     block = np.zeros(count + 64, np.uint8)
     start = -block.ctypes.data % 64
     return block[start : start + count]
-
-
-def generated_net(workload: Any, parameters: Any, data: Any, flags: list[str], libraries: list[str]) -> Net:
-    """Return the net that symbp writes in C."""
-    from . import _symbp
-
-    files = _symbp.generated(workload, target="c", name="net", sizes=workload.sizes)
-    kept = {name: text for name, text in files.items() if name in ("net.h", "net.c")}
-    return Net(kept, flags, libraries, workload, parameters, data)

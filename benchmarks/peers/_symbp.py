@@ -1,4 +1,4 @@
-"""What the peers that symbp writes share: generation, and the generated NumPy module."""
+"""What the peers that symbp writes share: generation, the NumPy module, and the net in C."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import Unavailable, _machine
+from . import Unavailable, _machine, _native
 
 
 def generated(workload: Any, **options: Any) -> dict[str, str]:
@@ -66,3 +66,10 @@ class NumPyModule:
         """Return the gradients of the loss."""
         _, gradients = self.module.loss_and_gradients(self.values, self.inputs)
         return [np.array(gradient) for gradient in gradients]
+
+
+def generated_net(workload: Any, parameters: Any, data: Any, flags: list[str], libraries: list[str]) -> _native.Net:
+    """Return the net that symbp writes in C."""
+    files = generated(workload, target="c", name="net", sizes=workload.sizes)
+    kept = {name: text for name, text in files.items() if name in ("net.h", "net.c")}
+    return _native.Net(kept, flags, libraries, workload, parameters, data)

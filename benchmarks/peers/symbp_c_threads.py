@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import _native
+from . import _symbp
 
 LABEL = "symbp C, threads"
 PARALLEL = True
@@ -13,4 +13,4 @@ ENVIRONMENT = {"OMP_PROC_BIND": "true"}
 
 def setup(workload: Any, parameters: Any, data: Any, threads: int) -> Any:
     """Return the peer."""
-    return _native.generated_net(workload, parameters, data, ["-DNET_USE_VECTOR", "-DNET_USE_OPENMP", "-fopenmp"], [])
+    return _symbp.generated_net(workload, parameters, data, ["-DNET_USE_VECTOR", "-DNET_USE_OPENMP", "-fopenmp"], [])

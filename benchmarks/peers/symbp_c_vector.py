@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import _native
+from . import _symbp
 
 LABEL = "symbp C, vector"
 SERIAL = True
@@ -12,4 +12,4 @@ SERIAL = True
 
 def setup(workload: Any, parameters: Any, data: Any, threads: int) -> Any:
     """Return the peer."""
-    return _native.generated_net(workload, parameters, data, ["-DNET_USE_VECTOR"], [])
+    return _symbp.generated_net(workload, parameters, data, ["-DNET_USE_VECTOR"], [])
