@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -206,9 +207,14 @@ def not_timed(report: Result) -> list[str]:
         for one in part["workloads"].values():
             for name, result in one["peers"].items():
                 if result["status"] != "timed":
-                    reason = f"{result['status']}, {result['reason']}"
+                    reason = f"{result['status']}, {brief(result['reason'])}"
                     found.setdefault((name, reason), {}).setdefault(threads, []).append(one["title"])
     return [f"- {label(name)}: {reason}{where(report, places)}" for (name, reason), places in found.items()]
+
+
+def brief(reason: str) -> str:
+    """Return the first sentence of an error; what frameworks add to it fills pages."""
+    return re.split(r"\s+(?:Explanation|Hint|Developer debug context):|\n", reason)[0]
 
 
 def where(report: Result, places: dict[str, list[str]]) -> str:
