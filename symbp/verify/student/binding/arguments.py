@@ -18,7 +18,11 @@ STEPS = 3
 
 
 Form = tuple[Role, int, str]
-"""What an array is for, how many axes it has, and which are the two of a kernel: ``last``, ``first`` or none."""
+"""What an array is for, how many axes it has, and if it holds kernels a key of ``KERNELS``."""
+KERNELS: dict[str, tuple[int | None, ...]] = {
+    "last": (2, None, 3, 2), "square": (2, None, 3, 3), "first": (3, 3, None, 2),
+}
+"""The sizes of kernels whose rows and columns are the last or the first two axes."""
 
 
 @dataclass
@@ -124,7 +128,8 @@ class Arguments:
         drawn = Drawn([], role)
         if kind:
             drawn.fill = kind  # type: ignore[assignment]
-        elif use.is_index or (nm.LABELS.fullmatch(word) and (use.is_index or role != "target")):
+        elif use.is_index or (nm.LABELS.fullmatch(word) and role != "target" and not use.is_factor
+                              and word not in ("inputs", "xs")):
             drawn.fill = "labels"
         elif role == "target":
             drawn.fill = "one-hot" if self.has_logarithm else "signs" if self.is_signed else "real"
@@ -137,7 +142,7 @@ class Arguments:
         roles: list[Role] = ["bias", "data"] if role == "data" and len(word) == 1 and word not in "xXaAhH" else [role]
         forms: list[Form] = [
             (r, n, kernel) for n in ranks for r in roles
-            for kernel in (("last", "first") if n == 4 and r == "parameter" else ("",))
+            for kernel in (_kernels(use) if n == 4 and r == "parameter" else ("",))
         ]
         self.draws.arrays[path] = drawn
         self.form(path, forms[0])
@@ -151,7 +156,7 @@ class Arguments:
         drawn.role = role
         drawn.axes = [self.draws.axis() for _ in range(rank)]
         # Kernels and images are small, and no two axes of one are alike.
-        small: tuple[int | None, ...] = {"last": (2, None, 3, 2), "first": (3, 3, None, 2)}.get(kernel, ())
+        small: tuple[int | None, ...] = KERNELS.get(kernel, ())
         if rank == 4 and role == "data":
             small = (2, 3, 4, 5)
         if rank == 3 and role in ("data", "target") and not kernel:
@@ -213,6 +218,11 @@ class Arguments:
             path = f"{name}[{key!r}]"
             self.array(path, usage(path, self.functions), self.role(path, "parameter"))
         self.draws.names[name] = constants
+
+
+def _kernels(use: Usage) -> tuple[str, ...]:
+    """Return where the rows and columns of kernels may stand; only where the text takes them to be alike they are."""
+    return ("square", "first") if use.is_square else ("last", "first")
 
 
 def _ranks(role: Role) -> list[int]:

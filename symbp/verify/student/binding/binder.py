@@ -293,14 +293,20 @@ class Binder:
 
     def _loss(self, outcome: Outcome) -> str:
         if self.wishes.loss:
-            for node in ast.walk(ast.parse(self.wishes.loss, mode="eval")):
+            written = ast.parse(self.wishes.loss, mode="eval")
+            for node in ast.walk(written):
                 if isinstance(node, ast.Name) and nm.TARGET.fullmatch(node.id) and node.id not in outcome.scope:
                     self.arguments.give(node.id, "target")
-            return self.wishes.loss
+                elif isinstance(node, ast.Name) and f"{node.id}_out" in self.outputs_of_forward:
+                    node.id = f"{node.id}_out"  # what the forward pass returns under the name of an argument
+            return ast.unparse(written)
         for name in self.outputs_of_forward:
             value = outcome.scope.get(name)
             reduced = any(ast.unparse(r).count(w) for r in returns(self.task.forward) for w in ("sum(", "mean("))
-            is_told = is_loss_name(name) or self.task.backward is None or (name.startswith("out") and reduced)
+            takes_targets = any(nm.TARGET.fullmatch(p) for p in self._parameters_of_forward())
+            alone = takes_targets and len(self.outputs_of_forward) == 1 and getattr(value, "ndim", 0) == 0
+            is_told = is_loss_name(name) or self.task.backward is None or alone or (
+                name.startswith("out") and reduced)
             if is_number(value) and is_told and (self.task.loss is None or is_loss_name(name)):
                 return name
         if self.task.loss is None:
@@ -319,7 +325,7 @@ class Binder:
         return self.task.owner is not None and function in ast.walk(self.task.owner)
 
     def _main(self, outcome: Outcome) -> str:
-        """Return the name of what the forward pass is for: its first result that is an array."""
+        """Return the name of what the forward pass is for: its first result that is an array, or what it stores."""
         for name in self.outputs_of_forward:
             if isinstance(outcome.scope.get(name), np.ndarray):
                 return name
@@ -330,6 +336,10 @@ class Binder:
             if isinstance(value, dict):
                 for key in reversed([k for k, v in value.items() if isinstance(v, np.ndarray)]):
                     return f"{name}[{key!r}]"
+        if self.receiver and not self.outputs_of_forward:
+            held = attributes_of(outcome.scope.get(self.receiver))
+            return next((f"{self.receiver}.{n}" for n, v in held.items()
+                         if nm.OUTPUT.fullmatch(n) and isinstance(v, np.ndarray)), "")
         return ""
 
     def _free(self, outcome: Outcome) -> list[str]:
@@ -355,8 +365,7 @@ class Binder:
                     "write a function `loss(...)`, or give it: --loss 'np.sum((A2 - Y)**2) / 2'",
                 ), backward,
             )
-        value = outcome.scope.get(main)
-        shape = np.shape(value) if value is not None else ()
+        shape = next((v.shape for p, v in self._leaves(outcome) if p == main), ())
         axes = []
         for number in shape:
             axis = self.arguments.draws.of_value(int(number), 0)
@@ -429,6 +438,9 @@ class Binder:
             ] if data else []
             if samples:
                 return f"{data}.shape[{samples[0]}]"
+        inputs = [p for p, d in self.arguments.draws.arrays.items() if d.role == "data" and p.isidentifier()]
+        if nm.INPUT.fullmatch(name) and len(inputs) == 1 and inputs[0] in self._parameters_of_forward():
+            return inputs[0]
         if main and (self.task.backward is None or main.startswith("out")) and len(self.outputs_of_forward) == 1:
             return main
         raise Unbound(
@@ -438,6 +450,9 @@ class Binder:
                 f"(there are {', '.join([*self.outputs_of_forward, *self._drawn()][:8])})",
             ), function,
         )
+
+    def _parameters_of_forward(self) -> set[str]:
+        return {p for p, _ in parameters(self.task.forward)}
 
     def _updates(self, session: Session, case: Case, ran: Outcome) -> tuple[tuple[str, str], ...]:
         """Return the parameters that a training step changes: what it takes away, over the rate, is the gradient."""

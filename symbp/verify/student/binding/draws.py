@@ -18,7 +18,7 @@ from symbp.verify.student.binding.session import Case
 from symbp.verify.student.language.values import Array
 
 Fill = Literal["real", "one-hot", "labels", "binary", "signs", "positive", "probabilities", "mask", "index"]
-Align = Literal["features", "last", "first", "single"]
+Align = Literal["features", "last", "first", "single", "alone"]
 Role = Literal["parameter", "bias", "data", "target", "upstream"]
 DRAWS = 3
 """How many draws are looked at; each has primes of its own."""
@@ -49,7 +49,8 @@ class Draws:
     size_lists: lists of integers by name, each a list of axes.
     below:      labels and indices are smaller than this.
     align:      along which axis a bias has entries where the text leaves it open: that of the features, which a
-                parameter shares, or simply the last or the first; ``single`` takes the network to have one output.
+                parameter shares, or simply the last or the first; ``single`` takes the network to have one output,
+                ``alone`` a call to have one sample.
     multiples:  the whole numbers by which sizes are multiplied in the text: 4 where the gates of a cell stand together.
     gradients_from: the line of the file from which a function that does both computes gradients; 0 if there is none.
     seed:           of the values; the sizes are the same whatever it is.

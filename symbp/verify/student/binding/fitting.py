@@ -108,11 +108,28 @@ def _meet(draws: Draws, a: int, b: int, turn: int) -> bool:
     if first is not None and second is not None:
         draws.join(first, second)
         return True
+    if first is None and second is None:
+        return _part(draws, a, b, turn)
     open_one, other = (first, b) if first is not None else (second, a)
     if open_one is None or other == 0:
         return False
     draws.fix(open_one, other)
     return True
+
+
+def _part(draws: Draws, a: int, b: int, turn: int) -> bool:
+    """Two products of sizes must be equal, channels times the entries of a kernel: one open size in them follows."""
+    found = {
+        (root, other // (product // value))
+        for product, other in ((a, b), (b, a))
+        for root, value in draws.values(turn).items()
+        if draws.is_open(root) and value > 1 and product % value == 0 and other % (product // value) == 0
+    }
+    if len(found) != 1:
+        return False
+    ((root, size),) = found
+    draws.fix(root, size)
+    return size > 0
 
 
 def _broadcast(draws: Draws, left: tuple[int, ...], right: tuple[int, ...], turn: int, exact: bool) -> bool:
@@ -208,4 +225,14 @@ def fitted(session: Session, draws: Draws, turn: int = 0) -> Outcome:
                 if draws.is_open(axis) and draws.roles(axis) & {"parameter", "bias"}:
                     draws.fix(axis, 1)
                     loose.append(axis)
+    if draws.align == "alone":
+        for axis in samples_of(draws):
+            draws.fix(axis, 1)
+            loose.append(axis)
     return fit(session, draws, turn) if loose else outcome
+
+
+def samples_of(draws: Draws) -> list[int]:
+    """Return the open sizes that data have and no parameter: those of samples."""
+    matrices = [d for d in draws.arrays.values() if d.role == "data" and len(d.axes) == 2]
+    return [a for d in matrices for a in d.axes if draws.is_open(a) and not draws.roles(a) & {"parameter", "bias"}]

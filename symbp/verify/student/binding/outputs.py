@@ -83,8 +83,8 @@ def source_of(path: str, sources: Mapping[str, Any]) -> str | None:
     stem = path[: len(path) - len(word)] if is_object else ""
     for of in [*nm.gradient_of(word), *([] if is_object else [word])]:
         for known in sources:
-            if is_object and known == f"{stem}{of}":
-                return known
+            if is_object and known in (f"{stem}{of}", of):
+                return known  # the attribute of the object, or an argument: ``self.dinputs``
         if is_object:
             continue
         for known in sources:

@@ -27,6 +27,8 @@ MOST_PROBES = 16
 """So many assignments of ranks are tried until the forward pass runs."""
 MOST_CANDIDATES = 120
 """How many assignments of ranks are tried."""
+MOST_ALONE = 4
+"""And how many with one sample."""
 
 
 def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
@@ -77,6 +79,7 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
                 return bound
             score += right
         score -= 0.5 * _is_square(bound) + 0.25 * _is_across(bound) + 1.5 * _is_flat(bound) + _is_mixed(bound)
+        score -= choice[2] == "alone"
         if best is None or score > best[0]:
             best = score, bound
     if best is None:
@@ -176,6 +179,10 @@ def _candidates(reading: Reading, task: Task, wishes: Wishes) -> Iterator[Choice
     tried = itertools.product(itertools.product(*words.values()), combos, aligns)
     for chosen, combo, align in itertools.islice(tried, MOST_CANDIDATES):
         yield combo, dict(zip(words, chosen, strict=True)), align
+    if not probe.arguments.has_axes:
+        # Nothing is summed over samples: there may be one only.
+        for combo in combos[:MOST_ALONE]:
+            yield combo, {w: choices[0] for w, choices in words.items()}, "alone"
 
 
 def _probed(probe: Binder) -> bool:

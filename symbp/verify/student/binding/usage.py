@@ -19,6 +19,8 @@ class Usage:
     is_list:   whether its members are read by whole numbers or looped over, and its length is asked.
     is_index:  whether it indexes something.
     is_called: whether it is called as a function.
+    is_factor: whether it stands in a matrix product.
+    is_square: whether of its last two axes only one is looked at: they are alike.
     """
 
     keys: list[str] = field(default_factory=list)
@@ -29,6 +31,8 @@ class Usage:
     is_list: bool = False
     is_index: bool = False
     is_called: bool = False
+    is_factor: bool = False
+    is_square: bool = False
     members: set[str] = field(default_factory=set)
 
 
@@ -59,11 +63,18 @@ def _note(name: str, node: ast.AST, found: Usage) -> None:
         value = node.value
         if isinstance(value, ast.Attribute) and value.attr == "shape" and _is(name, value.value):
             found.rank = len(node.targets[0].elts)
+            words = [ast.unparse(e) for e in node.targets[0].elts]
+            found.is_square = found.is_square or "_" in words[2:] or len(set(words)) < len(words)
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+        found.is_factor = found.is_factor or any(_is(name, n) for n in (node.left, node.right))
     elif isinstance(node, ast.Compare) and _is(name, node.left):
         found.words += [c.value for c in node.comparators if isinstance(c, ast.Constant) and isinstance(c.value, str)]
     elif isinstance(node, ast.Call):
         if _is(name, node.func):
             found.is_called = True
+        elif _is_product(node) and any(_is(name, n) for n in (*node.args, getattr(node.func, "value", None))):
+            found.is_factor = True
+            found.rank = found.rank or _subscripts(name, node)
         elif isinstance(node.func, ast.Attribute) and _is(name, node.func.value):
             if node.func.attr == "get" and node.args:
                 _note_key(node.args[0], found)
@@ -73,6 +84,19 @@ def _note(name: str, node: ast.AST, found: Usage) -> None:
             found.members.add(node.func.id)
     elif isinstance(node, (ast.For, ast.comprehension)) and _is(name, node.iter):
         found.members.add("for")
+
+
+def _is_product(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr in ("dot", "matmul", "einsum", "tensordot")
+
+
+def _subscripts(name: str, call: ast.Call) -> int:
+    """Return how many axes an ``einsum`` says that an operand has; 0 if it does not say it."""
+    first = call.args[0] if call.args else None
+    if not isinstance(first, ast.Constant) or not isinstance(first.value, str) or "." in first.value:
+        return 0
+    parts = first.value.replace(" ", "").partition("->")[0].split(",")
+    return next((len(p) for p, a in zip(parts, call.args[1:], strict=False) if _is(name, a)), 0)
 
 
 def _note_key(key: ast.expr, found: Usage) -> None:
@@ -126,7 +150,7 @@ def returns(function: ast.FunctionDef) -> list[ast.expr]:
     found = [n for n in own_nodes(function) if isinstance(n, ast.Return) and n.value is not None]
     if not found:
         return []
-    value = found[-1].value
+    value = max(found, key=lambda n: n.lineno).value
     return list(value.elts) if isinstance(value, ast.Tuple) else [value] if value is not None else []
 
 

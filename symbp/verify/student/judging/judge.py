@@ -62,7 +62,7 @@ class Judge:
             found.append(self.gradients.standings(draw, point.ran))
             if not _is_common(found[-1]):
                 break  # what is wrong at one draw is wrong
-        names = tuple(nm.tail(of) for _, of in self.gradients.paths)
+        names = self._names()
         first = "complex step" if self.points[0].analytic else "differences at another step"
         plain = Judgement(
             "right", self.work.lines, outputs=names, witnesses=(first, "differences of order 6"),
@@ -87,6 +87,13 @@ class Judge:
             return replace(plain, verdict="right (other layout)")
         return self._wrong(plain, found)
 
+    def _names(self) -> tuple[str, ...]:
+        """Return what the gradients are of, by their last word where that tells them apart."""
+        paths = [of for _, of in self.gradients.paths]
+        words = [nm.tail(of) for of in paths]
+        return tuple(w if words.count(w) == 1 else of.partition(".")[2] or of
+                     for w, of in zip(words, paths, strict=True))
+
     def _named_sizes(self) -> list[dict[str, Any]]:
         """Return the sizes at every draw by the names that the code has for them."""
         texts: dict[str, str] = {}
@@ -100,6 +107,8 @@ class Judge:
     def _remarks(self) -> Iterator[str]:
         """Say which biases were read as one number, and which lines carry a constant though the gradients are right."""
         drawn = self.bound.draws.arrays
+        if self.bound.draws.align == "alone":
+            yield "read as one sample at a time; for a batch the gradient of a bias is a sum over samples"
         for _, of in self.gradients.paths:
             if of in drawn and drawn[of].role == "bias" and np.shape(self.points[0].case.sources[of]) in ((), (1,)):
                 yield (f"{nm.tail(of)} is read as one number, as its gradient is; has it an entry for each unit, "
@@ -145,7 +154,7 @@ class Judge:
         telling = self._telling(())
         repair = telling.repairs.one(self.now)
         if repair is not None:
-            names = tuple(nm.tail(of) for _, of in self.gradients.paths)
+            names = self._names()
             telling.affected = names
             faults = tuple(telling.repaired([repair]))
             return replace(plain, verdict="wrong", outputs=names, affected=names, faults=faults)

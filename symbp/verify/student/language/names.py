@@ -32,6 +32,7 @@ CACHE = _words(
     r"intermediates?", r"fwd", r"vars", r"values", r"layer_?outputs?", r"cache_\w+", r"\w+_cache", r"history", r"tmp",
 )
 OUTPUT = _words(r"out(put)?", r"y_?(hats?|pred)", r"probs", r"preds?", r"AL", r"scores", r"o")
+INPUT = _words(r"[xX]\w{0,2}", r"inputs?", r"data", r"features?", r"(in|input)_\w+")
 BIAS = _words(
     r"b\w{0,3}", r"bias\w*", r"b_\w+", r"\w+_b(ias)?", r"beta\w*", r"gamma\w*", r"g", r"scale", r"shift",
 )
