@@ -258,6 +258,12 @@ NATURES: dict[str, Nature] = {
         "One name of the line should be another: the formula is right for another layer, gate or signal.",
         "Which quantity of the forward pass does each name of the line stand for?",
     ),
+    "complement": Nature(
+        "C048",
+        "a gate turned around",
+        "A gate lets one signal pass by `z` and the other one by `1 - z`; here the one stands in the place of the other.",
+        "By which of the two does the forward pass weigh this signal?",
+    ),
     # -- arrays
     "kernel not rotated": Nature(
         "C043",

@@ -76,6 +76,20 @@ def other_condition(node: ast.AST, line: EditedLine) -> Iterator[str]:
         yield f"{line.of(node.func)}({test}, {second}, {first})"
 
 
+def complement(node: ast.AST, line: EditedLine) -> Iterator[str]:
+    """``A * z`` -> ``A * (1 - z)``, and the reverse."""
+    parent = line.parents.get(node)
+    if not isinstance(parent, ast.BinOp) or not isinstance(parent.op, ast.Mult):
+        return
+    meaning = line.known.meaning(node)
+    if meaning is not None and meaning.kind == "value" and line.shape(node) != ("1", "1"):
+        yield f"1 - {line.of(node)}"
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and ast.unparse(node.left) in ("1", "1.0"):
+        meaning = line.known.meaning(node.right)
+        if meaning is not None and meaning.kind == "value":
+            yield line.of(node.right)
+
+
 def without_factor(node: ast.AST, line: EditedLine) -> Iterator[str]:
     """An entrywise product without one of its factors."""
     parent = line.parents.get(node)

@@ -60,7 +60,11 @@ def other_factor(node: ast.AST, line: EditedLine) -> Iterator[str]:
 
 
 def other_sign(node: ast.AST, line: EditedLine) -> Iterator[str]:
-    """``X`` -> ``-X``, ``A - B`` -> ``A + B`` and ``B - A``, and the reverse."""
+    """``X`` -> ``-X``, ``A - B`` -> ``A + B``, ``dW += X`` -> ``dW -= X``, and the reverse."""
+    if isinstance(node, ast.AugAssign) and isinstance(node.op, (ast.Add, ast.Sub)):
+        end, start = line.span(node.target)[1], line.span(node.value)[0]
+        old, sign = ("+=", "-=") if isinstance(node.op, ast.Add) else ("-=", "+=")
+        yield line.text[:end] + line.text[end:start].replace(old, sign, 1) + line.text[start:]
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         yield line.of(node.operand)
     elif node is line.value or (isinstance(node, ast.expr) and isinstance(line.parents.get(node), ast.GeneratorExp)):

@@ -126,8 +126,10 @@ class EditedLine:
         return [around, *((*around[:k], moved(around[k], by), *around[k + 1 :]) for k, by in moves)]
 
     def expressions(self) -> Iterator[ast.expr]:
-        """Yield the parts of the right side, the whole first."""
+        """Yield the parts of the right side, the whole first; then the conditions of a mask on the left."""
         todo: list[ast.AST] = [self.value] if self.value is not None else []
+        if isinstance(self.target, ast.Subscript) and self.known.numpy:
+            todo += [n for n in ast.walk(self.target.slice) if isinstance(n, ast.Compare)]
         while todo:
             node = todo.pop(0)
             if isinstance(node, ast.expr):

@@ -93,6 +93,7 @@ ROWS: tuple[Row, ...] = (
     Row("repeated indices overwritten", arrays.added_at, arrays.overwritten),
     Row("changed in place", arrays.copied, arrays.not_copied),
     Row("wrong condition", arrays.other_condition, arrays.other_condition),
+    Row("complement", arrays.complement, arrays.complement),
     Row("another quantity", names.other_kind, names.other_kind),
 )
 """Every nature with its edits; of two at the same distance the earlier one is the likelier."""

@@ -100,7 +100,9 @@ class Arguments:
         elif self._is_list(name, use):
             self._list(name, use)
         else:
-            self.array(name, use, self.role(name, role))
+            given = {p for f in self.functions if isinstance(f, ast.FunctionDef) for p, _ in parameters(f)}
+            is_table = bool(use.indices & given) and role == "data"  # its rows are taken by numbers that are given
+            self.array(name, use, "parameter" if is_table else self.role(name, role))
 
     def is_given(self, name: str) -> bool:
         """Tell whether a name has been drawn."""
@@ -122,6 +124,10 @@ class Arguments:
         """Draw an array."""
         word = nm.tail(path)
         ranks = [use.rank] if use.rank else [r for r in _ranks(role) if r >= use.least] or [use.least]
+        if not use.rank and nm.VECTOR.search(word):
+            ranks.sort(key=lambda r: r != 1)
+        elif not use.rank and nm.MATRIX.search(word) and 2 in ranks:
+            ranks = [2]
         if role == "data" and self.has_axes and len(ranks) > 1 and not use.is_index:
             ranks = ranks[:1]
         kind = self.kinds.get(path, "")
@@ -138,7 +144,7 @@ class Arguments:
         elif word.startswith(("running_var", "moving_var", "gamma")):
             drawn.fill = "positive"
         if drawn.fill in ("labels", "index") and not use.rank:
-            ranks = [r for r in (1, 2) if r >= use.least] or ranks
+            ranks = [r for r in (1, 2, 0) if r >= use.least] or ranks
         roles: list[Role] = ["bias", "data"] if role == "data" and len(word) == 1 and word not in "xXaAhH" else [role]
         forms: list[Form] = [
             (r, n, kernel) for n in ranks for r in roles
@@ -231,9 +237,10 @@ def _ranks(role: Role) -> list[int]:
 
 
 def _is_wanted(name: str, default: ast.expr, kinds: dict[str, str]) -> bool:
-    """Tell whether a parameter with a default is given something all the same: targets that may be left out."""
-    is_none = isinstance(default, ast.Constant) and default.value is None
-    return name in kinds or (is_none and bool(nm.TARGET.fullmatch(name)))
+    """Tell whether a parameter with a default is given something all the same: targets and penalties, left out or 0."""
+    value = default.value if isinstance(default, ast.Constant) else ""
+    is_penalty = isinstance(value, (int, float)) and bool(nm.PENALTY.fullmatch(name))
+    return name in kinds or (value is None and bool(nm.TARGET.fullmatch(name))) or is_penalty
 
 
 def _is_hinge(node: ast.AST) -> bool:

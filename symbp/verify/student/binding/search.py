@@ -16,6 +16,7 @@ from symbp.verify.student.binding.fitting import Clash
 from symbp.verify.student.binding.functions import Task
 from symbp.verify.student.binding.hints import gradients_from, is_binary
 from symbp.verify.student.binding.outputs import is_laid
+from symbp.verify.student.binding.usage import usage
 from symbp.verify.student.language import arithmetic as ar
 from symbp.verify.student.language import names as nm
 from symbp.verify.student.language.errors import Located, is_limit
@@ -75,11 +76,12 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
             continue
         if bound.session.plan.outputs and score >= 0:
             right = share_right(bound)
-            if right == 1 and score >= 1 and all(share_right(bound, t) == 1 for t in range(1, DRAWS)):
+            is_whole = right == 1 and score >= 1 and not _is_single(bound)
+            if is_whole and all(share_right(bound, t) == 1 for t in range(1, DRAWS)):
                 return bound
             score += right
         score -= 0.5 * _is_square(bound) + 0.25 * _is_across(bound) + 1.5 * _is_flat(bound) + _is_mixed(bound)
-        score -= choice[2] == "alone"
+        score -= 0.25 * (choice[2] == "alone") + 2 * _is_single(bound)
         if best is None or score > best[0]:
             best = score, bound
     if best is None:
@@ -109,6 +111,20 @@ def _is_flat(bound: Bound) -> bool:
         len(d.axes) == 1 and d.role in ("parameter", "data") and re.search(rf"\b{re.escape(nm.tail(path))}\.T\b", text)
         for path, d in bound.draws.arrays.items()
     )
+
+
+def _is_single(bound: Bound) -> bool:
+    """Tell whether an array of indices holds one number only: then none of two is there twice."""
+    return any(
+        d.fill in ("labels", "index") and bool(d.axes) and np.unique(bound.case(0).sources[path]).size == 1
+        for path, d in bound.draws.arrays.items()
+    )
+
+
+def _counts(probe: Binder) -> bool:
+    """Tell whether the code asks how many samples there are."""
+    uses = [usage(p, probe.functions) for p, d in probe.arguments.draws.arrays.items() if d.role in ("data", "target")]
+    return any(u.rank or u.least or "len" in u.members for u in uses)
 
 
 def _is_mixed(bound: Bound) -> bool:
@@ -179,7 +195,7 @@ def _candidates(reading: Reading, task: Task, wishes: Wishes) -> Iterator[Choice
     tried = itertools.product(itertools.product(*words.values()), combos, aligns)
     for chosen, combo, align in itertools.islice(tried, MOST_CANDIDATES):
         yield combo, dict(zip(words, chosen, strict=True)), align
-    if not probe.arguments.has_axes:
+    if not probe.arguments.has_axes and not _counts(probe):
         # Nothing is summed over samples: there may be one only.
         for combo in combos[:MOST_ALONE]:
             yield combo, {w: choices[0] for w, choices in words.items()}, "alone"

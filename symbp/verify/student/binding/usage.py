@@ -19,6 +19,7 @@ class Usage:
     is_list:   whether its members are read by whole numbers or looped over, and its length is asked.
     is_index:  whether it indexes something.
     is_called: whether it is called as a function.
+    indices:   the names by which its members are read: ``E[ids]``.
     is_factor: whether it stands in a matrix product.
     is_square: whether of its last two axes only one is looked at: they are alike.
     """
@@ -34,6 +35,7 @@ class Usage:
     is_factor: bool = False
     is_square: bool = False
     members: set[str] = field(default_factory=set)
+    indices: set[str] = field(default_factory=set)
 
 
 def usage(name: str, functions: Iterable[ast.AST]) -> Usage:
@@ -110,6 +112,8 @@ def _note_key(key: ast.expr, found: Usage) -> None:
         found.least = max(found.least, sum(not (isinstance(k, ast.Constant) and k.value is None) for k in key.elts))
     elif not isinstance(key, ast.Slice) and not isinstance(key, ast.Compare):
         found.is_list = True
+        if isinstance(key, ast.Name):
+            found.indices.add(key.id)
 
 
 def _indexes(name: str, node: ast.expr) -> bool:

@@ -106,7 +106,8 @@ class Repairs:
 
     def _candidates(self, now: Standings) -> tuple[list[int], list[int]]:
         """Return the lines that may hold the mistake, the likeliest first: up to the first wrong one, and behind it."""
-        lines = [k for k in now.order() if now.state(k) != "right" or now.changes_constant(k)]
+        through = [k for k in now.order() if self.work.statements[k] in self.work.through]
+        lines = [k for k in now.order() if now.state(k) != "right" or now.changes_constant(k) or k in through]
         lines.sort(key=lambda k: self._farther(k) > 0)
         failure = now.ran.failure
         if failure is not None:
@@ -152,7 +153,7 @@ class Repairs:
     def _farther(self, line: int) -> int:
         """Return how many words farther a change of a line counts; a line that does nothing was there for something."""
         statement = self.work.statements[line]
-        if changes_nothing(statement) or reads_another(statement, self.scopes.held(line)):
+        if changes_nothing(statement) or statement in self.work.through or reads_another(statement, self.scopes.held(line)):
             return -1
         return PLAIN if is_plain_read(statement) else 0
 
@@ -171,14 +172,15 @@ class Repairs:
         if not found:
             return None
 
-        def likelihood(trial: _Trial) -> tuple[int, int, int, int]:
+        def likelihood(trial: _Trial) -> tuple[int, int, int, bool, int]:
             # A line at which a constant comes in is the first to be blamed, one that gives what it should from what it
             # is given the last; and of changes of one size the one that takes something away is the likelier: it was
             # put there.
             line, most = trial.line, len(words(ast.unparse(self.work.statements[trial.line])))
             comes_in = now.state(line) == "multiple" and now.changes_constant(line)
             more = len(words(trial.edit.text)) - most
-            return trial.size, now.keeps_constant(line) - comes_in, (more > 0) - (more < 0), trial.place
+            is_open = now.only_constants and now.state(line) == "unknown"
+            return trial.size, now.keeps_constant(line) - comes_in, (more > 0) - (more < 0), is_open, trial.place
 
         best = min(found, key=likelihood)
         return Repair(best.line, best.edit, tuple(t.edit for t in found if t.line == best.line and t is not best))
@@ -200,7 +202,8 @@ class Repairs:
         start = None if last is None else now.replay.start(first, last.entry)
         if last is None or start is None:
             return True
-        value, nodes = now.replay.value(start, {**now.made, first: trial.edit.statement}, last.entry, now.right)
+        right = {e: v for e, v in now.right.items() if e.statement is not first}
+        value, nodes = now.replay.value(start, {**now.made, first: trial.edit.statement}, last.entry, right)
         self.left -= nodes + REPLAY
         return value is not None and now.anchors.see(last.entry, value).state in ("right", "multiple")
 

@@ -148,7 +148,7 @@ class Scopes:
                     value = run.expression(node)
             except Located:
                 continue
-            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and not _is_view(node):
+            if isinstance(value, np.ndarray) and value.dtype.kind in "fb" and not _is_view(node):
                 yield text, value
 
     def _function(self, statement: ast.stmt) -> ast.AST:
@@ -192,6 +192,8 @@ class Scopes:
         """Return what a text stands for; of what the line assigns it is told whether its shape is certain."""
         shape = tuple("1" if n == 1 else sizes.get(n, str(n)) for n in value.shape)
         pair = (shape[0], shape[1]) if len(shape) == 2 and given is not False else None
+        if value.dtype.kind == "b":
+            return Meaning("value", "", pair)
         held = [] if given is not None else self.anchors.holding(value)
         if held:
             source = next((h for h in held if isinstance(h, str)), None)

@@ -61,8 +61,22 @@ class Standings:
     def state(self, line: int) -> str:
         """Return how a line stands: right, multiple, wrong or unknown."""
         if line not in self._states:
-            self._states[line] = states(self.seen(line), is_accumulation(self.work.statements[line]))
+            self._states[line] = self._state_of_update(line) or states(self.seen(line), is_accumulation(self.work.statements[line]))
         return self._states[line]
+
+    def _state_of_update(self, line: int) -> str:
+        """Return how a line stands that makes a parameter anew, by the gradient that its step says; else nothing."""
+        return next((self._updates[t] for t in self.work.lines[line].targets if t in self._updates), "")
+
+    @cached_property
+    def _updates(self) -> dict[str, str]:
+        plan = self.gradients.bound.session.plan
+        if not plan.rate or self.ran.failure is not None:
+            return {}
+        found = zip(plan.outputs, self.gradients.standings(0, self.ran), strict=True)
+        return {
+            path: "wrong" if s is None or s.transposed else "right" if s.same else "multiple" for (path, _), s in found
+        }
 
     def state_in(self, outcome: Outcome, line: int) -> str:
         """Return how a line stands in another run."""

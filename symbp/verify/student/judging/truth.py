@@ -78,7 +78,7 @@ class Point:
     def _steady(self, at: At, direction: Array) -> float:
         """Return a derivative by differences at a step at which half of it gives the same; those are two witnesses."""
         least, found = np.inf, 0.0
-        loss = float(np.abs(self.ran.loss)) if self.ran.loss is not None else 0.0
+        loss = float(np.abs(self.ran.loss).max()) if self.ran.loss is not None else 0.0
         for h in STEPS:
             whole, half = (
                 self.session.slope(self.case, at, direction, complex_step=False, step=s) for s in (h, h / 2)

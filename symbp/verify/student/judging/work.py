@@ -10,7 +10,7 @@ import numpy as np
 from symbp.verify.check.work import Array, Failure, Line, Run, Where
 from symbp.verify.student.binding.search import Bound
 from symbp.verify.student.binding.session import Outcome
-from symbp.verify.student.binding.usage import own_nodes
+from symbp.verify.student.binding.usage import own_nodes, parameters
 from symbp.verify.student.judging.truth import Point
 from symbp.verify.student.language.errors import Located
 from symbp.verify.student.language.reading import Reading, span
@@ -26,12 +26,15 @@ class CodeWork:
     points: the draws.
     lines:  the statements that are judged: those that ran, and on which the loss does not depend.
     functions: the function that each statement stands in.
+    through: the returns that give back what a function was given, as it was: a slope may be missing there.
     """
 
     def __init__(self, bound: Bound, points: Sequence[Point]) -> None:
         self.bound, self.points = bound, list(points)
         self.reading: Reading = bound.session.reading
-        self.statements = _on_trial(bound, self.points[0])
+        nodes = [n for s in self.reading.module.body for n in ast.walk(s)]
+        self.through = {s for n in nodes if isinstance(n, ast.FunctionDef) for s in _handed_through(n)}
+        self.statements = _on_trial(bound, self.points[0], set(nodes), self.through)
         self.lines: tuple[Line, ...] = tuple(line_of(s, self.reading) for s in self.statements)
         self.index = {s: k for k, s in enumerate(self.statements)}
         self.functions: dict[ast.stmt, ast.AST] = {
@@ -104,12 +107,11 @@ def targets_of(statement: ast.stmt) -> tuple[str, ...]:
     return ("return",) if isinstance(statement, ast.Return) else ("",)
 
 
-def _on_trial(bound: Bound, point: Point) -> list[ast.stmt]:
+def _on_trial(bound: Bound, point: Point, written: set[ast.AST], through: set[ast.Return]) -> list[ast.stmt]:
     """Return the statements of the backward pass in the order in which they are written."""
     ran = point.ran
     visited = [s for s in ran.trace.visits if isinstance(s, Assigning) and hasattr(s, "lineno")]
-    written = {n for s in bound.session.reading.module.body for n in ast.walk(s)}
-    visited = [s for s in visited if s in written and not _is_plain(s)]
+    visited = [s for s in visited if s in written and (s in through or not _is_plain(s))]
     if bound.task.backward is not None:
         before = set(ran.before)
         return sorted((s for s in visited if s not in before), key=lambda s: (s.lineno, s.col_offset))
@@ -142,6 +144,16 @@ def _is_plain(statement: ast.stmt) -> bool:
         parts = value.elts if isinstance(value, ast.Tuple) else [value]
         return all(p is None or _is_name(p) for p in parts)
     return False
+
+
+def _handed_through(function: ast.FunctionDef) -> list[ast.Return]:
+    """Return where a function gives back what it was given, as it was."""
+    nodes = list(own_nodes(function))
+    changed = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)} | {
+        ast.unparse(n.value) for n in nodes if isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store)
+    }
+    given = {p for p, _ in parameters(function)} - changed
+    return [n for n in nodes if isinstance(n, ast.Return) and isinstance(n.value, ast.Name) and n.value.id in given]
 
 
 def _is_name(node: ast.expr) -> bool:

@@ -33,6 +33,8 @@ CACHE = _words(
 )
 OUTPUT = _words(r"out(put)?", r"y_?(hats?|pred)", r"probs", r"preds?", r"AL", r"scores", r"o")
 INPUT = _words(r"[xX]\w{0,2}", r"inputs?", r"data", r"features?", r"(in|input)_\w+")
+VECTOR = re.compile(r"vec(tor)?\Z", re.I)
+MATRIX = re.compile(r"(vec(tor)?s|matrix|mat|table|embeddings?)\Z", re.I)
 BIAS = _words(
     r"b\w{0,3}", r"bias\w*", r"b_\w+", r"\w+_b(ias)?", r"beta\w*", r"gamma\w*", r"g", r"scale", r"shift",
 )
