@@ -261,7 +261,7 @@ NATURES: dict[str, Nature] = {
     "complement": Nature(
         "C048",
         "a gate turned around",
-        "A gate lets one signal pass by `z` and the other one by `1 - z`; here the one stands in the place of the other.",
+        "A gate lets one signal pass by `z` and the other by `1 - z`; here the one stands in the place of the other.",
         "By which of the two does the forward pass weigh this signal?",
     ),
     # -- arrays

@@ -98,7 +98,7 @@ def test_a_statement_can_be_replaced() -> None:
 
 
 REFUSED = [
-    ("return a.nonsense", "C113"), ("return a.__class__", "C113"), ("return np.load('x')", "C111"),
+    ("return a.nonsense", "C118"), ("return a.__class__", "C113"), ("return np.load('x')", "C111"),
     ("return open('x')", "C105"), ("return nowhere", "C104"), ("return a + 'x'", "C110"), ("return a @ a", "C117"),
     ("return np.sum(a, where=True)", "C112"), ("return {}['x']", "C114"), ("assert False", "C116"),
     ("raise ValueError", "C116"), ("return [1][5]", "C114"), ("return '{0.T}'.format(a)", "C115"),

@@ -90,7 +90,9 @@ class Arguments:
             self.draws.names[name] = constant
         elif use.keys or use.patterns:
             self._dict(name, use)
-        elif nm.SIZES.fullmatch(name) and not use.least and "shape" not in use.members:
+        elif nm.SIZES.fullmatch(name) and not use.least and "shape" not in use.members and not (
+            name.startswith("n_") and not use.is_list and not use.members and self._is_size(name, use)
+        ):
             axes = [self.draws.axis() for _ in range(LAYERS)]
             self.draws.size_lists[name] = axes
         elif name in nm.COUNTS:

@@ -359,12 +359,12 @@ class Binder:
         main = self._main(outcome)
         free = self._free(outcome)
         if not main or not free:
-            raise Unbound(
-                Mistake(
-                    "C131", "no loss is found whose gradient this would be",
-                    "write a function `loss(...)`, or give it: --loss 'np.sum((A2 - Y)**2) / 2'",
-                ), backward,
+            given = next((p for p, _ in parameters(backward) if nm.TARGET.fullmatch(p)), "Y")
+            help = (
+                "write a function `loss(...)`, or give it in the names of the forward pass: "
+                f"--loss 'np.sum(({main.removesuffix('_out') or 'A2'} - {given})**2) / 2'"
             )
+            raise Unbound(Mistake("C131", "no loss is found whose gradient this would be", help), backward)
         shape = next((v.shape for p, v in self._leaves(outcome) if p == main), ())
         axes = []
         for number in shape:

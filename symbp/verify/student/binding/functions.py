@@ -198,6 +198,8 @@ def _gives_gradients(function: ast.FunctionDef) -> bool:
     stored = [n.id for n in own_nodes(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
     attributes = [n for n in own_nodes(function) if isinstance(n, ast.Attribute)]
     stored += [ast.unparse(n) for n in attributes if isinstance(n.ctx, ast.Store)]
+    stored += [k.value for n in own_nodes(function) if isinstance(n, ast.Dict) for k in n.keys
+               if isinstance(k, ast.Constant) and isinstance(k.value, str)]
     known = {p for p, _ in parameters(function)} | set(stored)
     return sum(any(of in known or of.upper() in known for of in gradient_of(n)) for n in stored) >= 1 or any(
         re.fullmatch(r"grads?|gradients?", n) for n in stored

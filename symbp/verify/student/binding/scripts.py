@@ -153,7 +153,16 @@ def _trains(loop: ast.For | ast.While, body: Sequence[ast.stmt], before: set[str
     if any(map(is_loss_name, others)) or not changes:
         return False
     counted = loop.target.id if isinstance(loop, ast.For) and isinstance(loop.target, ast.Name) else ""
-    return counted not in {n.id for s in loop.body for n in ast.walk(s) if isinstance(n, ast.Name)}
+    working = [s for s in loop.body if not _only_prints(s)]
+    return counted not in {n.id for s in working for n in ast.walk(s) if isinstance(n, ast.Name)}
+
+
+def _only_prints(statement: ast.stmt) -> bool:
+    """Tell whether a statement prints, perhaps every so many rounds, and does nothing else."""
+    if isinstance(statement, ast.If):
+        return all(map(_only_prints, [*statement.body, *statement.orelse]))
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(call, ast.Call) and ast.unparse(call.func) == "print"
 
 
 def _is_constant(statement: ast.stmt) -> bool:

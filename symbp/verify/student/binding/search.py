@@ -115,10 +115,8 @@ def _is_flat(bound: Bound) -> bool:
 
 def _is_single(bound: Bound) -> bool:
     """Tell whether an array of indices holds one number only: then none of two is there twice."""
-    return any(
-        d.fill in ("labels", "index") and bool(d.axes) and np.unique(bound.case(0).sources[path]).size == 1
-        for path, d in bound.draws.arrays.items()
-    )
+    numbers = [bound.case(0).sources[p] for p, d in bound.draws.arrays.items() if d.fill in ("labels", "index")]
+    return any(np.ndim(n) > 0 and n.min() == n.max() for n in numbers)
 
 
 def _counts(probe: Binder) -> bool:
@@ -189,7 +187,8 @@ def _candidates(reading: Reading, task: Task, wishes: Wishes) -> Iterator[Choice
                 forms = {**other.arguments.choices.forms, **forms}
                 break
     combos = list(_combinations(forms))
-    aligns: list[Align] = ["features", "last", "first"]
+    roles = {d.role for d in probe.arguments.draws.arrays.values()} | {f[0] for every in forms.values() for f in every}
+    aligns: list[Align] = ["features", "last", "first"] if "bias" in roles else ["features"]
     if is_binary(probe.functions):
         aligns.insert(0, "single")
     tried = itertools.product(itertools.product(*words.values()), combos, aligns)

@@ -27,6 +27,8 @@ LINE, CHANGE, REPLAY = 8_000, 60, 200
 """Nodes that it costs to find the changes of a line, to make one, and to prepare a few lines to be run again."""
 MOST_FOR_A_GRADIENT = 150_000
 """Nodes that it may cost to find a gradient entry by entry."""
+DIFFERENCES = 12
+"""Runs that an entry takes at least where no complex step is possible."""
 TIMES, AT_LEAST = 3, 5_000
 """A run with a change may cost so many times the nodes of a run without, and so many more."""
 SMALL, ANY = 3, 1_000
@@ -84,7 +86,7 @@ class Repairs:
         rounds = [(near, 0, SMALL), (sums, SMALL, ANY), (before, 0, SMALL), (right, 0, SMALL), (near, SMALL, ANY)]
         rounds += [(before, SMALL, ANY), (behind, 0, ANY)]
         if first is not None and self.is_cause(first):
-            rounds = [(near, 0, ANY)]
+            rounds = [(near, 0, ANY), (right, 0, SMALL)]
         for lines, above, most in rounds:
             found = self._best(now, self._trials(lines, above, most), late)
             if found is not None:
@@ -96,7 +98,8 @@ class Repairs:
     def is_cause(self, seen: Seen) -> bool:
         """Tell whether every gradient is right once an assignment is what its name says."""
         point = self.gradients.points[0]
-        if seen.at is None or np.size(seen.value) * point.ran.nodes > MOST_FOR_A_GRADIENT:
+        runs = 1 if point.analytic else DIFFERENCES
+        if seen.at is None or np.size(seen.value) * point.ran.nodes * runs > MOST_FOR_A_GRADIENT:
             return False
         try:
             mends = {seen.entry: point.gradient(seen.at)}
@@ -153,7 +156,8 @@ class Repairs:
     def _farther(self, line: int) -> int:
         """Return how many words farther a change of a line counts; a line that does nothing was there for something."""
         statement = self.work.statements[line]
-        if changes_nothing(statement) or statement in self.work.through or reads_another(statement, self.scopes.held(line)):
+        is_handed_through = statement in self.work.through
+        if is_handed_through or changes_nothing(statement) or reads_another(statement, self.scopes.held(line)):
             return -1
         return PLAIN if is_plain_read(statement) else 0
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+from symbp.verify.check.constants import Standing
 from symbp.verify.student.binding.session import Outcome
 from symbp.verify.student.judging.anchors import Anchors, Seen, is_accumulation, states
 from symbp.verify.student.judging.gradients import Gradients
@@ -61,22 +62,26 @@ class Standings:
     def state(self, line: int) -> str:
         """Return how a line stands: right, multiple, wrong or unknown."""
         if line not in self._states:
-            self._states[line] = self._state_of_update(line) or states(self.seen(line), is_accumulation(self.work.statements[line]))
+            is_sum = is_accumulation(self.work.statements[line])
+            self._states[line] = self._state_of_update(line) or states(self.seen(line), is_sum)
         return self._states[line]
 
     def _state_of_update(self, line: int) -> str:
         """Return how a line stands that makes a parameter anew, by the gradient that its step says; else nothing."""
-        return next((self._updates[t] for t in self.work.lines[line].targets if t in self._updates), "")
+        target = next((t for t in self.work.lines[line].targets if t in self._updates), None)
+        standing = None if target is None else self._updates[target]
+        if standing is None or standing.transposed:
+            return "" if target is None else "wrong"
+        return "right" if standing.same else "multiple"
 
     @cached_property
-    def _updates(self) -> dict[str, str]:
+    def _updates(self) -> dict[str, Standing | None]:
+        """How the gradients stand that steps say, by the parameter that is made anew."""
         plan = self.gradients.bound.session.plan
         if not plan.rate or self.ran.failure is not None:
             return {}
         found = zip(plan.outputs, self.gradients.standings(0, self.ran), strict=True)
-        return {
-            path: "wrong" if s is None or s.transposed else "right" if s.same else "multiple" for (path, _), s in found
-        }
+        return {path: standing for (path, _), standing in found}
 
     def state_in(self, outcome: Outcome, line: int) -> str:
         """Return how a line stands in another run."""
@@ -181,13 +186,15 @@ class Standings:
         """Return the constants of assignments of a line beside those of what they are made of, where both are known."""
         wanted = reads(self.work.statements[line])
         found = []
-        for seen in () if is_accumulation(self.work.statements[line]) else self.seen(line):
-            mine = _constant(seen)
+        steps = [self._updates[t] for t in self.work.lines[line].targets if t in self._updates]
+        for seen in self.seen(line) if steps or not is_accumulation(self.work.statements[line]) else ():
+            mine = _constant(steps[0] if steps else seen.standing)
             before = {e.target.partition("[")[0]: e for e in self.ran.trace.order[: self._places[seen.entry]]}
             sources = [before[n] for n in wanted if n in before and before[n].statement in self.work.index]
-            given = [c for e in sources if (c := _constant(self.anchors.see(e, self.ran.trace.values[e]))) is not None]
-            if mine is not None and given:
-                found.append((mine, given))
+            given = [_constant(self.anchors.see(e, self.ran.trace.values[e]).standing) for e in sources]
+            known = [c for c in given if c is not None]
+            if mine is not None and known:
+                found.append((mine, known))
         return found
 
     # -- which lines feed others
@@ -240,6 +247,6 @@ class Standings:
         return found
 
 
-def _constant(seen: Seen) -> float | None:
-    """Return the constant that an assignment carries, rounded so that equal ones are equal; None if it has none."""
-    return None if seen.standing is None or seen.standing.transposed else float(f"{seen.standing.constant:.7g}")
+def _constant(standing: Standing | None) -> float | None:
+    """Return a constant, rounded so that equal ones are equal; None if there is none."""
+    return None if standing is None or standing.transposed else float(f"{standing.constant:.7g}")

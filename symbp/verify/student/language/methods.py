@@ -41,8 +41,9 @@ def attribute(interpreter: Operations, value: Any, name: str) -> Any:
     for kind, table in METHODS:
         if isinstance(value, kind) and name in table:
             return _bound(name, table[name], value)
+    is_none = isinstance(value, (list, dict, tuple, str, np.ndarray)) and not hasattr(type(value), name)
     raise Mistake(
-        "C113", f"{kind_of(value)} has no attribute `{name}` here",
+        "C118" if is_none else "C113", f"{kind_of(value)} has no attribute `{name}`{'' if is_none else ' here'}",
         "there are .T .shape .size .ndim, .sum .mean .dot .reshape .copy .astype ..., .append .items .keys .values",
     )
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.ma  # np.unique loads it when it is first called, and a confined process opens no file
 
 from symbp.language.diagnostics import Mistake, did_you_mean
 from symbp.verify.student.language import arithmetic as ar
