@@ -54,6 +54,7 @@ class Draws:
     multiples:  the whole numbers by which sizes are multiplied in the text: 4 where the gates of a cell stand together.
     gradients_from: the line of the file from which a function that does both computes gradients; 0 if there is none.
     seed:           of the values; the sizes are the same whatever it is.
+    asked:          what was asked for while sizes were fitted: the alignment of a bias; shared by copies.
     """
 
     arrays: dict[str, Drawn] = field(default_factory=dict)
@@ -65,6 +66,7 @@ class Draws:
     multiples: tuple[int, ...] = ()
     gradients_from: int = 0
     seed: int = 0
+    asked: set[str] = field(default_factory=set)
     _parent: list[int] = field(default_factory=list)
     _fixed: dict[int, int] = field(default_factory=dict)
     _tied: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -155,7 +157,7 @@ class Draws:
         return Draws(
             {p: Drawn(list(d.axes), d.role, d.fill) for p, d in self.arrays.items()}, dict(self.names),
             dict(self.sizes), {n: list(a) for n, a in self.size_lists.items()}, self.below, self.align, self.multiples,
-            self.gradients_from, self.seed, list(self._parent), dict(self._fixed), dict(self._tied),
+            self.gradients_from, self.seed, self.asked, list(self._parent), dict(self._fixed), dict(self._tied),
         )
 
     # -- values

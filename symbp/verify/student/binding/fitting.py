@@ -143,6 +143,7 @@ def _broadcast(draws: Draws, left: tuple[int, ...], right: tuple[int, ...], turn
         if not exact:
             for mine, other in ((first, second), (second, first)):
                 if mine is not None and _is_of_a_bias(draws, mine):
+                    draws.asked.add("alignment")
                     is_first = back == max(len(left), len(right)) - 1
                     keeps = (
                         back == 0 if draws.align == "last" else is_first if draws.align == "first"

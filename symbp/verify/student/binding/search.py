@@ -28,6 +28,8 @@ MOST_PROBES = 16
 """So many assignments of ranks are tried until the forward pass runs."""
 MOST_CANDIDATES = 120
 """How many assignments of ranks are tried."""
+TOGETHER = {"beta": "gamma", "shift": "scale"}
+"""What has the shape of something else: the two of a normalisation."""
 MOST_ALONE = 4
 """And how many with one sample."""
 
@@ -44,9 +46,14 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
     best: tuple[float, Bound] | None = None
     failure: Exception | None = None
     seen: set[tuple[tuple[str, tuple[int, ...]], ...]] = set()
+    plain: set[str] = set()
     for choice in _candidates(reading, task, wishes):
+        same = f"{choice[0]} {choice[1]}"
+        if same in plain and choice[2] in ("last", "first"):
+            continue  # however a bias is aligned, nothing changes
+        binder = Binder(reading, task, wishes, *choice)
         try:
-            score, bound = Binder(reading, task, wishes, *choice).bind()
+            score, bound = binder.bind()
         except Clash as clash:
             failure = failure or clash.outcome.failure
             if is_limit(clash.outcome.failure):
@@ -59,6 +66,9 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
                 raise
             failure = failure if isinstance(failure, Unbound) else error
             continue
+        finally:
+            if choice[2] == "features" and not binder.arguments.draws.asked:
+                plain.add(same)
         shapes = tuple((p, np.shape(v)) for p, v in bound.case(0).sources.items())
         if shapes in seen:
             continue
@@ -224,7 +234,8 @@ def _combinations(forms: Mapping[str, list[Form]]) -> Iterator[dict[str, Form]]:
     """
     groups: dict[str, list[str]] = {}
     for path in forms:
-        groups.setdefault(nm.tail(path).rstrip("0123456789[]"), []).append(path)
+        word = nm.tail(path).rstrip("0123456789[]")
+        groups.setdefault(TOGETHER.get(word, word), []).append(path)
     lists = [forms[paths[0]] for paths in groups.values()]
     every = sorted(itertools.islice(itertools.product(*(range(len(c)) for c in lists)), 4096), key=sum)
     for combo in every:
