@@ -91,7 +91,7 @@ def bind(reading: Reading, task: Task, wishes: Wishes | None = None) -> Bound:
                 return bound
             score += right
         score -= 0.5 * _is_square(bound) + 0.25 * _is_across(bound) + 1.5 * _is_flat(bound) + _is_mixed(bound)
-        score -= 0.25 * (choice[2] == "alone") + 2 * _is_single(bound)
+        score -= 0.25 * (choice[2] == "alone") + 2 * _is_single(bound) + 0.1 * _is_number(bound)
         if best is None or score > best[0]:
             best = score, bound
     if best is None:
@@ -127,6 +127,11 @@ def _is_single(bound: Bound) -> bool:
     """Tell whether an array of indices holds one number only: then none of two is there twice."""
     numbers = [bound.case(0).sources[p] for p, d in bound.draws.arrays.items() if d.fill in ("labels", "index")]
     return any(np.ndim(n) > 0 and n.min() == n.max() for n in numbers)
+
+
+def _is_number(bound: Bound) -> bool:
+    """Tell whether a bias is read as one number."""
+    return any(d.role == "bias" and not d.axes for d in bound.draws.arrays.values())
 
 
 def _counts(probe: Binder) -> bool:
