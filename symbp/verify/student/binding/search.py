@@ -130,8 +130,9 @@ def _is_single(bound: Bound) -> bool:
 
 
 def _is_number(bound: Bound) -> bool:
-    """Tell whether a bias is read as one number."""
-    return any(d.role == "bias" and not d.axes for d in bound.draws.arrays.values())
+    """Tell whether the scale or the shift of a normalisation is read as one number."""
+    sources = bound.case(0).sources
+    return any(nm.SCALE.fullmatch(nm.tail(path)) and np.size(sources[path]) == 1 for path in bound.draws.arrays)
 
 
 def _counts(probe: Binder) -> bool:

@@ -38,6 +38,7 @@ MATRIX = re.compile(r"(vec(tor)?s|matrix|mat|table|embeddings?)\Z", re.I)
 BIAS = _words(
     r"b\w{0,3}", r"bias\w*", r"b_\w+", r"\w+_b(ias)?", r"beta\w*", r"gamma\w*", r"g", r"scale", r"shift",
 )
+SCALE = _words(r"beta\w*", r"gamma\w*", r"scale", r"shift")
 RATE = _words(r"lr", r"learning_?rate", r"alpha", r"eta", r"rate", r"step_?size", r"lrate")
 SMALL = _words(r"eps", r"epsilon\w*", r"tol")
 FRACTION = _words(
