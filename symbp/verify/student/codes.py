@@ -13,8 +13,8 @@ CODES: dict[str, Code] = {
     "C102": Code(
         "a form of Python that is not read",
         "Code that is checked is interpreted, never executed, and the interpreter reads what homework is made of: "
-        "functions, small classes, loops, comprehensions, dicts and lists. Star arguments, `try`, `with`, `global`, "
-        "generators, decorators (but `staticmethod`), walrus and sets are left out.",
+        "functions, small classes, loops, comprehensions, dicts and lists. Stars in parameters, `try`, `with`, "
+        "`global`, generators, decorators (but `staticmethod`), walrus and sets are left out.",
         "def forward(X, *rest):\n    return X\n", "def forward(X, W):\n    return W @ X\n",
     ),
     "C103": Code(

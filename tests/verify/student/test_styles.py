@@ -10,7 +10,10 @@ from symbp.verify.student.binding.search import Wishes
 from symbp.verify.student.check import check_file, check_text
 
 FOLDER = Path(__file__).parent / "styles"
-LOSSES = {"network_of_lists": "np.sum((a - y)**2) / 2", "script_of_updates": "np.sum((wanted - out)**2) / 2"}
+LOSSES = {
+    "network_of_lists": "np.sum((a - y)**2) / 2", "script_of_updates": "np.sum((wanted - out)**2) / 2",
+    "data_in_object": "np.sum((net.y - net.output)**2)",
+}
 NAMES = sorted(f.stem for f in FOLDER.glob("*.py"))
 
 FAULTS = [
@@ -31,6 +34,11 @@ FAULTS = [
     ("negative_sampling", "np.add.at(grad_vectors, noise_indices, np.outer(1 - spared, center_vec))",
      "grad_vectors[noise_indices] += np.outer(1 - spared, center_vec)"),
     ("main_guard", "dH[Z1 < 0] = 0", "dH[H < 0] = 0"),
+    ("globals_as_parameters", "dW1 = X.T @ d1", "dW1 = X.T @ d2 @ W2.T"),
+    ("normalised_dropout", "dr = dd * mask", "dr = dd"),
+    ("normalised_dropout", "dxn = dbn * g", "dxn = dbn"),
+    ("step_in_backward", "self.b1 -= self.lr * db1", "self.b1 += self.lr * db1"),
+    ("data_in_object", "2 * (self.y - self.output) * sig_slope(self.output))\n", "2 * (self.y - self.output))\n"),
     ("dict_logistic", "error = A - Y", "error = A + Y"),
 ]
 

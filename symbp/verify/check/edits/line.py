@@ -223,7 +223,8 @@ def _parts(node: ast.AST) -> list[ast.AST]:
         return [node.value]
     if isinstance(node, ast.Call):
         owner = [node.func.value] if isinstance(node.func, ast.Attribute) else []
-        return [*(o for o in owner if ast.unparse(o) not in ("np", "numpy")), *node.args]
+        given = [a.value if isinstance(a, ast.Starred) else a for a in node.args]
+        return [*(o for o in owner if ast.unparse(o) not in ("np", "numpy")), *given]
     if isinstance(node, ast.GeneratorExp):
         return [node.elt]
     return [c for c in ast.iter_child_nodes(node) if isinstance(c, ast.expr)]

@@ -24,7 +24,7 @@ from symbp.verify.student.binding.halves import forward_half
 from symbp.verify.student.binding.hints import gradients_from, is_loss_name, is_number, multiples
 from symbp.verify.student.binding.outputs import find_outputs, is_laid, leaves, with_parameters
 from symbp.verify.student.binding.session import Case, Outcome, Plan, Session
-from symbp.verify.student.binding.usage import parameters, returns, unpackings, usage
+from symbp.verify.student.binding.usage import free_names, parameters, returns, unpackings, usage
 from symbp.verify.student.language import names as nm
 from symbp.verify.student.language.errors import Located, is_limit
 from symbp.verify.student.language.reading import Reading, reached
@@ -62,6 +62,11 @@ class Bound:
     draws: Draws
     remarks: list[str] = field(default_factory=list)
     loose: bool = False
+
+    def drawn(self, path: str) -> Any:
+        """Return an array of the first draw."""
+        case = self.case(0)
+        return case.sources[path] if path in case.sources else case.names[path]
 
     def case(self, turn: int) -> Case:
         """Return the values of a draw: what is drawn, and new values for all that the setup makes."""
@@ -129,6 +134,8 @@ class Binder:
             start = next((s for s in task.owner.body if isinstance(s, ast.FunctionDef) and s.name == "__init__"), None)
             made = arguments.call(start, task.owner.name) if start is not None else f"{task.owner.name}()"
             self.setup.append(f"{self.receiver} = {made}")
+            given = {p for p, _ in parameters(start)} if start is not None else set()
+            arguments.draws.early |= given & arguments.draws.arrays.keys()
         elif task.start is not None:
             self._start(task.start)
         callee = f"{self.receiver}.{task.forward.name}" if self.receiver else task.forward.name
@@ -171,6 +178,15 @@ class Binder:
             found.append(name)
         return found
 
+    def _held(self) -> tuple[str, ...]:
+        """Return the names of the file that hold what is computed outside of functions, and that functions read."""
+        made = {
+            name.id for s in self.reading.module.body
+            if isinstance(s, ast.Assign) and isinstance(s.value, (ast.Call, ast.BinOp))
+            for target in s.targets for name in ast.walk(target) if isinstance(name, ast.Name)
+        }
+        return tuple(sorted(made & free_names(self.functions)))
+
     def _choose(self) -> None:
         draws = self.arguments.draws
         for path, form in self.forms.items():
@@ -189,7 +205,7 @@ class Binder:
         self.prepare()
         draws = self.arguments.draws
         half = forward_half(task.forward) if task.backward is None and not self.wishes.runs else None
-        plan = Plan(tuple(self.setup), tuple(self.forward), "", (), half=half)
+        plan = Plan(tuple(self.setup), tuple(self.forward), "", (), half=half, module=self._held())
         session = (Execution if self.wishes.runs else Session)(self.reading, plan)
         first = self._fit(session, draws)
         loss = "" if self._free(first) and not self.wishes.loss else self._loss(first)
@@ -359,7 +375,9 @@ class Binder:
         main = self._main(outcome)
         free = self._free(outcome)
         if not main or not free:
-            given = next((p for p, _ in parameters(backward) if nm.TARGET.fullmatch(p)), "Y")
+            held = attributes_of(outcome.scope.get(self.receiver)) if self.receiver else {}
+            known = [*(p for p, _ in parameters(backward)), *held]
+            given = next((f"net.{p}" if p in held else p for p in known if nm.TARGET.fullmatch(nm.tail(p))), "Y")
             help = (
                 "write a function `loss(...)`, or give it in the names of the forward pass: "
                 f"--loss 'np.sum(({main.removesuffix('_out') or 'A2'} - {given})**2) / 2'"
@@ -457,7 +475,10 @@ class Binder:
     def _updates(self, session: Session, case: Case, ran: Outcome) -> tuple[tuple[str, str], ...]:
         """Return the parameters that a training step changes: what it takes away, over the rate, is the gradient."""
         found = []
+        before = session.run(case, upto="loss", keeps=False) if session.plan.backward else None
         for path, old in case.sources.items():
+            if before is not None and self._is_changed(session, before, path, old):
+                continue  # the forward pass stores it
             stem = re.match(r"\w*", path)
             assert stem is not None
             for written in (path, f"{stem[0]}_out{path[stem.end():]}"):
@@ -469,6 +490,12 @@ class Binder:
                     found.append((written, path))
                     break
         return tuple(found)
+
+    def _is_changed(self, session: Session, outcome: Outcome, path: str, old: Any) -> bool:
+        try:
+            return not np.array_equal(session.value(outcome, path), old)
+        except Located:
+            return False
 
     def _rate(self, ran: Outcome) -> str:
         """Return the rate of a training step as it is written: an argument, an attribute, a default; else 1."""

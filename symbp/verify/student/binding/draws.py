@@ -55,6 +55,7 @@ class Draws:
     gradients_from: the line of the file from which a function that does both computes gradients; 0 if there is none.
     seed:           of the values; the sizes are the same whatever it is.
     asked:          what was asked for while sizes were fitted: the alignment of a bias; shared by copies.
+    early:          arrays that are given to what is set up, and held by it.
     """
 
     arrays: dict[str, Drawn] = field(default_factory=dict)
@@ -67,6 +68,7 @@ class Draws:
     gradients_from: int = 0
     seed: int = 0
     asked: set[str] = field(default_factory=set)
+    early: set[str] = field(default_factory=set)
     _parent: list[int] = field(default_factory=list)
     _fixed: dict[int, int] = field(default_factory=dict)
     _tied: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -157,7 +159,8 @@ class Draws:
         return Draws(
             {p: Drawn(list(d.axes), d.role, d.fill) for p, d in self.arrays.items()}, dict(self.names),
             dict(self.sizes), {n: list(a) for n, a in self.size_lists.items()}, self.below, self.align, self.multiples,
-            self.gradients_from, self.seed, self.asked, list(self._parent), dict(self._fixed), dict(self._tied),
+            self.gradients_from, self.seed, self.asked, self.early,
+            list(self._parent), dict(self._fixed), dict(self._tied),
         )
 
     # -- values
@@ -173,13 +176,14 @@ class Draws:
         names = dict(self.names)
         names |= {n: size(a) for n, a in self.sizes.items()}
         names |= {n: [size(a) for a in axes] for n, axes in self.size_lists.items()}
-        sources = {}
+        sources: dict[str, Any] = {}
         for path, drawn in self.arrays.items():
             shape = tuple(size(a) for a in drawn.axes)
             samples = [
                 k for k, a in enumerate(drawn.axes) if "data" in self.roles(a) and "parameter" not in self.roles(a)
             ]
-            sources[path] = filled(drawn, shape, rng, samples, self.below)
+            place = names if path in self.early else sources
+            place[path] = filled(drawn, shape, rng, samples, self.below)
         return Case(names, sources, {self.label(r): v for r, v in values.items() if v > 1})
 
     def label(self, root: int) -> str:

@@ -202,6 +202,8 @@ def fitted(session: Session, draws: Draws, turn: int = 0) -> Outcome:
     Raises ``Clash``.
     """
     outcome = fit(session, draws, turn)
+    if not session.plan.loss:
+        return outcome  # what a target meets is seen in the loss
     for axis, samples in unsampled(draws):
         joined = draws.copy()
         joined.join(axis, samples)

@@ -22,6 +22,8 @@ from symbp.verify.student.language import names as nm
 from symbp.verify.student.language.errors import Located, is_limit
 from symbp.verify.student.language.reading import Reading
 
+ZERO = 1e-13
+"""A slope below this part of the loss is a rounding error."""
 MOST_SHAPES = 16
 """Of candidates that can be run so many are compared."""
 MOST_PROBES = 16
@@ -125,14 +127,13 @@ def _is_flat(bound: Bound) -> bool:
 
 def _is_single(bound: Bound) -> bool:
     """Tell whether an array of indices holds one number only: then none of two is there twice."""
-    numbers = [bound.case(0).sources[p] for p, d in bound.draws.arrays.items() if d.fill in ("labels", "index")]
+    numbers = [bound.drawn(p) for p, d in bound.draws.arrays.items() if d.fill in ("labels", "index")]
     return any(np.ndim(n) > 0 and n.min() == n.max() for n in numbers)
 
 
 def _is_number(bound: Bound) -> bool:
     """Tell whether the scale or the shift of a normalisation is read as one number."""
-    sources = bound.case(0).sources
-    return any(nm.SCALE.fullmatch(nm.tail(path)) and np.size(sources[path]) == 1 for path in bound.draws.arrays)
+    return any(nm.SCALE.fullmatch(nm.tail(p)) and np.size(bound.drawn(p)) == 1 for p in bound.draws.arrays)
 
 
 def _counts(probe: Binder) -> bool:
@@ -186,7 +187,8 @@ def share_right(bound: Bound, turn: int = 0) -> float:
         mine = outputs[path]
         if is_laid(mine.shape, direction.shape):
             size = max(abs(slope), float(np.abs(mine * direction).sum()), 1e-300)
-            count += abs(float((mine * direction).sum()) - slope) <= 1e-7 * size
+            gap = abs(float((mine * direction).sum()) - slope)
+            count += gap <= max(1e-7 * size, ZERO * float(np.abs(np.asarray(ran.loss, dtype=float)).max(initial=0.0)))
     return count / max(len(outputs), 1)
 
 

@@ -47,6 +47,7 @@ class Plan:
     outputs:  what the backward pass gives, and of what it is the gradient: ``grads['dW1']``, ``params['W1']``.
     rate:     of a training step that gives no gradients the rate: what it takes away over the rate is the gradient.
     half:     of a forward pass that gives the gradients as well, where it ends if only the loss is wanted.
+    module:   names of the file that its functions read and that hold parameters.
     """
 
     setup: tuple[str, ...]
@@ -56,6 +57,7 @@ class Plan:
     outputs: tuple[tuple[str, str], ...] = ()
     rate: str = ""
     half: Half | None = None
+    module: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -215,6 +217,8 @@ class Session:
         run.scope.names.update(case.names)
         found: dict[str, Any] = {}
         with np.errstate(all="ignore"):
+            for name in self.plan.module:
+                found[name] = run.expression(expression(name))
             for line in self.plan.setup:
                 written = statement(line)
                 run.statement(written)

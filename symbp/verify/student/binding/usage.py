@@ -86,6 +86,19 @@ def _note(name: str, node: ast.AST, found: Usage) -> None:
             found.members.add(node.func.id)
     elif isinstance(node, (ast.For, ast.comprehension)) and _is(name, node.iter):
         found.members.add("for")
+    elif isinstance(node, (ast.ListComp, ast.GeneratorExp)):
+        for key in _keys_in_turn(name, node):
+            _note_key(key, found)
+
+
+def _keys_in_turn(name: str, node: ast.ListComp | ast.GeneratorExp) -> list[ast.expr]:
+    """Return the keys with which something is read one after the other: ``params[k] for k in ('W1', 'b1')``."""
+    first = node.generators[0]
+    reads = any(
+        isinstance(n, ast.Subscript) and _is(name, n.value) and ast.unparse(n.slice) == ast.unparse(first.target)
+        for n in ast.walk(node.elt)
+    )
+    return list(first.iter.elts) if reads and isinstance(first.iter, (ast.List, ast.Tuple)) else []
 
 
 def _is_product(call: ast.Call) -> bool:
@@ -175,4 +188,17 @@ def unpackings(function: ast.FunctionDef) -> dict[str, list[str]]:
     for node in own_nodes(function):
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple) and isinstance(node.value, ast.Name):
             found.setdefault(node.value.id, [ast.unparse(e) for e in node.targets[0].elts])
+    return found
+
+
+def free_names(functions: Iterable[ast.AST]) -> set[str]:
+    """Return the names that functions read and do not give themselves."""
+    found: set[str] = set()
+    for function in functions:
+        for inner in ast.walk(function):
+            if isinstance(inner, ast.FunctionDef):
+                nodes = list(own_nodes(inner))
+                stored = {n.id for n in nodes if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
+                read = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+                found |= read - stored - {a.arg for a in ast.walk(inner.args) if isinstance(a, ast.arg)}
     return found

@@ -24,6 +24,11 @@ def is_plain_read(statement: ast.stmt) -> bool:
     )
 
 
+def is_copied(statement: ast.stmt) -> bool:
+    """Tell whether a statement gives a second name to something: ``dZ = dA``."""
+    return isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Name)
+
+
 def changes_nothing(statement: ast.stmt) -> bool:
     """Tell whether a statement assigns a name to itself: ``dW = dW``."""
     return isinstance(statement, ast.Assign) and len(statement.targets) == 1 and (

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from symbp.verify.check.constants import Standing
 from symbp.verify.student.binding.session import Outcome
 from symbp.verify.student.judging.anchors import Anchors, Seen, is_accumulation, states
 from symbp.verify.student.judging.gradients import Gradients
-from symbp.verify.student.judging.lines import assigns, is_empty_start, is_plain_read, reads
+from symbp.verify.student.judging.lines import assigns, is_copied, is_empty_start, is_plain_read, reads
 from symbp.verify.student.judging.replay import Replay, name_of
 from symbp.verify.student.judging.work import CodeWork
 from symbp.verify.student.language.trace import MOST_WATCHED, Entry
 from symbp.verify.student.language.values import Array
 
+VANISHES = 1e-12
+"""What is below this part of the largest gradient is a rounding error."""
 MOST_ENTRIES = 8
 """Of a line that ran more often only the last assignments are looked at."""
 
@@ -63,7 +68,11 @@ class Standings:
         """Return how a line stands: right, multiple, wrong or unknown."""
         if line not in self._states:
             is_sum = is_accumulation(self.work.statements[line])
-            self._states[line] = self._state_of_update(line) or states(self.seen(line), is_sum)
+            seen = self.seen(line)
+            state = self._state_of_update(line) or states(seen, is_sum)
+            # A second name for something is right by its value, and says nothing.
+            is_copy = is_copied(self.work.statements[line]) and not any(s.named for s in seen)
+            self._states[line] = "unknown" if is_copy and state == "right" else state
         return self._states[line]
 
     def _state_of_update(self, line: int) -> str:
@@ -81,7 +90,8 @@ class Standings:
         if not plan.rate or self.ran.failure is not None:
             return {}
         found = zip(plan.outputs, self.gradients.standings(0, self.ran), strict=True)
-        return {path: standing for (path, _), standing in found}
+        receiver = re.compile(r"\Anet\.")
+        return {t: standing for (path, _), standing in found for t in (path, receiver.sub("self.", path))}
 
     def state_in(self, outcome: Outcome, line: int) -> str:
         """Return how a line stands in another run."""
@@ -179,6 +189,8 @@ class Standings:
 
     def keeps_constant(self, line: int) -> bool:
         """Tell whether a line has the constant of something that it is made of."""
+        if is_copied(self.work.statements[line]):
+            return False
         found = self._constants(line)
         return bool(found) and all(mine in given for mine, given in found)
 
@@ -208,13 +220,19 @@ class Standings:
         order = self.order()
         used: dict[int, set[str]] = {}
         for at, line in enumerate(order):
-            if self.state(line) == "right":
+            if self.state(line) == "right" and self._says_something(line):
                 for k, names in self._feeding(line, order[:at], through=True).items():
                     if self.state(k) != "multiple" or self.changes_constant(line):
                         used[k] = used.get(k, set()) | names
         # Of a line that gives several names their values each must be used.
         return {k for k, names in used.items() if len(self.work.lines[k].targets) < 2 or (
             names >= assigns(self.work.statements[k]))}
+
+    def _says_something(self, line: int) -> bool:
+        """Tell whether a line gives more than rounding errors: a zero gradient is right whatever it is made of."""
+        largest = max((float(np.abs(v).max(initial=0.0)) for v in self.ran.outputs.values()), default=1.0)
+        found = [float(np.abs(s.value).max(initial=0.0)) for s in self.seen(line)]
+        return not found or max(found) > VANISHES * largest
 
     def suspects(self, line: int) -> list[int]:
         """Return the lines before a wrong one that may have made it wrong: of which it is made, and nothing right."""

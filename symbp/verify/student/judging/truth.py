@@ -31,6 +31,11 @@ CONFIRMED = 1e-6
 SMALL = 1e-9
 """A slope below this part of the loss is rounding where it is found by differences."""
 
+ZERO = 1e-13
+"""A gradient below this part of the largest one is zero: that of a bias before a normalisation is a rounding error."""
+ROUNDING = 1e-14
+"""To this part of the loss its differences are rounded."""
+
 At = str | Entry
 """What a gradient is of: something drawn, by its path, or an assignment."""
 
@@ -104,9 +109,11 @@ class Point:
             found = np.array([self.slope(at, d) for d in directions])
             if isinstance(at, str) and self.analytic:
                 size = max(float(np.abs(found).max()), 1e-12)
+                loss = float(np.abs(self.ran.loss).max()) if self.ran.loss is not None else 0.0
                 for h in STEPS:
                     again = self.session.slope(self.case, at, directions[0], complex_step=False, step=h)
-                    off = abs(again - found[0]) / size
+                    gap = abs(again - found[0])
+                    off = gap / size if gap > ROUNDING * loss / h else 0.0  # a slope may be zero
                     if off <= CONFIRMED:
                         break
                 self.worst = max(self.worst, off)
@@ -164,7 +171,7 @@ def _laid(value: Array, shape: tuple[int, ...]) -> Array | None:
 
 def _ratio(mine: Array, wanted: Array, largest: float, scale: float) -> float | None:
     size = float(np.abs(wanted).max(initial=0.0))
-    if size <= TOLERANCE * TOLERANCE * scale:
+    if size <= ZERO * scale:
         return 1.0 if float(np.abs(mine).max(initial=0.0)) <= TOLERANCE * max(scale, 1e-300) else None
     constant = float(mine @ wanted / (wanted @ wanted))
     gap = float(np.abs(mine - constant * wanted).max())

@@ -331,7 +331,10 @@ class Expressions(Operations):
             if node.func.id == "super":
                 return self._super(node)
         function = self.expression(node.func)
-        arguments = tuple([self.expression(a) for a in node.args])
+        given: list[Any] = []
+        for a in node.args:
+            given += self.items(self.expression(a.value)) if isinstance(a, ast.Starred) else [self.expression(a)]
+        arguments = tuple(given)
         keywords = {}
         for keyword in node.keywords:
             if keyword.arg is None:

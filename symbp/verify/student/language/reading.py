@@ -27,7 +27,7 @@ UNREAD: dict[type[ast.AST], tuple[str, str]] = {
     ast.Global: ("global", "give the value as an argument and return it"),
     ast.Nonlocal: ("nonlocal", "give the value as an argument and return it"),
     ast.NamedExpr: ("a walrus `:=`", "assign on a line of its own"),
-    ast.Starred: ("a star `*`", "write the items out"),
+    ast.Starred: ("a star `*` outside of a call", "write the items out"),
     ast.Set: ("a set", "write a list"),
     ast.SetComp: ("a set", "write a list"),
     ast.Match: ("match", "write `if`"),
@@ -168,10 +168,11 @@ def reached(module: ast.Module, names: Iterable[str]) -> list[ast.stmt]:
 
 def unread(reading: Reading, names: Iterable[str]) -> list[Diagnostic]:
     """Return a diagnostic for every form that is not read in what the named functions and classes may run."""
+    nodes = [n for statement in reached(reading.module, names) for n in ast.walk(statement)]
+    spread = {a for n in nodes if isinstance(n, ast.Call) for a in n.args if isinstance(a, ast.Starred)}
     return [
         reading.diagnostic(code, message, node, help)
-        for statement in reached(reading.module, names) for node in ast.walk(statement)
-        for code, message, help in _refused(node)
+        for node in nodes if node not in spread for code, message, help in _refused(node)
     ]
 
 

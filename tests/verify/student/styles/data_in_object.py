@@ -1,0 +1,25 @@
+import numpy as np
+
+def sig(t):
+    return 1.0 / (1 + np.exp(-t))
+
+def sig_slope(s):
+    return s * (1.0 - s)
+
+class NeuralNetwork:
+    def __init__(self, x, y):
+        self.input = x
+        self.weights1 = np.random.rand(self.input.shape[1], 4)
+        self.weights2 = np.random.rand(4, 1)
+        self.y = y
+        self.output = np.zeros(self.y.shape)
+
+    def feedforward(self):
+        self.layer1 = sig(np.dot(self.input, self.weights1))
+        self.output = sig(np.dot(self.layer1, self.weights2))
+
+    def backprop(self):
+        d_weights2 = np.dot(self.layer1.T, 2 * (self.y - self.output) * sig_slope(self.output))
+        d_weights1 = np.dot(self.input.T, np.dot(2 * (self.y - self.output) * sig_slope(self.output), self.weights2.T) * sig_slope(self.layer1))
+        self.weights1 += d_weights1
+        self.weights2 += d_weights2
