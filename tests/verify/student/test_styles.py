@@ -53,7 +53,9 @@ def test_every_style_is_spoiled_too() -> None:
     assert {name for name, _, _ in FAULTS} == set(NAMES)
 
 
-@pytest.mark.parametrize(("name", "old", "new"), FAULTS)
+@pytest.mark.parametrize(
+    ("name", "old", "new"), [pytest.param(*f, marks=[pytest.mark.slow] if k % 3 else []) for k, f in enumerate(FAULTS)],
+)
 def test_the_line_of_a_fault_is_told(name: str, old: str, new: str) -> None:
     text = (FOLDER / f"{name}.py").read_text(encoding="utf-8")
     before, old, behind = text.partition(old)
