@@ -6,6 +6,7 @@ Every open size is another prime, so a clash says which sizes meet.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -168,19 +169,20 @@ def _is_of_samples(draws: Draws, axis: int) -> bool:
     return not draws.roles(axis) & {"parameter", "bias"}
 
 
-def loose_axes(draws: Draws) -> list[int]:
+def loose_axes(draws: Draws, held: Collection[str] = ()) -> list[int]:
     """Return the open sizes that one axis of a target alone has, or of data that are not the first: a state.
 
     Nothing but broadcasting lets them be.
     """
     data = [d for d in draws.arrays.values() if d.role == "data"]
     return [
-        a for d in draws.arrays.values() if (d.role == "target" or d in data[1:]) and len(d.axes) > 1
+        a for p, d in draws.arrays.items()
+        if p not in held and (d.role == "target" or d in data[1:]) and len(d.axes) > 1
         for a in d.axes if draws.is_open(a) and draws.occurrences(a) == 1
     ]
 
 
-def unsampled(draws: Draws) -> list[tuple[int, int]]:
+def unsampled(draws: Draws, held: Collection[str] = ()) -> list[tuple[int, int]]:
     """Return an axis of each target that has no size in common with anything, and the axis of samples of the data.
 
     Nothing but broadcasting lets it be, and a target has an entry for each sample.
@@ -190,8 +192,8 @@ def unsampled(draws: Draws) -> list[tuple[int, int]]:
         return []
     samples = [k for k, a in enumerate(data.axes) if draws.is_open(a) and draws.roles(a) == {"data"}]
     loose = [
-        d for d in draws.arrays.values()
-        if d.role == "target" and d.axes and all(draws.is_open(a) and draws.occurrences(a) == 1 for a in d.axes)
+        d for p, d in draws.arrays.items()
+        if p not in held and d.role == "target" and d.axes and all(draws.is_open(a) and draws.occurrences(a) == 1 for a in d.axes)
     ]
     return [(d.axes[0 if samples[0] == 0 else -1], data.axes[samples[0]]) for d in loose] if len(samples) == 1 else []
 
@@ -202,9 +204,9 @@ def fitted(session: Session, draws: Draws, turn: int = 0) -> Outcome:
     Raises ``Clash``.
     """
     outcome = fit(session, draws, turn)
-    if not session.plan.loss:
-        return outcome  # what a target meets is seen in the loss
-    for axis, samples in unsampled(draws):
+    # What a target meets that an object holds is seen in the loss only.
+    held = set() if session.plan.loss else draws.early
+    for axis, samples in unsampled(draws, held):
         joined = draws.copy()
         joined.join(axis, samples)
         try:
@@ -213,7 +215,7 @@ def fitted(session: Session, draws: Draws, turn: int = 0) -> Outcome:
             continue
         draws.join(axis, samples)
         outcome = fit(session, draws, turn)
-    loose = loose_axes(draws)
+    loose = loose_axes(draws, held)
     for axis in loose:
         narrower = draws.copy()
         narrower.fix(axis, 1)
