@@ -193,7 +193,8 @@ def unsampled(draws: Draws, held: Collection[str] = ()) -> list[tuple[int, int]]
     samples = [k for k, a in enumerate(data.axes) if draws.is_open(a) and draws.roles(a) == {"data"}]
     loose = [
         d for p, d in draws.arrays.items()
-        if p not in held and d.role == "target" and d.axes and all(draws.is_open(a) and draws.occurrences(a) == 1 for a in d.axes)
+        if p not in held and d.role == "target" and d.axes
+        and all(draws.is_open(a) and draws.occurrences(a) == 1 for a in d.axes)
     ]
     return [(d.axes[0 if samples[0] == 0 else -1], data.axes[samples[0]]) for d in loose] if len(samples) == 1 else []
 
