@@ -21,7 +21,7 @@ from symbp.verify.student.judging.work import statement_at
 from symbp.verify.student.language.budgets import RUN
 from symbp.verify.student.language.errors import Located
 
-MOST_TRIED = 700_000
+MOST_TRIED = 560_000
 """Changes of lines are tried until their runs, and what it takes to make them, have cost so many nodes together."""
 LINE, CHANGE, REPLAY = 8_000, 60, 200
 """Nodes that it costs to find the changes of a line, to make one, and to prepare a few lines to be run again."""
