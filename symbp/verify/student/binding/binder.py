@@ -61,7 +61,6 @@ class Bound:
     session: Session
     draws: Draws
     remarks: list[str] = field(default_factory=list)
-    loose: bool = False
 
     def drawn(self, path: str) -> Any:
         """Return an array of the first draw."""

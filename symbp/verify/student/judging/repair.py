@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from symbp.verify.check.edits import Edit, edits
-from symbp.verify.check.edits.table import words
+from symbp.verify.check.edits import Edit, edits, words
 from symbp.verify.student.binding.session import Outcome
 from symbp.verify.student.judging.anchors import Seen
 from symbp.verify.student.judging.gradients import Gradients
